@@ -1,0 +1,2 @@
+//! The stand-in for Coiled, to start by hand.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The suite: the handler against real protocols.
