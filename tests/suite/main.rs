@@ -1,1 +1,11 @@
 //! The suite: the handler against real protocols.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+#[allow(dead_code)]
+#[path = "../stand_in/mod.rs"]
+mod stand_in;
