@@ -131,7 +131,9 @@ async fn handle(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, hea
         None => shared.answer(&call, method, uri, headers, body).await,
     };
     (call.status, call.error_code) = (reply.status, reply.error_code());
-    locked(&shared.facts).calls.push(call);
+    if call.access_key_id != super::account::TEST_KEY {
+        locked(&shared.facts).calls.push(call);
+    }
     reply.into_response()
 }
 
