@@ -9,4 +9,10 @@ mod stand_in;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod answers;
+mod bad_input;
 mod create;
+mod delete;
+mod leases;
+mod ownership;
+mod update;

@@ -46,7 +46,10 @@ impl Bucket {
 
     /// The pre-signed URL for one request.
     pub fn url(&self, request_id: &str) -> String {
-        format!("{}/bucket/{request_id}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature={SIGNATURE}", self.server.url())
+        format!(
+            "{}/bucket/{request_id}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature={SIGNATURE}",
+            self.server.url()
+        )
     }
 
     /// Everything that was put, refused or not.
@@ -60,7 +63,13 @@ impl Bucket {
     }
 }
 
-async fn take(State(facts): State<Arc<Mutex<Facts>>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn take(
+    State(facts): State<Arc<Mutex<Facts>>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> StatusCode {
     let mut facts = locked(&facts);
     let faults = faults(&method, &uri, &headers, &body);
     facts.puts.push(Put { body: body.to_vec(), faults });
@@ -75,7 +84,8 @@ async fn take(State(facts): State<Arc<Mutex<Facts>>>, method: Method, uri: Uri, 
 fn faults(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Vec<String> {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default();
-    let data_is_text = value.get("Data").is_none_or(|data| data.as_object().is_some_and(|map| map.values().all(Value::is_string)));
+    let data_is_text =
+        value.get("Data").is_none_or(|data| data.as_object().is_some_and(|map| map.values().all(Value::is_string)));
     let known = ["Status", "Reason", "PhysicalResourceId", "StackId", "RequestId", "LogicalResourceId", "Data"];
     let rules = [
         (*method == Method::PUT, "it is not a PUT"),
@@ -86,7 +96,10 @@ fn faults(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Vec<S
         (matches!(text("Status"), "SUCCESS" | "FAILED"), "Status is neither SUCCESS nor FAILED"),
         (text("Status") != "FAILED" || !text("Reason").is_empty(), "Reason is missing"),
         ((1..=1024).contains(&text("PhysicalResourceId").len()), "PhysicalResourceId has not 1 to 1,024 bytes"),
-        (["StackId", "RequestId", "LogicalResourceId"].iter().all(|field| value.get(field).is_some()), "the request is not echoed"),
+        (
+            ["StackId", "RequestId", "LogicalResourceId"].iter().all(|field| value.get(field).is_some()),
+            "the request is not echoed",
+        ),
         (data_is_text, "Data holds more than texts"),
         (value.as_object().is_some_and(|map| map.keys().all(|key| known.contains(&key.as_str()))), "an unknown field"),
     ];

@@ -113,8 +113,8 @@ pub fn config() -> Config {
     Config {
         key_settle: Duration::from_millis(5),
         poll: Duration::from_millis(10),
-        access_denied_grace: Duration::from_millis(500),
-        consistency: Duration::from_millis(500),
+        access_denied_grace: Duration::from_secs(5),
+        consistency: Duration::from_secs(3),
         coiled_retry: Duration::from_millis(800),
     }
 }
@@ -219,7 +219,8 @@ impl World {
 
     /// Sends any event; an error where no answer could be delivered.
     pub async fn invoke(&self, event: Value) -> Result<(), String> {
-        let invocation = Invocation { deadline: SystemTime::now() + self.timeout, log: "/aws/lambda/coiled, stream s".into() };
+        let invocation =
+            Invocation { deadline: SystemTime::now() + self.timeout, log: "/aws/lambda/coiled, stream s".into() };
         self.function.handle(event, invocation).await.map_err(|error| error.to_string())
     }
 
