@@ -9,3 +9,4 @@
 #[allow(dead_code)]
 #[path = "../stand_in/mod.rs"]
 mod stand_in;
+mod stand_in_checks;
