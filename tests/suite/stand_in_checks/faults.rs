@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Error;
 
@@ -208,33 +209,29 @@ async fn a_greeting_goes_wrong_as_told() {
 
 #[tokio::test]
 async fn silence_is_silence_at_every_stage() {
-    for (on, how) in [
+    let stages = [
         (Call::WsGreeting, How::Hang),
         (Call::WsMessage, How::Hang),
         (Call::WsMessage, How::ErrorThenSilence("no".into())),
         (Call::WsFinish, How::Hang),
         (Call::WsFinish, How::ErrorThenSilence("no".into())),
         (Call::WsFinish, How::FinishedThenSilence),
-    ] {
-        let stand_in = StandIn::start().await;
-        fault(&stand_in, on, how.clone());
-        let mut socket = opened(&stand_in).await;
-        if on != Call::WsGreeting {
-            hear_one(&mut socket).await;
-            say(&mut socket, &valid()).await;
-        }
-        assert!(
-            tokio::time::timeout(SILENCE, hear_all(&mut socket))
-                .await
-                .is_err(),
-            "{how:?} at {on:?}"
-        );
-        assert_eq!(
-            stand_in.connection("ada").is_some(),
-            on == Call::WsFinish,
-            "{how:?} at {on:?}"
-        );
+    ];
+    join_all(stages.map(|(on, how)| falls_silent(on, how))).await;
+}
+
+async fn falls_silent(on: Call, how: How) {
+    let stand_in = StandIn::start().await;
+    fault(&stand_in, on, how.clone());
+    let mut socket = opened(&stand_in).await;
+    if on != Call::WsGreeting {
+        hear_one(&mut socket).await;
+        say(&mut socket, &valid()).await;
     }
+    let end = tokio::time::timeout(SILENCE, hear_all(&mut socket)).await;
+    assert!(end.is_err(), "{how:?} at {on:?}: {end:?}");
+    let took_effect = stand_in.connection("ada").is_some();
+    assert_eq!(took_effect, on == Call::WsFinish, "{how:?} at {on:?}");
 }
 
 #[tokio::test]
