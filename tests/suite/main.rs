@@ -6,7 +6,9 @@
     clippy::panic
 )]
 
+mod genuine_client;
 #[allow(dead_code)]
 #[path = "../stand_in/mod.rs"]
 mod stand_in;
 mod stand_in_checks;
+mod sts;

@@ -1,14 +1,11 @@
 //! Who is let in, to what, and with which key.
 
-use axum::Router;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::IntoResponse;
-use axum::routing::post;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Error;
 
 use super::client::*;
 use crate::stand_in::{Refusal, StandIn};
+use crate::sts;
 
 #[tokio::test]
 async fn a_wrong_token_gets_nowhere() {
@@ -146,34 +143,10 @@ async fn disconnecting_asks_first_where_told_to() {
     assert_eq!(stand_in.connection("ada"), None);
 }
 
-/// An STS that knows one key.
-async fn sts(key_id: &'static str) -> String {
-    let answer = move |headers: HeaderMap| async move {
-        if headers["authorization"]
-            .to_str()
-            .unwrap()
-            .contains(&format!("Credential={key_id}/"))
-        {
-            let body =
-                "<GetCallerIdentityResponse><GetCallerIdentityResult/></GetCallerIdentityResponse>";
-            return (StatusCode::OK, body).into_response();
-        }
-        let body =
-            "<ErrorResponse><Error><Code>InvalidClientTokenId</Code></Error></ErrorResponse>";
-        (StatusCode::FORBIDDEN, body).into_response()
-    };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(
-        async move { axum::serve(listener, Router::new().route("/", post(answer))).await },
-    );
-    format!("http://{address}")
-}
-
 #[tokio::test]
 async fn a_key_that_does_not_work_is_refused() {
     let stand_in = StandIn::start().await;
-    stand_in.verify_keys_at(&sts("AKIAANOTHER").await);
+    stand_in.verify_keys_at(&sts::knowing(Some("AKIAANOTHER")).await);
     let heard = register(&stand_in, &valid()).await;
     assert_eq!(
         (heard.errors().len(), heard.is_finished()),
@@ -186,7 +159,7 @@ async fn a_key_that_does_not_work_is_refused() {
     );
     assert_eq!(stand_in.connection("ada"), None);
 
-    stand_in.verify_keys_at(&sts("AKIAEXAMPLE").await);
+    stand_in.verify_keys_at(&sts::knowing(Some("AKIAEXAMPLE")).await);
     assert!(register(&stand_in, &valid()).await.is_finished());
     assert_eq!(
         stand_in.violations(),
