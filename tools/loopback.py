@@ -121,6 +121,7 @@ class World:
         self._show = show
         self._answered = answered
         self._stack = contextlib.ExitStack()
+        self._children = []
 
     def __enter__(self):
         for number in (signal.SIGTERM, signal.SIGHUP):
@@ -158,6 +159,7 @@ class World:
     def _child(self, name, argv, env=None):
         env = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"} if env is None else env
         child = Child(argv, env, lambda line: self._show(name, line))
+        self._children.append(child)
         self._stack.callback(child.stop)
         return child
 
@@ -213,6 +215,13 @@ class World:
         child = self._child("function", argv, env)
         wait_for(self.ports.emulator, child)
         return child
+
+    def watch(self):
+        """Returns never: fails when a child ends by itself."""
+        while all(child.process.poll() is None for child in self._children):
+            time.sleep(0.5)
+        ended = next(child for child in self._children if child.process.poll() is not None)
+        sys.exit(f"{ended.process.args[0]} ended by itself:\n" + "\n".join(ended.lines[-20:]))
 
     def invoke(self, event):
         """Sends an event, and returns when the function is done with it."""

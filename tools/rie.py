@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import signal
 import sys
 import threading
 
@@ -49,8 +48,7 @@ def main():
                 f"Ctrl-C ends everything.\n",
                 flush=True,
             )
-            while True:
-                signal.pause()
+            world.watch()
     except KeyboardInterrupt:
         print("\nended", flush=True)
 
