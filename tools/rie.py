@@ -25,6 +25,18 @@ def show(name, text):
             print(f"{label} | {line}", flush=True)
 
 
+def spoken(name, line):
+    """A line of a child; the function's JSON as a person would write it."""
+    try:
+        fields = json.loads(line)
+        words = [fields.pop("timestamp")[11:23], fields.pop("level"), fields.pop("message")]
+    except (ValueError, TypeError, AttributeError, KeyError):
+        show(name, line)
+        return
+    fields.pop("target", None)
+    show(name, " ".join(words + [f"{key}={value}" for key, value in fields.items()]))
+
+
 def answered(body):
     """An answer as CloudFormation would read it."""
     try:
@@ -39,7 +51,7 @@ def main():
     arguments = options(parser).parse_args()
     ports = Ports.fixed()
     try:
-        with World(arguments, ports, show, answered) as world:
+        with World(arguments, ports, spoken, answered) as world:
             world.function()
             print(
                 f"The function waits on port {ports.emulator}; Coiled's stand-in is on {ports.coiled}, "
