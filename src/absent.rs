@@ -35,8 +35,17 @@ struct Ours {
 
 /// Removes what this stack made.
 pub async fn run(context: &Context<'_>) -> Result<Data, Failure> {
-    context.guarded(context.deadlines.work, remove(context)).await?;
-    Ok(Data::new())
+    let removed = context.guarded(context.deadlines.work, remove(context)).await;
+    if removed.is_err()
+        && let Some(name) = Remnant::read(&context.envelope.properties).user
+    {
+        // The next Delete need not wait for the end of this one's time.
+        let given_back = async { context.end_lease(name.as_str()).await.map_err(|error| context.failure(error)) };
+        if let Err(failure) = context.guarded(context.deadlines.undo, given_back).await {
+            tracing::warn!(%failure, "the lease stays until its time is over");
+        }
+    }
+    removed.map(|()| Data::new())
 }
 
 async fn remove(context: &Context<'_>) -> Result<(), Failure> {
@@ -168,7 +177,7 @@ fn detach_command(arn: &str, holder: &str) -> String {
 
 /// Removes everything in the user, having listed it in the log: a person may have put it there.
 async fn empty(context: &Context<'_>, name: &UserName) -> Result<(), Error> {
-    let items = context.iam.contents(name.as_str()).await?;
+    let items = context.iam.contents(name.as_str()).await;
     let list = items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     tracing::info!(user = %name, items = list, "what is in the user goes with it");
     context.iam.remove_all(name.as_str(), &items).await

@@ -8,6 +8,8 @@ use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use tokio::time::{Instant, sleep};
 
 use crate::config::Config;
@@ -68,14 +70,17 @@ impl Patience {
     }
 }
 
-/// The settings of every client: bounded attempts, for the SDK itself sets no limit but the connection's.
-pub fn bounded(sdk: &SdkConfig) -> SdkConfig {
+/// The settings of every client. Attempts are bounded, for the SDK itself sets no limit but the connection's. And all
+/// share one HTTP client: else each would bring connections and trusted certificates of its own.
+pub fn shared(sdk: &SdkConfig) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
         .operation_attempt_timeout(Duration::from_secs(10))
         .operation_timeout(Duration::from_secs(40))
         .build();
-    sdk.to_builder().timeout_config(timeouts).retry_config(RetryConfig::standard().with_max_attempts(4)).build()
+    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
+    let retries = RetryConfig::standard().with_max_attempts(4);
+    sdk.to_builder().timeout_config(timeouts).retry_config(retries).http_client(http).build()
 }
 
 /// A failed call, in words for the console.

@@ -128,6 +128,23 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Whether the user is this stack's, and no other run of it has taken over.
+    pub async fn is_mine(&self, name: &str) -> Result<bool, Error> {
+        let Some(user) = self.iam.user(name).await? else { return Ok(false) };
+        let lease = Lease::read(&user.tags);
+        Ok(self.marks.owner(&user.tags) == Owner::Ours && lease.is_none_or(|lease| lease.is_same_run(&self.lease)))
+    }
+
+    /// Leaves this run's lease, ended, as a trace: the next run need not wait, and cleans up.
+    pub async fn end_lease(&self, name: &str) -> Result<(), Error> {
+        let Some(user) = self.iam.user(name).await? else { return Ok(()) };
+        let has_lease = Lease::read(&user.tags).is_some_and(|lease| lease.is_same_run(&self.lease));
+        if !has_lease || self.marks.owner(&user.tags) != Owner::Ours {
+            return Ok(());
+        }
+        self.iam.tag_user(name, &[self.lease.ended().tag()]).await
+    }
+
     fn lease_of_another_run(&self, seen: Option<&SeenUser>) -> Option<Lease> {
         let lease = seen.filter(|seen| seen.owner == Owner::Ours)?.lease.clone()?;
         (lease.is_live() && !lease.is_same_run(&self.lease)).then_some(lease)

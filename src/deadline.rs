@@ -39,9 +39,9 @@ impl Deadlines {
         }
     }
 
-    /// Deadlines for a request that has nothing to undo: Delete goes only forward.
+    /// Deadlines for a request that has nothing to undo but its lease: Delete goes only forward.
     pub fn without_undo(self) -> Self {
-        Self { work: self.undo, ..self }
+        Self { work: self.undo - self.undo.saturating_duration_since(self.work) / 4, ..self }
     }
 }
 

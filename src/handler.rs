@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use aws_config::SdkConfig;
 use serde_json::Value;
 
-use crate::aws::bounded;
+use crate::aws::shared;
 use crate::config::Config;
 use crate::context::Context;
 use crate::deadline::Deadlines;
@@ -40,7 +40,7 @@ impl Function {
     /// If there is no TLS to be had, which no request could do without.
     pub fn new(sdk: &SdkConfig, config: Config) -> Result<Self, reqwest::Error> {
         let http = crate::coiled::http::client()?;
-        let sdk = bounded(sdk);
+        let sdk = shared(sdk);
         let sender = Sender::new(http.clone(), config.poll / 2);
         Ok(Self { iam: aws_sdk_iam::Client::new(&sdk), sdk, config, http, sender })
     }

@@ -6,7 +6,7 @@ use aws_sdk_secretsmanager::config::Region;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use crate::aws::{Patience, bounded, code};
+use crate::aws::{Patience, code};
 use crate::error::{Error, is_denied};
 use crate::properties::arn;
 
@@ -14,7 +14,7 @@ use crate::properties::arn;
 /// asked, whichever the stack's is.
 pub async fn token(sdk: &SdkConfig, patience: &Patience, secret: &str) -> Result<SecretString, Error> {
     let region = arn(secret).get(3).filter(|region| !region.is_empty()).map(|region| Region::new((*region).to_owned()));
-    let sdk = bounded(sdk).to_builder().region(region.or_else(|| sdk.region().cloned())).build();
+    let sdk = sdk.to_builder().region(region.or_else(|| sdk.region().cloned())).build();
     let client = Client::new(&sdk);
     let send = || client.get_secret_value().secret_id(secret).send();
     let reply = patience.call("GetSecretValue", &[], send).await.map_err(|error| unreadable(secret, &error))?;

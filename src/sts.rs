@@ -5,7 +5,7 @@ use aws_sdk_sts::Client;
 use aws_sdk_sts::config::{Credentials, Region};
 use tokio::time::sleep;
 
-use crate::aws::{Patience, bounded, failed};
+use crate::aws::{Patience, failed};
 use crate::config::Config;
 use crate::error::Error;
 use crate::iam::Account;
@@ -24,7 +24,7 @@ pub struct Sts {
 impl Sts {
     /// The STS of a region.
     pub fn new(sdk: &SdkConfig, region: &str) -> Self {
-        let sdk = bounded(sdk).to_builder().region(Region::new(region.to_owned())).build();
+        let sdk = sdk.to_builder().region(Region::new(region.to_owned())).build();
         Self { sdk, region: region.to_owned() }
     }
 

@@ -6,7 +6,7 @@ use crate::apply::{Outcome, Run};
 use crate::context::locked;
 use crate::error::Error;
 use crate::iam::document::Kind;
-use crate::iam::marks::{Lease, Owner, PENDING, PENDING_REGION, get};
+use crate::iam::marks::{Owner, PENDING, PENDING_REGION, get};
 use crate::properties::tags::Tag;
 
 /// How one step is taken back. Noted before the step runs: a call that timed out may have worked.
@@ -138,7 +138,7 @@ impl Run<'_> {
         }
         // EntityAlreadyExists may have meant somebody else's: so look at the marks again.
         let on_policy = matches!(undo, Undo::Policy(_) | Undo::PolicyMarks(_) | Undo::Document(..));
-        if !on_policy && !self.user_is_mine().await? {
+        if !on_policy && !self.context.is_mine(self.user()).await? {
             return Ok(());
         }
         let (iam, user) = (&self.context.iam, self.user());
@@ -158,12 +158,10 @@ impl Run<'_> {
         }
     }
 
-    /// Whether the user is this stack's, and no other run of it has taken over.
-    async fn user_is_mine(&self) -> Result<bool, Error> {
-        let Some(user) = self.context.iam.user(self.user()).await? else { return Ok(false) };
-        let lease = Lease::read(&user.tags);
-        Ok(self.context.marks.owner(&user.tags) == Owner::Ours
-            && lease.is_none_or(|lease| lease.is_same_run(&self.context.lease)))
+    async fn end_lease(&self) {
+        if let Err(error) = self.context.end_lease(self.user()).await {
+            tracing::warn!(%error, "the lease stays until its time is over");
+        }
     }
 
     async fn undo_keys(&self, before: &[String]) -> Result<(), Error> {
@@ -219,15 +217,6 @@ impl Run<'_> {
     fn undo_until(&self) -> tokio::time::Instant {
         let now = tokio::time::Instant::now();
         now + self.context.deadlines.undo.saturating_duration_since(now) / 2
-    }
-
-    /// Leaves an ended lease as a trace: the next run need not wait, and cleans up.
-    async fn end_lease(&self) {
-        let is_mine = self.user_is_mine().await.unwrap_or(false);
-        if is_mine && let Err(error) = self.context.iam.tag_user(self.user(), &[self.context.lease.ended().tag()]).await
-        {
-            tracing::warn!(%error, "the lease stays until its time is over");
-        }
     }
 
     /// Gives an adopted user its tags back as they were.

@@ -50,28 +50,21 @@ impl fmt::Display for Item {
 
 impl Iam {
     /// Everything in the user that has to go before it can.
-    pub async fn contents(&self, user: &str) -> Result<Vec<Item>, Error> {
-        let (keys, attached, inline, login, certificates, ssh, credentials, mfa) = tokio::try_join!(
-            self.keys(user),
-            self.attached(user),
+    ///
+    /// A list that can't be had is not in the way: if something of its kind is there, DeleteUser says so.
+    pub async fn contents(&self, user: &str) -> Vec<Item> {
+        let lists = tokio::join!(
+            self.access_keys(user),
+            self.attached_policies(user),
             self.inline_policies(user),
             self.login_profile(user),
             self.signing_certificates(user),
             self.ssh_public_keys(user),
             self.service_specific_credentials(user),
             self.mfa_devices(user),
-        )?;
-        let keys = keys.into_iter().map(|key| Item::AccessKey(key.id));
-        let attached = attached.into_iter().map(Item::AttachedPolicy);
-        Ok(keys
-            .chain(attached)
-            .chain(inline)
-            .chain(login)
-            .chain(certificates)
-            .chain(ssh)
-            .chain(credentials)
-            .chain(mfa)
-            .collect())
+        );
+        let lists = [lists.0, lists.1, lists.2, lists.3, lists.4, lists.5, lists.6, lists.7];
+        lists.into_iter().flat_map(or_nothing).collect()
     }
 
     /// Removes one thing; one that isn't there any more is fine.
@@ -98,6 +91,14 @@ impl Iam {
         let send = || self.client.list_groups_for_user().user_name(user).send();
         let reply = absent_is_none(self.patience.call("ListGroupsForUser", &[], send).await)?;
         Ok(reply.map(|reply| reply.groups).unwrap_or_default().into_iter().map(|group| group.group_name).collect())
+    }
+
+    async fn access_keys(&self, user: &str) -> Result<Vec<Item>, Error> {
+        Ok(self.keys(user).await?.into_iter().map(|key| Item::AccessKey(key.id)).collect())
+    }
+
+    async fn attached_policies(&self, user: &str) -> Result<Vec<Item>, Error> {
+        Ok(self.attached(user).await?.into_iter().map(Item::AttachedPolicy).collect())
     }
 
     async fn inline_policies(&self, user: &str) -> Result<Vec<Item>, Error> {
@@ -173,4 +174,11 @@ impl Iam {
         let send = || self.client.deactivate_mfa_device().user_name(user).serial_number(serial).send();
         gone_is_fine(self.patience.call("DeactivateMFADevice", &[], send).await.map(|_| ()))
     }
+}
+
+fn or_nothing(list: Result<Vec<Item>, Error>) -> Vec<Item> {
+    list.unwrap_or_else(|error| {
+        tracing::warn!(%error, "a list of what is in the user can't be had");
+        Vec::new()
+    })
 }
