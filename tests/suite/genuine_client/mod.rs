@@ -9,5 +9,5 @@ mod process;
 mod recordings;
 mod setup_aws;
 
-pub use process::{Aws, GenuineClient, python};
+pub use process::{Aws, GenuineClient};
 pub use recordings::{comparable, registrations};
