@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
-/// How long the function waits, and how often it asks.
+/// How long the function waits, and how often it asks. Each is a variable of the environment, in milliseconds.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Pause between the last proof that a key works and its registration (`KEY_SETTLE_MILLIS`, default 1 s).
+    /// Pause between the last proof that a key works and its registration: Coiled may reach another replica of IAM.
+    /// `KEY_SETTLE_MILLIS`, default 1 s.
     pub key_settle: Duration,
-    /// Pause between two looks at something that is not there yet (`POLL_MILLIS`, default 1 s).
+    /// Pause between two looks at something that is not there yet. `POLL_MILLIS`, default 1 s.
     pub poll: Duration,
-    /// How long AccessDenied is taken for a role that has not arrived yet (`ACCESS_DENIED_GRACE_SECONDS`, default 30 s).
+    /// How long AccessDenied is taken for a role that has not arrived yet. `ACCESS_DENIED_GRACE_MILLIS`, default 30 s.
     pub access_denied_grace: Duration,
-    /// How long IAM may contradict itself before it is believed (`CONSISTENCY_SECONDS`, default 120 s).
+    /// How long IAM may contradict itself before it is believed. `CONSISTENCY_MILLIS`, default 120 s.
     pub consistency: Duration,
-    /// How long Coiled may answer 429, 502, 503 or 504, or not at all (`COILED_RETRY_SECONDS`, default 300 s).
+    /// How long Coiled may answer 429, 502, 503 or 504; a server that can't be reached gets a tenth of it.
+    /// `COILED_RETRY_MILLIS`, default 300 s, as Coiled's own client.
     pub coiled_retry: Duration,
 }
 
@@ -26,5 +28,45 @@ impl Default for Config {
             consistency: Duration::from_secs(120),
             coiled_retry: Duration::from_secs(300),
         }
+    }
+}
+
+impl Config {
+    /// The defaults, but for what the environment says. A value that is no number counts as not given.
+    pub fn from_env() -> Self {
+        Self::read(|name| std::env::var(name).ok())
+    }
+
+    fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let defaults = Self::default();
+        let millis = |name: &str, default: Duration| {
+            let number = variable(name).and_then(|text| text.trim().parse().ok());
+            number.map_or(default, Duration::from_millis)
+        };
+        Self {
+            key_settle: millis("KEY_SETTLE_MILLIS", defaults.key_settle),
+            // Without any pause a wait would keep a core busy.
+            poll: millis("POLL_MILLIS", defaults.poll).max(Duration::from_millis(10)),
+            access_denied_grace: millis("ACCESS_DENIED_GRACE_MILLIS", defaults.access_denied_grace),
+            consistency: millis("CONSISTENCY_MILLIS", defaults.consistency),
+            coiled_retry: millis("COILED_RETRY_MILLIS", defaults.coiled_retry),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_changes_patience_and_nonsense_does_not() {
+        let config = Config::read(|name| match name {
+            "KEY_SETTLE_MILLIS" => Some("250".into()),
+            "POLL_MILLIS" => Some("0".into()),
+            _ => Some("soon".into()),
+        });
+        assert_eq!(config.key_settle, Duration::from_millis(250));
+        assert_eq!(config.poll, Duration::from_millis(10));
+        assert_eq!(config.consistency, Config::default().consistency);
     }
 }

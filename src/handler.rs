@@ -1,33 +1,98 @@
-//! One event in, one answer out.
+//! One event in, one answer out, on every path.
 
 use std::time::SystemTime;
 
 use aws_config::SdkConfig;
 use serde_json::Value;
 
+use crate::aws::shared;
 use crate::config::Config;
+use crate::context::Context;
+use crate::deadline::Deadlines;
+use crate::error::{Error, Failure};
+use crate::request::{Envelope, RequestType};
+use crate::response::{Data, Response, Sender, Undelivered};
+use crate::{absent, present};
 
 /// Where this invocation runs: what the Lambda context says of it.
 #[derive(Debug, Clone)]
 pub struct Invocation {
     /// When Lambda kills the process.
     pub deadline: SystemTime,
-    /// The log group and stream, named in every Reason.
+    /// Log group and stream, named in every Reason.
     pub log: String,
 }
 
-/// The function, with its clients.
+/// The function, with what all its invocations share.
 #[derive(Debug, Clone)]
-pub struct Function {}
+pub struct Function {
+    sdk: SdkConfig,
+    config: Config,
+    http: reqwest::Client,
+    iam: aws_sdk_iam::Client,
+    sender: Sender,
+}
 
 impl Function {
-    /// Clients from one shared SDK configuration (credentials, region, endpoints).
-    pub fn new(_sdk: &SdkConfig, _config: Config) -> Self {
-        Self {}
+    /// Clients from one SDK configuration: credentials, region, endpoints.
+    ///
+    /// # Errors
+    /// If there is no TLS to be had, which no request could do without.
+    pub fn new(sdk: &SdkConfig, config: Config) -> Result<Self, reqwest::Error> {
+        let http = crate::coiled::http::client()?;
+        let sdk = shared(sdk);
+        let sender = Sender::new(http.clone(), config.poll / 2);
+        Ok(Self { iam: aws_sdk_iam::Client::new(&sdk), sdk, config, http, sender })
     }
 
-    /// Handles one event; `Err` only where no answer could be delivered.
-    pub async fn handle(&self, _event: Value, _invocation: Invocation) -> Result<(), String> {
-        Ok(())
+    /// Handles one event.
+    ///
+    /// # Errors
+    /// Only where no answer could be delivered; everything else that goes wrong is in the answer.
+    pub async fn handle(&self, event: Value, invocation: Invocation) -> Result<(), Undelivered> {
+        let deadlines = Deadlines::until(invocation.deadline);
+        let envelope = Envelope::read(&event);
+        // The event goes: it holds the ResponseURL as plain text.
+        drop(event);
+        announce(&envelope);
+        let outcome = self.decide(&envelope, deadlines).await;
+        match &outcome {
+            Ok(_) => tracing::info!(request_id = %envelope.request_id, "SUCCESS"),
+            Err(failure) => tracing::error!(request_id = %envelope.request_id, reason = %failure, "FAILED"),
+        }
+        let body = Response::new(&envelope, &outcome, &invocation.log).encode();
+        match &envelope.response_url {
+            Some(url) => self.sender.send(url, &body, deadlines).await,
+            None => {
+                tracing::error!("there is no ResponseURL: nobody can be answered");
+                Ok(())
+            }
+        }
     }
+
+    async fn decide(&self, envelope: &Envelope, deadlines: Deadlines) -> Result<Data, Failure> {
+        let request = envelope.request_type();
+        let deadlines = if request == Some(RequestType::Delete) { deadlines.without_undo() } else { deadlines };
+        let context = Context::new(&self.sdk, &self.config, &self.http, self.iam.clone(), envelope, deadlines);
+        match request {
+            Some(RequestType::Delete) => Box::pin(absent::run(&context)).await,
+            Some(request) => Box::pin(present::run(&context, request)).await,
+            None => {
+                let cause = format!("RequestType is \"{}\"", crate::redact::shorten(&envelope.request_type, 60));
+                Err(Failure::at("request", Error::Request(cause)))
+            }
+        }
+    }
+}
+
+fn announce(envelope: &Envelope) {
+    tracing::info!(
+        request_type = %crate::redact::shorten(&envelope.request_type, 60),
+        request_id = %envelope.request_id,
+        stack_id = %envelope.stack_id,
+        logical_resource_id = %envelope.logical_resource_id,
+        response_url = ?envelope.response_url,
+        properties = %crate::properties::names(&envelope.properties),
+        "request"
+    );
 }

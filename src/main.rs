@@ -1,2 +1,21 @@
-//! x
-fn main() {}
+//! The Lambda function behind the custom resource `Custom::CoiledConnection`.
+
+use aws_config::BehaviorVersion;
+use coiled_aws_stack::config::Config;
+use coiled_aws_stack::handler::{Function, Invocation};
+use coiled_aws_stack::log;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    log::init();
+    let sdk = aws_config::load_defaults(BehaviorVersion::latest()).await;
+    let function = Function::new(&sdk, Config::from_env())?;
+    let log = log::location();
+    let handle = async |event: LambdaEvent<Value>| {
+        let invocation = Invocation { deadline: event.context.deadline(), log: log.clone() };
+        function.handle(event.payload, invocation).await.map_err(Error::from)
+    };
+    lambda_runtime::run(service_fn(handle)).await
+}

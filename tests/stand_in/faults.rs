@@ -78,9 +78,7 @@ impl Fault {
             Call::Disconnect => self.how.is_for_http() || self.how == How::TookEffectThenDropped,
             Call::WsUpgrade => self.how.is_for_http() || matches!(self.how, How::CloseWith(_)),
             Call::WsGreeting => self.how.is_for_a_greeting(),
-            Call::WsMessage => {
-                self.how.is_for_a_greeting() || matches!(self.how, How::ErrorThenSilence(_))
-            }
+            Call::WsMessage => self.how.is_for_a_greeting() || matches!(self.how, How::ErrorThenSilence(_)),
             Call::WsFinish => !matches!(self.how, How::Status(..) | How::Text(..)),
         }
     }
@@ -88,15 +86,7 @@ impl Fault {
 
 impl How {
     fn is_for_http(&self) -> bool {
-        matches!(
-            self,
-            Self::Status(..)
-                | Self::Text(..)
-                | Self::Hang
-                | Self::Reset
-                | Self::Slow(_)
-                | Self::Garbage
-        )
+        matches!(self, Self::Status(..) | Self::Text(..) | Self::Hang | Self::Reset | Self::Slow(_) | Self::Garbage)
     }
 
     fn is_for_a_greeting(&self) -> bool {
@@ -124,21 +114,13 @@ impl Faults {
     ///
     /// Where the fault has no meaning at its call.
     pub(super) fn push(&mut self, fault: Fault) {
-        assert!(
-            fault.is_meaningful(),
-            "{:?} means nothing at {:?}",
-            fault.how,
-            fault.on
-        );
+        assert!(fault.is_meaningful(), "{:?} means nothing at {:?}", fault.how, fault.on);
         self.0.push(fault);
     }
 
     /// What goes wrong with the call that is happening now.
     pub(super) fn take(&mut self, call: Call) -> Option<How> {
-        let fault = self
-            .0
-            .iter_mut()
-            .find(|fault| fault.on == call && fault.times > 0)?;
+        let fault = self.0.iter_mut().find(|fault| fault.on == call && fault.times > 0)?;
         if fault.times != u32::MAX {
             fault.times -= 1;
         }

@@ -39,29 +39,14 @@ pub(super) fn router(app: App) -> Router {
         .route("/api/v2/user/me", get(me))
         .route("/api/v2/user/me/memberships", get(memberships))
         .route("/api/v1/{workspace}/backend_options/", get(backend_options))
-        .route(
-            "/api/v2/cloud-credentials/{workspace}/aws",
-            delete(disconnect),
-        )
+        .route("/api/v2/cloud-credentials/{workspace}/aws", delete(disconnect))
         .route("/api/v2/interactions/interaction", post(interaction))
-        .route(
-            &format!("{account}/start-role-assumption-setup"),
-            post(roles::start),
-        )
-        .route(
-            &format!("{account}/check-role-assumption"),
-            post(roles::check),
-        )
-        .route(
-            &format!("{account}/complete-role-assumption-setup"),
-            post(roles::complete),
-        )
+        .route(&format!("{account}/start-role-assumption-setup"), post(roles::start))
+        .route(&format!("{account}/check-role-assumption"), post(roles::check))
+        .route(&format!("{account}/complete-role-assumption-setup"), post(roles::complete))
         .route_layer(from_fn_with_state(app.clone(), authorised))
         // A refused WebSocket has two forms, so this one looks at the token itself.
-        .route(
-            "/ws/api/v1/{workspace}/cluster-info/",
-            get(websocket::upgrade),
-        )
+        .route("/ws/api/v1/{workspace}/cluster-info/", get(websocket::upgrade))
         .fallback(|| async { refused(StatusCode::NOT_FOUND, "Not found.") })
         .layer(from_fn_with_state(app.clone(), observed))
         .with_state(app)
@@ -91,9 +76,7 @@ async fn observed(Shared(app): Shared<App>, request: Request, next: Next) -> Res
         app.state.say("  dropped");
     } else {
         app.state.say(&format!("  {}", response.status()));
-        app.state.annotate(number, |record| {
-            record.status = Some(response.status().as_u16())
-        });
+        app.state.annotate(number, |record| record.status = Some(response.status().as_u16()));
     }
     response
 }
@@ -107,14 +90,8 @@ fn record(parts: &Parts, body: &Bytes) -> state::Request {
     let headers = parts.headers.iter();
     state::Request {
         method: parts.method.to_string(),
-        path: parts
-            .uri
-            .path_and_query()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
-        headers: headers
-            .map(|(name, value)| (name.to_string(), text(value.as_bytes())))
-            .collect(),
+        path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+        headers: headers.map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect(),
         body: match body.as_ref() {
             [] => Value::Null,
             bytes => serde_json::from_slice(bytes).unwrap_or_else(|_| Value::from(text(bytes))),
@@ -126,19 +103,11 @@ fn record(parts: &Parts, body: &Bytes) -> state::Request {
 }
 
 async fn with_fault(fault: Option<How>, mut request: Request, next: Next) -> Response {
-    let ending = request
-        .extensions()
-        .get::<Ending>()
-        .cloned()
-        .unwrap_or_default();
+    let ending = request.extensions().get::<Ending>().cloned().unwrap_or_default();
     match fault {
         Some(How::Status(status, body)) => (code(status), Json(body)).into_response(),
         Some(How::Text(status, body)) => (code(status), body).into_response(),
-        Some(How::Garbage) => (
-            [(header::CONTENT_TYPE, "text/html")],
-            "<!doctype html><title>",
-        )
-            .into_response(),
+        Some(How::Garbage) => ([(header::CONTENT_TYPE, "text/html")], "<!doctype html><title>").into_response(),
         Some(How::Hang) => pending().await,
         Some(How::Reset) => {
             ending.reset();
@@ -176,45 +145,29 @@ async fn authorised(Shared(app): Shared<App>, request: Request, next: Next) -> R
 pub(super) fn not_authorised(state: &State, headers: &HeaderMap) -> Option<Response> {
     if !headers.contains_key("client-version") {
         let message = "The header Client-Version is missing; a newer client sends it.";
-        return Some(
-            (
-                StatusCode::UPGRADE_REQUIRED,
-                Json(json!({"message": message})),
-            )
-                .into_response(),
-        );
+        return Some((StatusCode::UPGRADE_REQUIRED, Json(json!({"message": message}))).into_response());
     }
-    let said = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let said = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let token = state.look(|facts| facts.token.clone());
     if said == authorization(&token) {
         return None;
     }
     if said.ends_with(&token) {
-        state.violated(
-            "the right token, but the scheme must be ApiToken where it holds a '-', else Token",
-        );
+        state.violated("the right token, but the scheme must be ApiToken where it holds a '-', else Token");
     }
     Some(refused(StatusCode::UNAUTHORIZED, "Invalid token."))
 }
 
 /// A token with a `-` is a new one, and each kind has its own scheme.
 fn authorization(token: &str) -> String {
-    let scheme = if token.contains('-') {
-        "ApiToken"
-    } else {
-        "Token"
-    };
+    let scheme = if token.contains('-') { "ApiToken" } else { "Token" };
     format!("{scheme} {token}")
 }
 
 async fn me(Shared(app): Shared<App>) -> Json<Value> {
     let answer = app.state.look(|facts| {
         let default = facts.workspaces.iter().find(|workspace| workspace.default);
-        let account =
-            default.map(|workspace| json!({"slug": workspace.slug, "name": workspace.name}));
+        let account = default.map(|workspace| json!({"slug": workspace.slug, "name": workspace.name}));
         json!({"username": facts.username, "default_account": account})
     });
     Json(answer)
@@ -228,14 +181,7 @@ async fn memberships(Shared(app): Shared<App>) -> Json<Value> {
             "is_default_account": workspace.default,
         })
     };
-    Json(app.state.look(|facts| {
-        facts
-            .workspaces
-            .iter()
-            .enumerate()
-            .map(membership)
-            .collect()
-    }))
+    Json(app.state.look(|facts| facts.workspaces.iter().enumerate().map(membership).collect()))
 }
 
 async fn backend_options(Shared(app): Shared<App>, Path(slug): Path<String>) -> Response {
@@ -257,10 +203,7 @@ fn unconfigured(facts: &Facts) -> Response {
 
 /// Also the answer for a workspace that doesn't exist: who isn't in it can't tell.
 pub(super) fn not_a_member() -> Response {
-    refused(
-        StatusCode::FORBIDDEN,
-        "You aren't a member of this workspace.",
-    )
+    refused(StatusCode::FORBIDDEN, "You aren't a member of this workspace.")
 }
 
 async fn disconnect(Shared(app): Shared<App>, Path(slug): Path<String>, uri: Uri) -> Response {
@@ -281,31 +224,18 @@ async fn disconnect(Shared(app): Shared<App>, Path(slug): Path<String>, uri: Uri
 }
 
 fn is_confirmed(uri: &Uri) -> bool {
-    Query::<Vec<(String, String)>>::try_from_uri(uri).is_ok_and(|Query(pairs)| {
-        pairs
-            .iter()
-            .any(|(name, value)| name == "confirm" && value == "1")
-    })
+    Query::<Vec<(String, String)>>::try_from_uri(uri)
+        .is_ok_and(|Query(pairs)| pairs.iter().any(|(name, value)| name == "confirm" && value == "1"))
 }
 
 fn to_confirm(detail: &str) -> Response {
-    (
-        StatusCode::CONFLICT,
-        Json(json!({"action_required": "confirm", "detail": detail})),
-    )
-        .into_response()
+    (StatusCode::CONFLICT, Json(json!({"action_required": "confirm", "detail": detail}))).into_response()
 }
 
 /// The client's telemetry; it ends where it arrives, for nothing else reads it.
 async fn interaction(Json(body): Json<Value>) -> Response {
-    match (
-        body.get("action").and_then(Value::as_str),
-        body.get("success"),
-    ) {
+    match (body.get("action").and_then(Value::as_str), body.get("success")) {
         (Some(_), Some(Value::Bool(_))) => Json(json!({})).into_response(),
-        _ => refused(
-            StatusCode::BAD_REQUEST,
-            "An interaction has an action and a success.",
-        ),
+        _ => refused(StatusCode::BAD_REQUEST, "An interaction has an action and a success."),
     }
 }

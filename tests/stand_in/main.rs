@@ -1,11 +1,6 @@
 //! The stand-in for Coiled, to start by hand:
 //! `cargo run --example coiled-stand-in -- --port 8000 --token my-token --workspace my-team`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 // The suite uses more of it than this program does.
@@ -36,18 +31,12 @@ async fn main() -> ExitCode {
     };
     let workspace = options.workspace.clone();
     let stand_in = StandIn::start_with(options).await;
-    println!(
-        "listening at {} with the workspace {workspace}",
-        stand_in.url()
-    );
+    println!("listening at {} with the workspace {workspace}", stand_in.url());
     pending().await
 }
 
 fn options(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options = Options {
-        say: |line| println!("{line}"),
-        ..Options::default()
-    };
+    let mut options = Options { say: |line| println!("{line}"), ..Options::default() };
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
         match word.as_str() {

@@ -81,9 +81,7 @@ impl StandIn {
     ///
     /// Where the port is taken.
     pub async fn start_with(options: Options) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))
-            .await
-            .expect("a free port on 127.0.0.1");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await.expect("a free port on 127.0.0.1");
         let address = listener.local_addr().expect("a listener has an address");
         let state = Arc::new(State::new(&options.token, options.say));
         let workspace = Workspace::new(&options.workspace, &options.workspace_name, true);
@@ -92,20 +90,9 @@ impl StandIn {
             facts.sts = options.sts;
         });
         let tasks = Arc::new(Tasks::default());
-        let app = http::App {
-            state: state.clone(),
-            tasks: Arc::downgrade(&tasks),
-        };
-        tasks.spawn(server::serve(
-            listener,
-            http::router(app),
-            Arc::downgrade(&tasks),
-        ));
-        Self {
-            state,
-            address,
-            _tasks: tasks,
-        }
+        let app = http::App { state: state.clone(), tasks: Arc::downgrade(&tasks) };
+        tasks.spawn(server::serve(listener, http::router(app), Arc::downgrade(&tasks)));
+        Self { state, address, _tasks: tasks }
     }
 
     /// `http://127.0.0.1:PORT`
@@ -132,18 +119,14 @@ impl StandIn {
     pub fn add_workspace(&self, slug: &str, name: &str, default: bool) {
         self.state.change(|facts| {
             facts.workspaces.retain(|workspace| workspace.slug != slug);
-            facts
-                .workspaces
-                .iter_mut()
-                .for_each(|workspace| workspace.default &= !default);
+            facts.workspaces.iter_mut().for_each(|workspace| workspace.default &= !default);
             facts.workspaces.push(Workspace::new(slug, name, default));
         });
     }
 
     /// Takes the user out of a workspace.
     pub fn remove_workspace(&self, slug: &str) {
-        self.state
-            .change(|facts| facts.workspaces.retain(|workspace| workspace.slug != slug));
+        self.state.change(|facts| facts.workspaces.retain(|workspace| workspace.slug != slug));
     }
 
     /// Takes the user out of all workspaces.
@@ -158,15 +141,12 @@ impl StandIn {
 
     /// What the workspace holds now.
     pub fn connection(&self, workspace: &str) -> Option<Connection> {
-        self.state
-            .look(|facts| facts.workspace(workspace)?.connection.clone())
+        self.state.look(|facts| facts.workspace(workspace)?.connection.clone())
     }
 
     /// Connects the workspace as if a colleague had, by other means: `data` is not judged.
     pub fn connect(&self, workspace: &str, data: Value) {
-        self.workspace(workspace, |workspace| {
-            workspace.connection = Some(Connection { data })
-        });
+        self.workspace(workspace, |workspace| workspace.connection = Some(Connection { data }));
     }
 
     /// Takes the connection away as if a colleague had.
@@ -176,15 +156,12 @@ impl StandIn {
 
     /// What the options of a workspace without a connection are answered with: what the real server does is unknown.
     pub fn when_unconfigured(&self, status: u16, body: Value) {
-        self.state
-            .change(|facts| facts.unconfigured = (status, body));
+        self.state.change(|facts| facts.unconfigured = (status, body));
     }
 
     /// DELETE is answered 409 until it comes with `?confirm=1`.
     pub fn ask_for_confirmation(&self, workspace: &str, detail: &str) {
-        self.workspace(workspace, |workspace| {
-            workspace.confirmation = Some(detail.into())
-        });
+        self.workspace(workspace, |workspace| workspace.confirmation = Some(detail.into()));
     }
 
     /// How a WebSocket with a wrong token or workspace is turned down; a refused upgrade is the default.
@@ -214,18 +191,12 @@ impl StandIn {
 
     /// The requests of one kind so far.
     pub fn calls(&self, call: Call) -> Vec<Request> {
-        self.requests()
-            .into_iter()
-            .filter(|request| request.call() == Some(call))
-            .collect()
+        self.requests().into_iter().filter(|request| request.call() == Some(call)).collect()
     }
 
     /// The registrations that arrived, whatever became of them.
     pub fn registrations(&self) -> Vec<Value> {
-        self.requests()
-            .into_iter()
-            .flat_map(|request| request.messages)
-            .collect()
+        self.requests().into_iter().flat_map(|request| request.messages).collect()
     }
 
     /// How clients broke the protocol so far. What they did wrong was refused too, but a client that retries hides it.
@@ -245,7 +216,6 @@ impl StandIn {
     }
 
     fn workspace(&self, slug: &str, with: impl FnOnce(&mut Workspace)) {
-        self.state
-            .change(|facts| with(facts.workspace_mut(slug).expect("a workspace of this slug")));
+        self.state.change(|facts| with(facts.workspace_mut(slug).expect("a workspace of this slug")));
     }
 }

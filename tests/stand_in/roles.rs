@@ -27,23 +27,13 @@ pub(super) async fn check(Path(slug): Path<String>, Json(body): Json<Value>) -> 
 }
 
 /// Connects the workspace by the role.
-pub(super) async fn complete(
-    Shared(app): Shared<App>,
-    Path(slug): Path<String>,
-    Json(body): Json<Value>,
-) -> Response {
+pub(super) async fn complete(Shared(app): Shared<App>, Path(slug): Path<String>, Json(body): Json<Value>) -> Response {
     if app.state.look(|facts| facts.workspace(&slug).is_none()) {
         return not_a_member();
     }
-    let region = body
-        .get("default_region")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let region = body.get("default_region").and_then(Value::as_str).unwrap_or_default();
     if !is_well_formed(&slug, &body) || region.is_empty() {
-        return refused(
-            StatusCode::BAD_REQUEST,
-            "The role, the external id or the region is wrong.",
-        );
+        return refused(StatusCode::BAD_REQUEST, "The role, the external id or the region is wrong.");
     }
     let data = json!({"backend": "vm", "options": {
         "provider_name": "aws",

@@ -41,19 +41,11 @@ struct Field {
 }
 
 const fn required(name: &'static str, shape: Shape) -> Field {
-    Field {
-        name,
-        shape,
-        required: true,
-    }
+    Field { name, shape, required: true }
 }
 
 const fn optional(name: &'static str, shape: Shape) -> Field {
-    Field {
-        name,
-        shape,
-        required: false,
-    }
+    Field { name, shape, required: false }
 }
 
 const MESSAGE: &[Field] = &[
@@ -84,17 +76,11 @@ const OPTIONS: &[Field] = &[
     required("type", Shape::Is("aws_cloudbridge_backend_options")),
 ];
 
-const KEY: &[Field] = &[
-    required("aws_access_key", Shape::Text),
-    required("aws_secret_key", Shape::Text),
-];
+const KEY: &[Field] = &[required("aws_access_key", Shape::Text), required("aws_secret_key", Shape::Text)];
 
 const FIREWALL: &[Field] = &[required("ingress", Shape::ListOf(&Shape::Object(RULE)))];
 
-const RULE: &[Field] = &[
-    required("ports", Shape::ListOf(&Shape::Port)),
-    required("cidr", Shape::Cidr),
-];
+const RULE: &[Field] = &[required("ports", Shape::ListOf(&Shape::Port)), required("cidr", Shape::Cidr)];
 
 const NETWORK: &[Field] = &[
     required("network_id", Shape::Text),
@@ -110,10 +96,7 @@ const ECR: &[Field] = &[
     required("credentials", Shape::Object(ECR_KEY)),
 ];
 
-const ECR_KEY: &[Field] = &[
-    required("aws_access_key_id", Shape::Text),
-    required("aws_secret_access_key", Shape::Text),
-];
+const ECR_KEY: &[Field] = &[required("aws_access_key_id", Shape::Text), required("aws_secret_access_key", Shape::Text)];
 
 const DOCKER_HUB: &[Field] = &[
     required("type", Shape::Is("docker_hub")),
@@ -128,12 +111,7 @@ pub(super) fn faults(message: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     Shape::Object(MESSAGE).check("message", message, &mut faults);
     if faults.is_empty() {
-        compare(
-            "/data/options/aws_region_name",
-            "/data/registry/region",
-            message,
-            &mut faults,
-        );
+        compare("/data/options/aws_region_name", "/data/registry/region", message, &mut faults);
         compare(
             "/data/options/credentials/aws_access_key",
             "/data/registry/credentials/aws_access_key_id",
@@ -152,10 +130,7 @@ pub(super) fn faults(message: &Value) -> Vec<String> {
 
 /// What is said twice must be said the same; a registry that isn't ECR doesn't say it twice.
 fn compare(here: &str, there: &str, message: &Value, faults: &mut Vec<String>) {
-    if message
-        .pointer(there)
-        .is_some_and(|second| message.pointer(here) != Some(second))
-    {
+    if message.pointer(there).is_some_and(|second| message.pointer(here) != Some(second)) {
         faults.push(format!("{here} and {there} differ"));
     }
 }
@@ -184,9 +159,7 @@ impl Shape {
             Self::LowerCase => Self::Text.fits(value) && !text.is_some_and(has_capitals),
             Self::TextOrNull => value.is_null() || Self::Text.fits(value),
             Self::Region => text.is_some_and(is_region),
-            Self::Port => value
-                .as_u64()
-                .is_some_and(|port| (1..=65535).contains(&port)),
+            Self::Port => value.as_u64().is_some_and(|port| (1..=65535).contains(&port)),
             Self::Cidr => text.is_some_and(|text| text.parse::<IpNet>().is_ok()),
             Self::AnyObject => value.is_object(),
             Self::ListOf(_) | Self::Object(_) | Self::EmptyOr(_) | Self::Registry => false,
@@ -204,9 +177,7 @@ impl Shape {
             Self::Cidr => "a CIDR".into(),
             Self::ListOf(_) => "a list that isn't empty".into(),
             Self::Text => "text that isn't empty".into(),
-            Self::AnyObject | Self::Object(_) | Self::EmptyOr(_) | Self::Registry => {
-                "an object".into()
-            }
+            Self::AnyObject | Self::Object(_) | Self::EmptyOr(_) | Self::Registry => "an object".into(),
         }
     }
 }
@@ -218,10 +189,7 @@ fn check_list(path: &str, value: &Value, item: &Shape, faults: &mut Vec<String>)
                 item.check(&format!("{path}[{index}]"), value, faults);
             }
         }
-        _ => faults.push(format!(
-            "{path} must be {}",
-            Shape::ListOf(&Shape::AnyObject).wish()
-        )),
+        _ => faults.push(format!("{path} must be {}", Shape::ListOf(&Shape::AnyObject).wish())),
     }
 }
 
@@ -232,17 +200,12 @@ fn check_object(path: &str, value: &Value, fields: &[Field], faults: &mut Vec<St
     };
     for field in fields {
         match object.get(field.name) {
-            Some(value) => field
-                .shape
-                .check(&format!("{path}.{}", field.name), value, faults),
+            Some(value) => field.shape.check(&format!("{path}.{}", field.name), value, faults),
             None if field.required => faults.push(format!("{path}.{} is missing", field.name)),
             None => {}
         }
     }
-    for name in object
-        .keys()
-        .filter(|name| fields.iter().all(|field| field.name != *name))
-    {
+    for name in object.keys().filter(|name| fields.iter().all(|field| field.name != *name)) {
         faults.push(format!("{path}.{name} is unknown"));
     }
 }
@@ -266,8 +229,6 @@ fn is_region(text: &str) -> bool {
         return false;
     };
     words.len() >= 2
-        && words
-            .iter()
-            .all(|word| word.len() > 1 && word.chars().all(|c| c.is_ascii_lowercase()))
+        && words.iter().all(|word| word.len() > 1 && word.chars().all(|c| c.is_ascii_lowercase()))
         && number.parse::<u8>().is_ok()
 }

@@ -70,10 +70,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, tasks: Weak<Tas
 
 async fn connection(stream: TcpStream, router: Router) {
     let ending = Ending::default();
-    let wire = Wire {
-        stream,
-        ending: ending.clone(),
-    };
+    let wire = Wire { stream, ending: ending.clone() };
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ending.clone());
@@ -81,12 +78,7 @@ async fn connection(stream: TcpStream, router: Router) {
         async move { sendable(answer.await) }
     });
     // An error here is a client that left, or a fault that was asked for.
-    drop(
-        http1::Builder::new()
-            .serve_connection(TokioIo::new(wire), service)
-            .with_upgrades()
-            .await,
-    );
+    drop(http1::Builder::new().serve_connection(TokioIo::new(wire), service).with_upgrades().await);
 }
 
 /// A service that fails makes hyper end the connection without a word.
@@ -124,11 +116,7 @@ impl AsyncRead for Wire {
 }
 
 impl AsyncWrite for Wire {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 

@@ -34,11 +34,7 @@ impl Connection {
     /// What the server shows of it: all but the credentials.
     pub fn readable(&self) -> Value {
         let mut data = self.data.clone();
-        for (part, secret) in [
-            ("options", "credentials"),
-            ("registry", "credentials"),
-            ("registry", "password"),
-        ] {
+        for (part, secret) in [("options", "credentials"), ("registry", "credentials"), ("registry", "password")] {
             if let Some(fields) = data.get_mut(part).and_then(Value::as_object_mut) {
                 fields.remove(secret);
             }
@@ -47,11 +43,7 @@ impl Connection {
     }
 
     fn text(&self, pointer: &str) -> String {
-        self.data
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
+        self.data.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 }
 
@@ -77,10 +69,7 @@ pub struct Request {
 impl Request {
     /// The first header of that name (in lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(header, _)| header == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
     }
 
     /// Which of the calls that can go wrong this is, if any.
@@ -120,14 +109,7 @@ pub(super) struct Workspace {
 
 impl Workspace {
     pub(super) fn new(slug: &str, name: &str, default: bool) -> Self {
-        Self {
-            slug: slug.into(),
-            name: name.into(),
-            default,
-            admin: true,
-            connection: None,
-            confirmation: None,
-        }
+        Self { slug: slug.into(), name: name.into(), default, admin: true, connection: None, confirmation: None }
     }
 }
 
@@ -147,15 +129,11 @@ pub(super) struct Facts {
 
 impl Facts {
     pub(super) fn workspace(&self, slug: &str) -> Option<&Workspace> {
-        self.workspaces
-            .iter()
-            .find(|workspace| workspace.slug == slug)
+        self.workspaces.iter().find(|workspace| workspace.slug == slug)
     }
 
     pub(super) fn workspace_mut(&mut self, slug: &str) -> Option<&mut Workspace> {
-        self.workspaces
-            .iter_mut()
-            .find(|workspace| workspace.slug == slug)
+        self.workspaces.iter_mut().find(|workspace| workspace.slug == slug)
     }
 }
 
@@ -179,17 +157,10 @@ impl State {
             faults: Faults::default(),
             refusal: Refusal::Upgrade,
             // Nobody here knows what the real server answers; "vm" without a provider is the harder case to tell.
-            unconfigured: (
-                200,
-                json!({"backend": "vm", "options": {"aws_region_name": "us-east-1"}}),
-            ),
+            unconfigured: (200, json!({"backend": "vm", "options": {"aws_region_name": "us-east-1"}})),
             sts: None,
         };
-        Self {
-            facts: Mutex::new(facts),
-            changes: watch::Sender::new(()),
-            say,
-        }
+        Self { facts: Mutex::new(facts), changes: watch::Sender::new(()), say }
     }
 
     pub(super) fn look<T>(&self, at: impl FnOnce(&Facts) -> T) -> T {

@@ -12,13 +12,7 @@ use super::Connection;
 ///
 /// The code that STS answered, or why it could not be asked.
 pub(super) async fn key_works(endpoint: &str, connection: &Connection) -> Result<(), String> {
-    let key = Credentials::new(
-        connection.access_key_id(),
-        connection.secret_access_key(),
-        None,
-        None,
-        "registration",
-    );
+    let key = Credentials::new(connection.access_key_id(), connection.secret_access_key(), None, None, "registration");
     let config = aws_sdk_sts::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(connection.region()))
@@ -26,10 +20,7 @@ pub(super) async fn key_works(endpoint: &str, connection: &Connection) -> Result
         .credentials_provider(key)
         .retry_config(RetryConfig::disabled())
         .build();
-    let answer = aws_sdk_sts::Client::from_conf(config)
-        .get_caller_identity()
-        .send()
-        .await;
+    let answer = aws_sdk_sts::Client::from_conf(config).get_caller_identity().send().await;
     answer.map(drop).map_err(|error| match error.code() {
         Some(code) => code.to_owned(),
         None => DisplayErrorContext(error).to_string(),

@@ -30,18 +30,11 @@ const POLICY: u16 = 1008;
 const NORMAL: u16 = 1000;
 
 /// Answers the request for a WebSocket, and talks on it.
-pub(super) async fn upgrade(
-    Shared(app): Shared<App>,
-    Path(slug): Path<String>,
-    mut request: Request,
-) -> Response {
+pub(super) async fn upgrade(Shared(app): Shared<App>, Path(slug): Path<String>, mut request: Request) -> Response {
     let Some(key) = key(request.headers()) else {
         return refused(StatusCode::BAD_REQUEST, "This is a WebSocket.");
     };
-    let mut close_at_once = request
-        .extensions()
-        .get::<CloseAtOnce>()
-        .map(|close| close.0);
+    let mut close_at_once = request.extensions().get::<CloseAtOnce>().map(|close| close.0);
     if !may_register(&app.state, request.headers(), &slug) {
         match app.state.look(|facts| facts.refusal) {
             Refusal::Upgrade => return refused(StatusCode::FORBIDDEN, "Not yours."),
@@ -51,68 +44,38 @@ pub(super) async fn upgrade(
     let Some(tasks) = app.tasks.upgrade() else {
         return StatusCode::BAD_GATEWAY.into_response();
     };
-    let ending = request
-        .extensions()
-        .get::<Ending>()
-        .cloned()
-        .unwrap_or_default();
-    let number = request
-        .extensions()
-        .get::<Number>()
-        .map_or(usize::MAX, |number| number.0);
+    let ending = request.extensions().get::<Ending>().cloned().unwrap_or_default();
+    let number = request.extensions().get::<Number>().map_or(usize::MAX, |number| number.0);
     let upgraded = hyper::upgrade::on(&mut request);
     tasks.spawn(talk(upgraded, app, slug, number, ending, close_at_once));
     switching_protocols(&key)
 }
 
 fn key(headers: &HeaderMap) -> Option<String> {
-    let is_websocket = headers
-        .get(header::UPGRADE)?
-        .as_bytes()
-        .eq_ignore_ascii_case(b"websocket");
+    let is_websocket = headers.get(header::UPGRADE)?.as_bytes().eq_ignore_ascii_case(b"websocket");
     let key = headers.get(header::SEC_WEBSOCKET_KEY)?.to_str().ok()?;
     is_websocket.then(|| key.to_owned())
 }
 
 fn may_register(state: &State, headers: &HeaderMap, slug: &str) -> bool {
     not_authorised(state, headers).is_none()
-        && state.look(|facts| {
-            facts
-                .workspace(slug)
-                .is_some_and(|workspace| workspace.admin)
-        })
+        && state.look(|facts| facts.workspace(slug).is_some_and(|workspace| workspace.admin))
 }
 
 fn switching_protocols(key: &str) -> Response {
     let headers = [
         (header::CONNECTION, "Upgrade".to_owned()),
         (header::UPGRADE, "websocket".to_owned()),
-        (
-            header::SEC_WEBSOCKET_ACCEPT,
-            derive_accept_key(key.as_bytes()),
-        ),
+        (header::SEC_WEBSOCKET_ACCEPT, derive_accept_key(key.as_bytes())),
     ];
     (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
 }
 
-async fn talk(
-    upgraded: OnUpgrade,
-    app: App,
-    slug: String,
-    number: usize,
-    ending: Ending,
-    close_at_once: Option<u16>,
-) {
+async fn talk(upgraded: OnUpgrade, app: App, slug: String, number: usize, ending: Ending, close_at_once: Option<u16>) {
     // A client that leaves before the upgrade is done has nothing to talk about.
     let Ok(upgraded) = upgraded.await else { return };
     let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
-    let mut talk = Talk {
-        socket,
-        app,
-        slug,
-        number,
-        ending,
-    };
+    let mut talk = Talk { socket, app, slug, number, ending };
     if let Err(Over) = talk.run(close_at_once).await {
         talk.app.state.say("  the WebSocket ended early");
     }
@@ -142,8 +105,7 @@ impl Talk {
         // From here on it counts, whether or not the client stays to hear of it.
         self.app.state.connected(&self.slug, connection);
         self.progress("CONFIGURING_BACKEND").await?;
-        self.send(&json!({"type": "cluster_info", "message": "of no interest here"}))
-            .await?;
+        self.send(&json!({"type": "cluster_info", "message": "of no interest here"})).await?;
         self.progress("Creating the network").await?;
         self.finish().await
     }
@@ -161,8 +123,7 @@ impl Talk {
         if self.has_said_more() {
             return self.violated("a message before the greeting").await;
         }
-        self.send(&json!({"type": "connected", "message": "hello"}))
-            .await
+        self.send(&json!({"type": "connected", "message": "hello"})).await
     }
 
     /// Waits, in which time the client must wait too.
@@ -219,14 +180,11 @@ impl Talk {
         if self.has_said_more() {
             self.violated("a second message").await?;
         }
-        let connection = Connection {
-            data: message.get("data").cloned().unwrap_or_default(),
-        };
+        let connection = Connection { data: message.get("data").cloned().unwrap_or_default() };
         if let Some(sts) = self.app.state.look(|facts| facts.sts.clone())
             && let Err(code) = verify::key_works(&sts, &connection).await
         {
-            self.refuse(&format!("AWS doesn't accept this access key: {code}"))
-                .await?;
+            self.refuse(&format!("AWS doesn't accept this access key: {code}")).await?;
         }
         Ok(connection)
     }
@@ -271,13 +229,9 @@ impl Talk {
         match self.receive().await {
             Ok(_late) => self.violated("a message after FINISHED").await,
             Err(Over) => {
-                let code = self
-                    .app
-                    .state
-                    .look(|facts| facts.requests.get(self.number)?.close_code);
+                let code = self.app.state.look(|facts| facts.requests.get(self.number)?.close_code);
                 if code != Some(NORMAL) {
-                    let what =
-                        format!("after FINISHED the client left with {code:?}, not with 1000");
+                    let what = format!("after FINISHED the client left with {code:?}, not with 1000");
                     self.app.state.violated(&what);
                 }
                 Ok(())
@@ -310,21 +264,14 @@ impl Talk {
 
     /// Always `Over`, once the client has answered or left.
     async fn close(&mut self, code: u16) -> Result<(), Over> {
-        let frame = CloseFrame {
-            code: CloseCode::from(code),
-            reason: "".into(),
-        };
-        self.socket
-            .send(Message::Close(Some(frame)))
-            .await
-            .map_err(|_left| Over)?;
+        let frame = CloseFrame { code: CloseCode::from(code), reason: "".into() };
+        self.socket.send(Message::Close(Some(frame))).await.map_err(|_left| Over)?;
         while self.receive().await.is_ok() {}
         Err(Over)
     }
 
     async fn progress(&mut self, line: &str) -> Result<(), Over> {
-        self.send(&json!({"type": "update_options", "message": line}))
-            .await
+        self.send(&json!({"type": "update_options", "message": line})).await
     }
 
     async fn send_all(&mut self, messages: &[Value]) -> Result<(), Over> {
@@ -340,10 +287,7 @@ impl Talk {
 
     async fn send_text(&mut self, text: String) -> Result<(), Over> {
         self.app.state.say(&format!("  > {text}"));
-        self.socket
-            .send(Message::Text(text.into()))
-            .await
-            .map_err(|_left| Over)
+        self.socket.send(Message::Text(text.into())).await.map_err(|_left| Over)
     }
 
     /// The next message that says something, taken down; `Over` when the client closed or left.
@@ -367,17 +311,13 @@ impl Talk {
     fn heard(&mut self, text: &str) -> Value {
         let message = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
         self.app.state.say(&format!("  < {}", masked(&message)));
-        self.app.state.annotate(self.number, |request| {
-            request.messages.push(message.clone())
-        });
+        self.app.state.annotate(self.number, |request| request.messages.push(message.clone()));
         message
     }
 
     fn left_with(&mut self, code: Option<u16>) {
         self.app.state.say(&format!("  < closed with {code:?}"));
-        self.app
-            .state
-            .annotate(self.number, |request| request.close_code = code);
+        self.app.state.annotate(self.number, |request| request.close_code = code);
     }
 }
 

@@ -88,35 +88,12 @@ async fn it_forgets_what_it_registered_and_confirms_where_asked() {
     stand_in.connect("team", json!({"backend": "vm"}));
     stand_in.ask_for_confirmation("team", "2 clusters run");
     let unset = |workspace: &str| ("unset_aws_credentials", json!({"workspace": workspace}));
-    let calls = [
-        registration_in("ada"),
-        unset("ada"),
-        unset("ada"),
-        unset("team"),
-    ];
+    let calls = [registration_in("ada"), unset("ada"), unset("ada"), unset("team")];
     let answers = client(&stand_in).await.call(&calls).await;
-    assert_eq!(
-        answers,
-        [
-            json!({"ok": null}),
-            json!({"ok": 200}),
-            json!({"ok": 404}),
-            json!({"ok": 200})
-        ]
-    );
-    assert_eq!(
-        (stand_in.connection("ada"), stand_in.connection("team")),
-        (None, None)
-    );
-    let paths: Vec<_> = stand_in
-        .calls(Call::Disconnect)
-        .into_iter()
-        .map(|request| request.path)
-        .collect();
-    let (ada, team) = (
-        "/api/v2/cloud-credentials/ada/aws",
-        "/api/v2/cloud-credentials/team/aws",
-    );
+    assert_eq!(answers, [json!({"ok": null}), json!({"ok": 200}), json!({"ok": 404}), json!({"ok": 200})]);
+    assert_eq!((stand_in.connection("ada"), stand_in.connection("team")), (None, None));
+    let paths: Vec<_> = stand_in.calls(Call::Disconnect).into_iter().map(|request| request.path).collect();
+    let (ada, team) = ("/api/v2/cloud-credentials/ada/aws", "/api/v2/cloud-credentials/team/aws");
     assert_eq!(paths, [ada, ada, team, &format!("{team}?confirm=1")]);
     assert_eq!(stand_in.violations(), [""; 0]);
 }
@@ -128,15 +105,8 @@ async fn it_understands_every_refusal() {
     stand_in.set_admin("team", false);
     let once = |on, how| stand_in.fault(Fault { on, how, times: 1 });
     once(Call::WsMessage, How::IsError("no such region".into()));
-    once(
-        Call::WsFinish,
-        How::IsError("an error, then FINISHED".into()),
-    );
-    let mut calls = vec![
-        registration_in("team"),
-        registration_in("ada"),
-        registration_in("ada"),
-    ];
+    once(Call::WsFinish, How::IsError("an error, then FINISHED".into()));
+    let mut calls = vec![registration_in("team"), registration_in("ada"), registration_in("ada")];
     // A name in place of a slug, and a workspace of others.
     calls.extend([registration_in("the team"), registration_in("theirs")]);
     let refused = client(&stand_in).await.call(&calls).await;
@@ -145,10 +115,7 @@ async fn it_understands_every_refusal() {
     closing.add_workspace("team", "The team", false);
     closing.set_admin("team", false);
     closing.refuse_by(Refusal::Close4403);
-    let closed = client(&closing)
-        .await
-        .call(&[registration_in("team")])
-        .await;
+    let closed = client(&closing).await.call(&[registration_in("team")]).await;
 
     let expected = [
         ("ValueError", "do you have permissions"),
@@ -172,39 +139,14 @@ async fn a_wrong_token_ends_it_before_anything_is_made() {
     // Nobody answers there: a call to AWS would fail in another way than this does.
     let aws = Aws::at("http://127.0.0.1:9", "AKIACALLER");
     let client = GenuineClient::new(&stand_in, &aws).with_token("ada-wrong");
-    let library = GenuineClient::new(&stand_in, &Aws::at(&sts::knowing(None).await, "AKIACALLER"))
-        .with_token("wrong");
+    let library = GenuineClient::new(&stand_in, &Aws::at(&sts::knowing(None).await, "AKIACALLER")).with_token("wrong");
     let (setup, calls) = join(
-        client.coiled(&[
-            "setup",
-            "aws",
-            "--use-access-key",
-            "--yes",
-            "--workspace",
-            "ada",
-        ]),
+        client.coiled(&["setup", "aws", "--use-access-key", "--yes", "--workspace", "ada"]),
         library.call(&[registration_in("ada")]),
     )
     .await;
-    assert!(
-        !setup.is_ok && setup.text.contains("Invalid Coiled token"),
-        "{}",
-        setup.text
-    );
+    assert!(!setup.is_ok && setup.text.contains("Invalid Coiled token"), "{}", setup.text);
     assert!(calls[0].get("error").is_some(), "{calls:?}");
-    assert_eq!(
-        (
-            stand_in.connection("ada"),
-            stand_in.calls(Call::WsUpgrade).len()
-        ),
-        (None, 0)
-    );
-    assert_eq!(
-        stand_in
-            .calls(Call::Me)
-            .iter()
-            .filter(|request| request.status == Some(401))
-            .count(),
-        2
-    );
+    assert_eq!((stand_in.connection("ada"), stand_in.calls(Call::WsUpgrade).len()), (None, 0));
+    assert_eq!(stand_in.calls(Call::Me).iter().filter(|request| request.status == Some(401)).count(), 2);
 }

@@ -15,36 +15,20 @@ type Permission = (String, String, String, String);
 pub fn permissions(document: &Value) -> BTreeSet<Permission> {
     only(document, &["Version", "Id", "Statement"]);
     assert_eq!(document["Version"], "2012-10-17");
-    list(&document["Statement"])
-        .into_iter()
-        .flat_map(of_statement)
-        .collect()
+    list(&document["Statement"]).into_iter().flat_map(of_statement).collect()
 }
 
 fn of_statement(statement: &Value) -> Vec<Permission> {
-    only(
-        statement,
-        &["Sid", "Effect", "Action", "Resource", "Condition"],
-    );
+    only(statement, &["Sid", "Effect", "Action", "Resource", "Condition"]);
     let effect = text(&statement["Effect"]);
     let condition = condition(&statement["Condition"]);
     let resources = list(&statement["Resource"]);
     let on_all = |action: &Value| {
         let action = text(action);
-        let permission = |resource: &&Value| {
-            (
-                effect.clone(),
-                action.clone(),
-                text(resource),
-                condition.clone(),
-            )
-        };
+        let permission = |resource: &&Value| (effect.clone(), action.clone(), text(resource), condition.clone());
         resources.iter().map(permission).collect::<Vec<_>>()
     };
-    list(&statement["Action"])
-        .into_iter()
-        .flat_map(on_all)
-        .collect()
+    list(&statement["Action"]).into_iter().flat_map(on_all).collect()
 }
 
 /// Operators, keys and values in one order; JSON objects are sorted already.
@@ -63,19 +47,13 @@ fn condition(condition: &Value) -> String {
 }
 
 fn only(object: &Value, names: &[&str]) {
-    let unknown = object
-        .as_object()
-        .expect("an object")
-        .keys()
-        .find(|name| !names.contains(&name.as_str()));
+    let unknown = object.as_object().expect("an object").keys().find(|name| !names.contains(&name.as_str()));
     assert_eq!(unknown, None, "not understood");
 }
 
 /// One value and a list of it mean the same.
 fn list(value: &Value) -> Vec<&Value> {
-    value
-        .as_array()
-        .map_or_else(|| vec![value], |items| items.iter().collect())
+    value.as_array().map_or_else(|| vec![value], |items| items.iter().collect())
 }
 
 fn text(value: &Value) -> String {
@@ -94,16 +72,12 @@ mod tests {
 
     #[test]
     fn order_grouping_and_sids_say_nothing() {
-        let grouped =
-            json!({"Sid": "A", "Effect": "Allow", "Action": ["a:B", "a:C"], "Resource": ["*"]});
+        let grouped = json!({"Sid": "A", "Effect": "Allow", "Action": ["a:B", "a:C"], "Resource": ["*"]});
         let apart = json!([
             {"Effect": "Allow", "Action": "a:C", "Resource": "*"},
             {"Effect": "Allow", "Action": "a:B", "Resource": "*"},
         ]);
-        assert_eq!(
-            permissions(&document(grouped)),
-            permissions(&document(apart))
-        );
+        assert_eq!(permissions(&document(grouped)), permissions(&document(apart)));
     }
 
     #[test]
@@ -120,11 +94,7 @@ mod tests {
         ] {
             let mut changed = base.clone();
             changed[part] = other;
-            assert_ne!(
-                permissions(&document(base.clone())),
-                permissions(&document(changed)),
-                "{part}"
-            );
+            assert_ne!(permissions(&document(base.clone())), permissions(&document(changed)), "{part}");
         }
     }
 }

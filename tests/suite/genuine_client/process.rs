@@ -78,12 +78,7 @@ impl GenuineClient {
     /// With the right token.
     pub fn new(stand_in: &StandIn, aws: &Aws) -> Self {
         let home = tempfile::tempdir().expect("a folder to write to");
-        Self {
-            home,
-            server: stand_in.url(),
-            token: stand_in.token(),
-            aws: aws.clone(),
-        }
+        Self { home, server: stand_in.url(), token: stand_in.token(), aws: aws.clone() }
     }
 
     /// With another token.
@@ -103,37 +98,23 @@ impl GenuineClient {
         let calls = serde_json::to_string(calls).expect("JSON");
         let ended = self.run(&["-c", CALLS, &calls], &"y\n".repeat(8)).await;
         assert!(ended.is_ok, "{}", ended.text);
-        let answers = ended
-            .text
-            .lines()
-            .filter_map(|line| line.strip_prefix("answer: "));
-        answers
-            .map(|answer| serde_json::from_str(answer).expect("JSON"))
-            .collect()
+        let answers = ended.text.lines().filter_map(|line| line.strip_prefix("answer: "));
+        answers.map(|answer| serde_json::from_str(answer).expect("JSON")).collect()
     }
 
     async fn run(&self, arguments: &[&str], input: &str) -> Ended {
         let mut command = Command::new(python());
         command.args(arguments).env_clear().envs(self.environment());
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut process = command.spawn().expect("the client starts");
         let mut stdin = process.stdin.take().expect("a pipe");
         // It may end without having asked anything; then nobody reads this.
         drop(stdin.write_all(input.as_bytes()).await);
         drop(stdin);
         let output = tokio::time::timeout(PATIENCE, process.wait_with_output()).await;
-        let output = output
-            .expect("the client ends in time")
-            .expect("its output");
+        let output = output.expect("the client ends in time").expect("its output");
         let text = [output.stdout, output.stderr].concat();
-        Ended {
-            is_ok: output.status.success(),
-            text: String::from_utf8_lossy(&text).into_owned(),
-        }
+        Ended { is_ok: output.status.success(), text: String::from_utf8_lossy(&text).into_owned() }
     }
 
     fn environment(&self) -> Vec<(&str, String)> {

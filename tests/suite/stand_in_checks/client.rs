@@ -30,19 +30,12 @@ pub struct Heard {
 
 impl Heard {
     pub fn errors(&self) -> Vec<&str> {
-        let errors = self
-            .messages
-            .iter()
-            .filter(|message| message["is_error"] == true);
-        errors
-            .filter_map(|message| message["message"].as_str())
-            .collect()
+        let errors = self.messages.iter().filter(|message| message["is_error"] == true);
+        errors.filter_map(|message| message["message"].as_str()).collect()
     }
 
     pub fn is_finished(&self) -> bool {
-        self.messages
-            .iter()
-            .any(|message| message["message"] == "FINISHED")
+        self.messages.iter().any(|message| message["message"] == "FINISHED")
     }
 }
 
@@ -78,59 +71,39 @@ pub fn with_docker_hub() -> Value {
 pub async fn open(stand_in: &StandIn, workspace: &str, token: &str) -> Result<Socket, Error> {
     let url = stand_in.url().replacen("http", "ws", 1);
     let mut request = format!("{url}/ws/api/v1/{workspace}/cluster-info/").into_client_request()?;
-    request.headers_mut().insert(
-        "authorization",
-        format!("ApiToken {token}").parse().unwrap(),
-    );
-    request
-        .headers_mut()
-        .insert("client-version", "0.0.0".parse().unwrap());
-    let (socket, _) = tokio::time::timeout(PATIENCE, connect_async(request))
-        .await
-        .expect("an answer")?;
+    request.headers_mut().insert("authorization", format!("ApiToken {token}").parse().unwrap());
+    request.headers_mut().insert("client-version", "0.0.0".parse().unwrap());
+    let (socket, _) = tokio::time::timeout(PATIENCE, connect_async(request)).await.expect("an answer")?;
     Ok(socket)
 }
 
 pub async fn opened(stand_in: &StandIn) -> Socket {
-    open(stand_in, "ada", &stand_in.token())
-        .await
-        .expect("an open WebSocket")
+    open(stand_in, "ada", &stand_in.token()).await.expect("an open WebSocket")
 }
 
 pub async fn hear_one(socket: &mut Socket) -> Message {
-    let message = tokio::time::timeout(PATIENCE, socket.next())
-        .await
-        .expect("a message in time");
+    let message = tokio::time::timeout(PATIENCE, socket.next()).await.expect("a message in time");
     message.expect("a message").expect("a connection")
 }
 
 pub async fn say(socket: &mut Socket, message: &Value) {
-    socket
-        .send(Message::text(message.to_string()))
-        .await
-        .expect("a connection");
+    socket.send(Message::text(message.to_string())).await.expect("a connection");
 }
 
 /// Listens to the end as the client does, which closes with 1000 once it hears `FINISHED`.
 pub async fn hear_all(socket: &mut Socket) -> Heard {
     let mut heard = Heard::default();
     loop {
-        match tokio::time::timeout(PATIENCE, socket.next())
-            .await
-            .expect("an end in time")
-        {
+        match tokio::time::timeout(PATIENCE, socket.next()).await.expect("an end in time") {
             Some(Ok(Message::Text(text))) => {
-                let message =
-                    serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text.as_str()));
+                let message = serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text.as_str()));
                 let is_last = message["message"] == "FINISHED";
                 heard.messages.push(message);
                 if is_last {
                     close(socket, 1000).await;
                 }
             }
-            Some(Ok(Message::Close(frame))) => {
-                heard.close_code = frame.map(|frame| frame.code.into())
-            }
+            Some(Ok(Message::Close(frame))) => heard.close_code = frame.map(|frame| frame.code.into()),
             Some(Ok(_)) => {}
             Some(Err(_)) => heard.broken = true,
             None => return heard,
@@ -139,10 +112,7 @@ pub async fn hear_all(socket: &mut Socket) -> Heard {
 }
 
 pub async fn close(socket: &mut Socket, code: u16) {
-    let frame = CloseFrame {
-        code: code.into(),
-        reason: "".into(),
-    };
+    let frame = CloseFrame { code: code.into(), reason: "".into() };
     // The server may have left already; what it took down is what counts.
     drop(socket.close(Some(frame)).await);
 }
@@ -154,11 +124,7 @@ pub async fn register(stand_in: &StandIn, message: &Value) -> Heard {
     hear_all(&mut socket).await
 }
 
-pub async fn call(
-    stand_in: &StandIn,
-    method: &str,
-    path: &str,
-) -> Result<(u16, Value), reqwest::Error> {
+pub async fn call(stand_in: &StandIn, method: &str, path: &str) -> Result<(u16, Value), reqwest::Error> {
     let request = reqwest::Client::new()
         .request(method.parse().unwrap(), format!("{}{path}", stand_in.url()))
         .header("authorization", format!("ApiToken {}", stand_in.token()))
@@ -166,10 +132,7 @@ pub async fn call(
     let response = request.send().await?;
     let status = response.status().as_u16();
     let text = response.text().await?;
-    Ok((
-        status,
-        serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text)),
-    ))
+    Ok((status, serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text))))
 }
 
 pub fn fault(stand_in: &StandIn, on: Call, how: How) {

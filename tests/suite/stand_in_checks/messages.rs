@@ -16,19 +16,11 @@ async fn a_registration_is_held_and_shown_without_its_secrets() {
         assert!(heard.is_finished(), "{heard:?}");
         assert_eq!(stand_in.connection("ada").unwrap().data, message["data"]);
 
-        let (status, shown) = call(&stand_in, "GET", "/api/v1/ada/backend_options/")
-            .await
-            .unwrap();
-        assert_eq!(
-            (status, &shown["options"]["provider_name"]),
-            (200, &json!("aws"))
-        );
+        let (status, shown) = call(&stand_in, "GET", "/api/v1/ada/backend_options/").await.unwrap();
+        assert_eq!((status, &shown["options"]["provider_name"]), (200, &json!("aws")));
         assert!(!shown.to_string().contains("secret") && !shown.to_string().contains("password"));
     }
-    assert_eq!(
-        stand_in.connection("ada").unwrap().access_key_id(),
-        "AKIAEXAMPLE"
-    );
+    assert_eq!(stand_in.connection("ada").unwrap().access_key_id(), "AKIAEXAMPLE");
     assert_eq!(stand_in.registrations(), [valid(), with_docker_hub()]);
     assert_eq!(stand_in.violations(), [""; 0]);
 }
@@ -36,20 +28,11 @@ async fn a_registration_is_held_and_shown_without_its_secrets() {
 /// Every path to a value in the message, objects and lists included.
 fn pointers(value: &Value, here: &str) -> Vec<String> {
     let parts: Vec<(String, &Value)> = match value {
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(name, value)| (name.clone(), value))
-            .collect(),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .map(|(i, value)| (i.to_string(), value))
-            .collect(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), value)).collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(i, value)| (i.to_string(), value)).collect(),
         _ => Vec::new(),
     };
-    let below = parts
-        .into_iter()
-        .flat_map(|(name, value)| pointers(value, &format!("{here}/{name}")));
+    let below = parts.into_iter().flat_map(|(name, value)| pointers(value, &format!("{here}/{name}")));
     std::iter::once(here.to_owned()).chain(below).collect()
 }
 
@@ -72,11 +55,7 @@ fn spoiled(message: &Value) -> Vec<(String, Value)> {
             let removed = format!("{pointer}/{name}");
             if !free.contains(&removed.as_str()) {
                 let mut less = message.clone();
-                less.pointer_mut(&pointer)
-                    .unwrap()
-                    .as_object_mut()
-                    .unwrap()
-                    .remove(name);
+                less.pointer_mut(&pointer).unwrap().as_object_mut().unwrap().remove(name);
                 all.push((format!("{removed} missing"), less));
             }
         }
@@ -93,21 +72,14 @@ fn spoiled(message: &Value) -> Vec<(String, Value)> {
 async fn every_field_that_is_missing_unknown_or_of_another_kind_is_refused() {
     let stand_in = StandIn::start().await;
     let mut all = spoiled(&valid());
-    all.extend(
-        spoiled(&with_docker_hub())
-            .into_iter()
-            .filter(|(what, _)| what.contains("registry")),
-    );
+    all.extend(spoiled(&with_docker_hub()).into_iter().filter(|(what, _)| what.contains("registry")));
     assert!(all.len() > 80, "only {} ways to be wrong", all.len());
     for (what, message) in all {
         let heard = register(&stand_in, &message).await;
         assert_eq!(heard.errors().len(), 1, "{what}: {heard:?}");
         assert!(!heard.is_finished(), "{what}");
         assert_eq!(heard.close_code, Some(1000), "{what}");
-        assert!(
-            !heard.errors()[0].contains("secret\""),
-            "the reason shows a value: {heard:?}"
-        );
+        assert!(!heard.errors()[0].contains("secret\""), "the reason shows a value: {heard:?}");
     }
     assert_eq!(stand_in.connection("ada"), None);
 }
@@ -121,25 +93,13 @@ async fn values_of_the_right_kind_that_say_the_wrong_thing_are_refused() {
         ("/data/options/account_role", json!("arn:aws:iam::1:role/x")),
         ("/data/options/aws_region_name", json!("Ohio")),
         ("/data/options/aws_region_name", json!("us-east-1")),
-        (
-            "/data/options/credentials/aws_access_key",
-            json!("AKIAANOTHER"),
-        ),
+        ("/data/options/credentials/aws_access_key", json!("AKIAANOTHER")),
         ("/data/options/credentials/aws_secret_key", json!("")),
         ("/data/options/firewall_spec/ingress", json!([])),
         ("/data/options/firewall_spec/ingress/0/ports", json!([])),
-        (
-            "/data/options/firewall_spec/ingress/0/ports/0",
-            json!("8786"),
-        ),
-        (
-            "/data/options/firewall_spec/ingress/0/ports/0",
-            json!(65536),
-        ),
-        (
-            "/data/options/firewall_spec/ingress/0/cidr",
-            json!("10.0.0.0/33"),
-        ),
+        ("/data/options/firewall_spec/ingress/0/ports/0", json!("8786")),
+        ("/data/options/firewall_spec/ingress/0/ports/0", json!(65536)),
+        ("/data/options/firewall_spec/ingress/0/cidr", json!("10.0.0.0/33")),
         ("/data/options/network/scheduler_subnet_id", json!(null)),
         ("/data/options/zone", json!("")),
         ("/data/options/provider_name", json!("gcp")),
@@ -151,11 +111,7 @@ async fn values_of_the_right_kind_that_say_the_wrong_thing_are_refused() {
         let mut message = valid();
         *message.pointer_mut(pointer).unwrap() = value.clone();
         let heard = register(&stand_in, &message).await;
-        assert_eq!(
-            (heard.errors().len(), heard.is_finished()),
-            (1, false),
-            "{pointer}: {heard:?}"
-        );
+        assert_eq!((heard.errors().len(), heard.is_finished()), (1, false), "{pointer}: {heard:?}");
     }
     let mut message = with_docker_hub();
     message["data"]["registry"]["username"] = json!("Ada");
@@ -170,10 +126,7 @@ async fn what_is_no_json_is_refused() {
     hear_one(&mut socket).await;
     socket.send(Message::text("update, please")).await.unwrap();
     let heard = hear_all(&mut socket).await;
-    assert_eq!(
-        (heard.errors(), heard.close_code),
-        (vec!["a message that isn't JSON"], Some(1008))
-    );
+    assert_eq!((heard.errors(), heard.close_code), (vec!["a message that isn't JSON"], Some(1008)));
 }
 
 #[tokio::test]
@@ -183,10 +136,7 @@ async fn a_message_before_the_greeting_is_refused() {
     let mut socket = opened(&stand_in).await;
     say(&mut socket, &valid()).await;
     let heard = hear_all(&mut socket).await;
-    assert_eq!(
-        (heard.errors(), heard.close_code),
-        (vec!["a message before the greeting"], Some(1008))
-    );
+    assert_eq!((heard.errors(), heard.close_code), (vec!["a message before the greeting"], Some(1008)));
     assert_eq!(stand_in.connection("ada"), None);
 }
 
@@ -199,10 +149,7 @@ async fn a_second_message_is_refused() {
     say(&mut socket, &valid()).await;
     say(&mut socket, &valid()).await;
     let heard = hear_all(&mut socket).await;
-    assert_eq!(
-        (heard.errors(), heard.close_code),
-        (vec!["a second message"], Some(1008))
-    );
+    assert_eq!((heard.errors(), heard.close_code), (vec!["a second message"], Some(1008)));
     assert_eq!(stand_in.connection("ada"), None);
 }
 
@@ -210,17 +157,8 @@ async fn a_second_message_is_refused() {
 async fn after_finished_there_is_only_a_close_with_1000() {
     let stand_in = StandIn::start().await;
     for (last, violation) in [
-        (
-            Some(Message::text("one more thing")),
-            "a message after FINISHED",
-        ),
-        (
-            Some(Message::Close(Some(CloseFrame {
-                code: 1001.into(),
-                reason: "".into(),
-            }))),
-            "left with Some(1001)",
-        ),
+        (Some(Message::text("one more thing")), "a message after FINISHED"),
+        (Some(Message::Close(Some(CloseFrame { code: 1001.into(), reason: "".into() }))), "left with Some(1001)"),
         (None, "left with None"),
     ] {
         let mut socket = opened(&stand_in).await;
@@ -234,28 +172,16 @@ async fn after_finished_there_is_only_a_close_with_1000() {
         }
         drop(socket);
         let noticed = stand_in.until(|stand_in| stand_in.violations().len() > before);
-        tokio::time::timeout(PATIENCE, noticed)
-            .await
-            .expect("a violation");
-        assert!(
-            stand_in.violations()[before].contains(violation),
-            "{:?}",
-            stand_in.violations()
-        );
+        tokio::time::timeout(PATIENCE, noticed).await.expect("a violation");
+        assert!(stand_in.violations()[before].contains(violation), "{:?}", stand_in.violations());
     }
 }
 
 #[test]
 fn keys_and_passwords_are_masked_and_nothing_else() {
     let shown = masked(&with_docker_hub());
-    assert_eq!(
-        shown["data"]["options"]["credentials"],
-        json!({"aws_access_key": "***", "aws_secret_key": "***"})
-    );
+    assert_eq!(shown["data"]["options"]["credentials"], json!({"aws_access_key": "***", "aws_secret_key": "***"}));
     assert_eq!(shown["data"]["registry"]["password"], "***");
     assert_eq!(shown["data"]["registry"]["username"], "ada");
-    assert_eq!(
-        masked(&valid())["data"]["options"]["network"],
-        valid()["data"]["options"]["network"]
-    );
+    assert_eq!(masked(&valid())["data"]["options"]["network"], valid()["data"]["options"]["network"]);
 }

@@ -1,0 +1,269 @@
+//! Delete: forward only. Deregister, then keys, what else is in the user, policies, user. What is not ours stays, and
+//! what is gone already is fine.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::coiled::connection::{Disconnected, Shown};
+use crate::coiled::registration::Digests;
+use crate::context::Context;
+use crate::error::{Error, Failure};
+use crate::iam::Account;
+use crate::iam::document::Kind;
+use crate::iam::marks::{
+    ACCESS_KEY_ID, FORCE_DISCONNECT, Owner, PENDING, PENDING_REGION, REGISTERED, SERVER, WORKSPACE, get,
+};
+use crate::observe::SeenUser;
+use crate::properties::Remnant;
+use crate::properties::names::{Server, UserName, UserPath, partition_of};
+use crate::properties::tags::Tag;
+use crate::response::Data;
+
+/// With a forced disconnect nobody waits for a Coiled that does not answer.
+const FORCED_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What of this stack is there.
+struct Ours {
+    name: UserName,
+    user: Option<SeenUser>,
+    policies: Vec<String>,
+    force: bool,
+    token_secret: Option<String>,
+    server: Option<Server>,
+}
+
+/// Removes what this stack made.
+pub async fn run(context: &Context<'_>) -> Result<Data, Failure> {
+    let removed = context.guarded(context.deadlines.work, remove(context)).await;
+    if removed.is_err()
+        && let Some(name) = Remnant::read(&context.envelope.properties).user
+    {
+        // The next Delete need not wait for the end of this one's time.
+        let given_back = async { context.end_lease(name.as_str()).await.map_err(|error| context.failure(error)) };
+        if let Err(failure) = context.guarded(context.deadlines.undo, given_back).await {
+            tracing::warn!(%failure, "the lease stays until its time is over");
+        }
+    }
+    removed.map(|()| Data::new())
+}
+
+async fn remove(context: &Context<'_>) -> Result<(), Failure> {
+    let fail = |error| context.failure(error);
+    context.enter("look");
+    let Some(ours) = look(context).await.map_err(fail)? else {
+        tracing::info!("nothing of this stack is there");
+        return Ok(());
+    };
+    context.enter("check what is in the way");
+    blockers(context, &ours).await.map_err(fail)?;
+    if let Some(user) = &ours.user {
+        context.enter("take lease");
+        context.iam.tag_user(ours.name.as_str(), &[context.lease.tag()]).await.map_err(fail)?;
+        context.enter("deregister");
+        deregister(context, &ours, &user.user.tags).await.map_err(fail)?;
+        context.enter("empty the user");
+        empty(context, &ours.name).await.map_err(fail)?;
+    }
+    for arn in &ours.policies {
+        context.enter(format!("delete policy {arn}"));
+        context.iam.delete_policy(arn).await.map_err(fail)?;
+        tracing::info!(%arn, "policy deleted");
+    }
+    if let Some(user) = &ours.user {
+        context.enter("delete user");
+        context.iam.delete_user(ours.name.as_str()).await.map_err(fail)?;
+        tracing::info!(arn = %user.user.arn, "user deleted");
+    }
+    Ok(())
+}
+
+/// Finds what carries our marks; `None` where nothing does, or nothing ever could.
+async fn look(context: &Context<'_>) -> Result<Option<Ours>, Error> {
+    let remnant = Remnant::read(&context.envelope.properties);
+    // Without StackId and LogicalResourceId nothing carries our marks; no user has a name that IAM does not take.
+    let (true, Some(name)) = (context.envelope.is_identified(), remnant.user) else { return Ok(None) };
+    let user = context.user_at_rest(&name).await?;
+    let (ours, other) = match user {
+        Some(user) if user.owner == Owner::Ours => (Some(user), None),
+        other => (None, other),
+    };
+    if let Some(other) = &other {
+        tracing::warn!(arn = %other.user.arn, "a user of that name is not this stack's, and stays");
+    }
+    let arn = ours.as_ref().or(other.as_ref()).map(|user| user.user.arn.as_str());
+    let account = account(context, arn).await?;
+    let path = ours.as_ref().map(|user| user.user.path.clone());
+    let path = path.or_else(|| remnant.path.as_ref().map(|path| UserPath::as_str(path).to_owned()));
+    let policies = match (account, path) {
+        (Some(account), Some(path)) => our_policies(context, &account, &path, &name).await?,
+        _ => Vec::new(),
+    };
+    if ours.is_none() && policies.is_empty() {
+        return Ok(None);
+    }
+    let tagged = ours.as_ref().and_then(|user| get(&user.user.tags, FORCE_DISCONNECT)) == Some("true");
+    Ok(Some(Ours {
+        name,
+        user: ours,
+        policies,
+        force: remnant.force_disconnect || tagged,
+        token_secret: remnant.token_secret,
+        server: remnant.server,
+    }))
+}
+
+/// The account: a user's ARN says it, else STS, else the StackId.
+async fn account(context: &Context<'_>, arn: Option<&str>) -> Result<Option<Account>, Error> {
+    if let Some(account) = arn.and_then(Account::of_arn) {
+        return Ok(Some(account));
+    }
+    let stack = context.envelope.stack();
+    let own = context.sdk.region().map(|region| region.as_ref().to_owned());
+    let region = own.or_else(|| stack.region.map(str::to_owned)).unwrap_or_default();
+    match (context.account(&region).await, stack.account) {
+        (Ok(account), _) => Ok(Some(account)),
+        (Err(error), Some(id)) => {
+            tracing::warn!(%error, "the account is taken from the StackId");
+            let partition = stack.partition.unwrap_or_else(|| partition_of(&region)).to_owned();
+            Ok(Some(Account { partition, id: id.to_owned() }))
+        }
+        (Err(error), None) => Err(error),
+    }
+}
+
+async fn our_policies(
+    context: &Context<'_>,
+    account: &Account,
+    path: &str,
+    name: &UserName,
+) -> Result<Vec<String>, Error> {
+    let mut ours = Vec::new();
+    for kind in Kind::ALL {
+        let arn = account.policy_arn(path, &kind.name(name));
+        match context.iam.policy_tags(&arn).await? {
+            Some(tags) if context.marks.owner(&tags) == Owner::Ours => ours.push(arn),
+            Some(_) => tracing::warn!(%arn, "a policy of that name is not this stack's, and stays"),
+            None => {}
+        }
+    }
+    Ok(ours)
+}
+
+/// What only a person can undo is found before anything is removed.
+async fn blockers(context: &Context<'_>, ours: &Ours) -> Result<(), Error> {
+    let name = ours.name.as_str();
+    let mut found = Vec::new();
+    if ours.user.is_some() {
+        for group in context.iam.groups(name).await? {
+            found.push(format!(
+                "user {name} is in group {group}: aws iam remove-user-from-group --user-name {name} --group-name {group}"
+            ));
+        }
+    }
+    let own = if ours.user.is_some() { name } else { "" };
+    for arn in &ours.policies {
+        for holder in context.iam.other_holders(arn, own).await? {
+            found.push(format!("policy {arn} is attached to {holder}: {}", detach_command(arn, &holder)));
+        }
+    }
+    if found.is_empty() { Ok(()) } else { Err(Error::Blocked(found)) }
+}
+
+fn detach_command(arn: &str, holder: &str) -> String {
+    let (kind, name) = holder.split_once('/').unwrap_or(("user", holder));
+    format!("aws iam detach-{kind}-policy --{kind}-name {name} --policy-arn {arn}")
+}
+
+/// Removes everything in the user, having listed it in the log: a person may have put it there.
+async fn empty(context: &Context<'_>, name: &UserName) -> Result<(), Error> {
+    let items = context.iam.contents(name.as_str()).await;
+    let list = items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    tracing::info!(user = %name, items = list, "what is in the user goes with it");
+    context.iam.remove_all(name.as_str(), &items).await
+}
+
+/// Makes Coiled forget the key, if what it shows is still ours.
+async fn deregister(context: &Context<'_>, ours: &Ours, tags: &[Tag]) -> Result<(), Error> {
+    if get(tags, ACCESS_KEY_ID).is_none() && get(tags, PENDING).is_none() {
+        tracing::info!("no key was ever registered; Coiled is not asked");
+        return Ok(());
+    }
+    let server = get(tags, SERVER).and_then(|server| Server::parse(server).ok()).or_else(|| ours.server.clone());
+    let (Some(server), Some(workspace)) = (server, get(tags, WORKSPACE)) else {
+        tracing::warn!("the marks of server and workspace are gone; whatever Coiled holds of this user stays there");
+        return Ok(());
+    };
+    let what_stays = format!("the AWS credentials of workspace {workspace} at {server}");
+    let token = match &ours.token_secret {
+        Some(secret) => context.token(secret).await,
+        None => Err(Error::Request("no secret is named".into())),
+    };
+    let token = match token {
+        Ok(token) => token,
+        Err(error) => {
+            tracing::warn!(%error, what_stays, "the token can't be read: Coiled keeps what it has, and its key is removed here");
+            return Ok(());
+        }
+    };
+    let coiled = context.coiled(&server, token, coiled_until(context, ours.force));
+    match forget(&coiled, workspace, tags, ours.force).await {
+        Ok(()) => Ok(()),
+        Err(error @ (Error::Token { .. } | Error::Workspace(_))) => {
+            tracing::warn!(%error, what_stays, "Coiled does not let us in: it keeps what it has, and its key is removed here");
+            Ok(())
+        }
+        Err(error) if ours.force => {
+            tracing::warn!(%error, what_stays, "forced: the AWS side goes all the same");
+            Ok(())
+        }
+        Err(error) => Err(with_way_out(error, &ours.name)),
+    }
+}
+
+async fn forget(coiled: &crate::coiled::Coiled, workspace: &str, tags: &[Tag], force: bool) -> Result<(), Error> {
+    let shown = coiled.shown(workspace).await?;
+    if !shown.is_connected() {
+        tracing::info!(workspace, "Coiled shows no connection any more");
+        return Ok(());
+    }
+    if !is_ours(tags, &shown) {
+        tracing::warn!(workspace, shown = %shown.describe(), "Coiled shows a connection that is not this stack's; it stays");
+        return Ok(());
+    }
+    match coiled.disconnect(workspace, force).await? {
+        Disconnected::Now => tracing::info!(workspace, "Coiled has forgotten the key"),
+        Disconnected::Already => tracing::info!(workspace, "Coiled had forgotten the key already"),
+    }
+    Ok(())
+}
+
+fn is_ours(tags: &[Tag], shown: &Shown) -> bool {
+    let recorded = get(tags, REGISTERED).and_then(Digests::read);
+    let pending = get(tags, PENDING).and(get(tags, PENDING_REGION));
+    recorded.is_some_and(|digests| digests.shown == shown.digest())
+        || pending.is_some_and(|region| shown.is_aws_in(region))
+}
+
+/// Time has to be left for the AWS side, and for the answer.
+fn coiled_until(context: &Context<'_>, force: bool) -> Instant {
+    let now = Instant::now();
+    let half = context.deadlines.work.saturating_duration_since(now) / 2;
+    now + if force { half.min(FORCED_PATIENCE) } else { half }
+}
+
+/// A stack whose Delete failed can't be updated: so the way out is a tag, and every such failure names it.
+fn with_way_out(error: Error, name: &UserName) -> Error {
+    let way_out = format!(
+        "To delete the stack all the same, tag the user (aws iam tag-user --user-name {name} --tags \
+         Key={FORCE_DISCONNECT},Value=true) and delete it again"
+    );
+    match error {
+        Error::Confirm(words) => Error::Confirm(words),
+        Error::Unreachable { call, server, cause } => {
+            Error::Unreachable { call, server, cause: format!("{cause}. {way_out}") }
+        }
+        Error::Coiled { call, status, words } => Error::Coiled { call, status, words: format!("{words}. {way_out}") },
+        other => other,
+    }
+}

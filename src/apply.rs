@@ -1,0 +1,462 @@
+//! Carrying out a plan: each step's action, with its undo noted down first.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::join_all;
+use tokio::time::{Instant, sleep};
+
+use crate::aws::code;
+use crate::coiled::connection::Shown;
+use crate::coiled::registration::{Digests, Message};
+use crate::coiled::socket::Socket;
+use crate::context::{Context, locked};
+use crate::error::{Error, Failure};
+use crate::iam::document::Kind;
+use crate::iam::keys::NewKey;
+use crate::iam::marks::{ACCESS_KEY_ID, Lease, Owner, PENDING, PENDING_REGION, REGISTERED};
+use crate::iam::marks::{LEASE, WORKSPACE, get};
+use crate::observe;
+use crate::plan::{Flow, Step, Wanted};
+use crate::present::{Link, Prepared};
+use crate::properties::tags::Tag;
+use crate::sts::Sts;
+use crate::undo::{Journal, Undo};
+
+/// What became of the registration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Coiled never saw the key.
+    NotSent,
+    /// Coiled said no.
+    Refused,
+    /// Coiled may hold the key.
+    Unknown,
+    /// Coiled holds the key.
+    Registered,
+}
+
+/// A plan at work.
+#[derive(Debug)]
+pub struct Run<'a> {
+    pub(crate) context: &'a Context<'a>,
+    pub(crate) prepared: &'a Prepared,
+    pub(crate) journal: &'a Journal,
+    key: Mutex<Option<NewKey>>,
+    socket: Mutex<Option<Socket>>,
+    shown: Mutex<Option<Shown>>,
+    sent: AtomicBool,
+    settled: Mutex<Option<Outcome>>,
+    /// A step beside this one has failed: nothing here is worth waiting for.
+    failed: AtomicBool,
+}
+
+type Work<'w> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'w>>;
+
+impl<'a> Run<'a> {
+    /// A run that has done nothing yet.
+    pub fn new(context: &'a Context<'a>, prepared: &'a Prepared, journal: &'a Journal) -> Self {
+        Self {
+            context,
+            prepared,
+            journal,
+            key: Mutex::default(),
+            socket: Mutex::default(),
+            shown: Mutex::default(),
+            sent: AtomicBool::new(false),
+            settled: Mutex::default(),
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    /// Carries out a plan.
+    pub fn carry_out<'w>(&'w self, flow: &'w Flow) -> Work<'w> {
+        Box::pin(async move {
+            match flow {
+                Flow::Step(step) => self.step(step).await,
+                Flow::InOrder(flows) => {
+                    for flow in flows {
+                        self.carry_out(flow).await?;
+                    }
+                    Ok(())
+                }
+                // All end before the first failure is told: a call that was cut off might still take effect while its
+                // undo runs.
+                Flow::SideBySide(flows) => together(join_all(flows.iter().map(|flow| self.carry_out(flow))).await),
+            }
+        })
+    }
+
+    async fn step(&self, step: &Step) -> Result<(), Failure> {
+        let name = step.to_string();
+        self.context.enter(&name);
+        let began = Instant::now();
+        let result = self.act(step).await;
+        let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match result {
+            Ok(()) => {
+                tracing::info!(step = %name, millis, "done");
+                Ok(())
+            }
+            Err(error) => {
+                self.failed.store(true, Ordering::SeqCst);
+                tracing::error!(step = %name, millis, %error, "failed");
+                Err(Failure::at(name, error))
+            }
+        }
+    }
+
+    async fn act(&self, step: &Step) -> Result<(), Error> {
+        let iam = &self.context.iam;
+        let user = self.user();
+        match step {
+            Step::CreateUser => self.create_user().await,
+            Step::AdoptUser => self.adopt_user().await,
+            Step::TakeLease => iam.tag_user(user, &[self.context.lease.tag()]).await,
+            Step::UntagUser(keys) => iam.untag_user(user, keys).await,
+            Step::TagUser(tags) => iam.tag_user(user, tags).await,
+            Step::PutBoundary(arn) => {
+                self.note_boundary();
+                iam.put_boundary(user, arn).await
+            }
+            Step::DeleteBoundary => {
+                self.note_boundary();
+                iam.delete_boundary(user).await
+            }
+            Step::CreatePolicy(kind) => self.create_policy(*kind).await,
+            Step::PutDocument(kind) => self.put_document(*kind).await,
+            Step::UntagPolicy(kind, keys) => iam.untag_policy(&self.arn(*kind), keys).await,
+            Step::TagPolicy(kind, tags) => self.tag_policy(*kind, tags).await,
+            Step::Attach(kind) => {
+                self.journal.note(Undo::Attachment(*kind));
+                iam.attach(user, &self.arn(*kind)).await
+            }
+            Step::Detach(kind) => {
+                self.journal.note(Undo::Detachment(*kind));
+                iam.detach(user, &self.arn(*kind)).await
+            }
+            Step::FreeKeySlot(candidates) => self.free_key_slot(candidates).await,
+            Step::CreateKey => self.create_key().await,
+            Step::ProveKey => self.prove_key().await,
+            Step::MarkPending => self.mark_pending().await,
+            Step::OpenSocket => self.open_socket().await,
+            Step::Settle => {
+                sleep(self.context.config.key_settle).await;
+                Ok(())
+            }
+            Step::LookAgain => self.look_again().await.map(|_| ()),
+            Step::Register => self.register().await,
+            Step::ReadBack => self.read_back().await,
+            Step::Verify => self.verify().await,
+            Step::Record => self.record().await,
+            Step::DeleteKeys(keys) => self.delete_keys(keys).await,
+            Step::ReleaseLease { pending } => self.release_lease(*pending).await,
+        }
+    }
+
+    /// The user's name.
+    pub(crate) fn user(&self) -> &str {
+        self.prepared.spec.user.as_str()
+    }
+
+    /// The ARN of a policy.
+    pub(crate) fn arn(&self, kind: Kind) -> String {
+        let spec = &self.prepared.spec;
+        self.prepared.account.policy_arn(spec.path.as_str(), &kind.name(&spec.user))
+    }
+
+    /// The way to Coiled; only a plan that registers has steps that ask for it.
+    pub(crate) fn link(&self) -> Result<&Link, Error> {
+        self.prepared.link.as_ref().ok_or_else(|| Error::Panic("a plan registers without a way to Coiled".into()))
+    }
+
+    fn key(&self) -> Result<NewKey, Error> {
+        locked(&self.key).clone().ok_or_else(|| Error::Panic("a plan registers without a key".into()))
+    }
+
+    /// The id of the key that this run made.
+    pub fn new_key_id(&self) -> Option<String> {
+        locked(&self.key).as_ref().map(|key| key.id.clone())
+    }
+
+    /// What became of the registration, as far as is known.
+    pub fn outcome(&self) -> Outcome {
+        let unsettled = if self.sent.load(Ordering::SeqCst) { Outcome::Unknown } else { Outcome::NotSent };
+        locked(&self.settled).unwrap_or(unsettled)
+    }
+
+    /// Reads the outcome off an error, where it says one.
+    pub fn note_outcome(&self, error: &Error) {
+        if matches!(error, Error::Refused(_)) {
+            *locked(&self.settled) = Some(Outcome::Refused);
+        }
+    }
+
+    async fn create_user(&self) -> Result<(), Error> {
+        let wanted = self.tags_of_new_user();
+        let spec = &self.prepared.spec;
+        self.journal.note(Undo::User);
+        let iam = &self.context.iam;
+        let made = iam.create_user(self.user(), spec.path.as_str(), spec.boundary.as_deref(), &wanted).await;
+        match made {
+            // The reply to an earlier attempt may have been lost: then the user carries this run's lease.
+            Err(error) if code(&error) == Some("EntityAlreadyExists") => self.is_made_by_this_run().await,
+            other => other,
+        }
+    }
+
+    fn tags_of_new_user(&self) -> Vec<Tag> {
+        let wanted = Wanted {
+            spec: &self.prepared.spec,
+            tags: self.context.marks.on_all(&self.prepared.spec),
+            old_tag_keys: Vec::new(),
+            workspace: self.prepared.link.as_ref().map(|link| link.workspace.as_str()),
+            registers: true,
+        };
+        let mut tags = wanted.user_tags();
+        tags.push(self.context.lease.tag());
+        tags
+    }
+
+    /// EntityAlreadyExists after a look that found nothing: another run was faster, a name differs in case only (IAM
+    /// ignores it), or the reply to our own attempt was lost.
+    async fn is_made_by_this_run(&self) -> Result<(), Error> {
+        let name = self.user();
+        match self.context.iam.user(name).await? {
+            Some(found) if Lease::read(&found.tags).is_some_and(|lease| lease.is_same_run(&self.context.lease)) => {
+                Ok(())
+            }
+            Some(found) if self.context.marks.owner(&found.tags) == Owner::Ours => {
+                Err(Error::Busy("it made the user at this moment".into()))
+            }
+            Some(found) => Err(Error::Foreign { what: format!("user {}", found.arn) }),
+            None => {
+                Err(Error::Foreign { what: format!("user {name} (its name may differ in case, which IAM ignores)") })
+            }
+        }
+    }
+
+    async fn adopt_user(&self) -> Result<(), Error> {
+        self.journal.note(Undo::UserMarks);
+        let tags = self.tags_of_new_user();
+        tracing::warn!(user = self.user(), "the user that `coiled setup aws` made becomes this stack's");
+        self.context.iam.tag_user(self.user(), &tags).await
+    }
+
+    fn note_boundary(&self) {
+        let before = self.prepared.observed.user.as_ref().and_then(|seen| seen.user.boundary.clone());
+        self.journal.note(Undo::Boundary(before));
+    }
+
+    async fn create_policy(&self, kind: Kind) -> Result<(), Error> {
+        let spec = &self.prepared.spec;
+        let tags = self.context.marks.on_all(spec);
+        self.journal.note(Undo::Policy(kind));
+        let iam = &self.context.iam;
+        let made = iam.create_policy(spec.path.as_str(), &kind.name(&spec.user), kind.document(), &tags).await;
+        match made {
+            Err(error) if code(&error) == Some("EntityAlreadyExists") => {
+                let arn = self.arn(kind);
+                match iam.policy_tags(&arn).await? {
+                    Some(tags) if self.context.marks.owner(&tags) == Owner::Ours => Ok(()),
+                    _ => Err(Error::Foreign { what: format!("policy {} (its path or case may differ)", arn) }),
+                }
+            }
+            other => other,
+        }
+    }
+
+    async fn put_document(&self, kind: Kind) -> Result<(), Error> {
+        let before = self.prepared.observed.policies.get(&kind).map(|policy| policy.version.clone());
+        self.journal.note(Undo::Document(kind, before.unwrap_or_default()));
+        let version = self.context.iam.put_document(&self.arn(kind), kind.document()).await?;
+        tracing::info!(policy = %self.arn(kind), version, "new version in force");
+        Ok(())
+    }
+
+    async fn tag_policy(&self, kind: Kind, tags: &[Tag]) -> Result<(), Error> {
+        let seen = self.prepared.observed.policies.get(&kind);
+        if seen.is_some_and(|policy| self.context.marks.owner(&policy.tags) != Owner::Ours) {
+            self.journal.note(Undo::PolicyMarks(kind));
+        }
+        self.context.iam.tag_policy(&self.arn(kind), tags).await
+    }
+
+    async fn free_key_slot(&self, candidates: &[String]) -> Result<(), Error> {
+        let mut used = Vec::new();
+        for id in candidates {
+            used.push((self.context.iam.key_last_used(id).await?, id));
+        }
+        // A key never used comes first: `None` is less than any date.
+        let Some((_, least)) = used.into_iter().min() else { return Ok(()) };
+        tracing::warn!(access_key_id = %least, "removed to make room: the least recently used key");
+        self.context.iam.delete_key(self.user(), least).await
+    }
+
+    async fn create_key(&self) -> Result<(), Error> {
+        let iam = &self.context.iam;
+        let before: Vec<String> = self.prepared.observed.keys().iter().map(|key| key.id.clone()).collect();
+        self.journal.note(Undo::NewKeys { before: before.clone() });
+        let key = match iam.create_key(self.user()).await {
+            Ok(key) => key,
+            Err(error) if is_lost(&error) => self.create_key_after_lost_reply(&before).await?,
+            Err(error) => return Err(error),
+        };
+        tracing::info!(access_key_id = %key.id, "key made");
+        *locked(&self.key) = Some(key);
+        Ok(())
+    }
+
+    /// The list tells whether the lost call worked; then that key is nobody's, for its secret was in the reply.
+    async fn create_key_after_lost_reply(&self, before: &[String]) -> Result<NewKey, Error> {
+        let iam = &self.context.iam;
+        for key in iam.keys(self.user()).await?.into_iter().filter(|key| !before.contains(&key.id)) {
+            tracing::warn!(access_key_id = %key.id, "its secret was lost with the reply; removed");
+            iam.delete_key(self.user(), &key.id).await?;
+        }
+        iam.create_key(self.user()).await
+    }
+
+    async fn prove_key(&self) -> Result<(), Error> {
+        let sts = Sts::new(self.context.sdk, &self.prepared.spec.region);
+        sts.prove(&self.key()?, self.context.config, || self.failed.load(Ordering::SeqCst)).await
+    }
+
+    async fn mark_pending(&self) -> Result<(), Error> {
+        self.journal.note(Undo::Pending);
+        let tags = [Tag::new(PENDING, self.key()?.id), Tag::new(PENDING_REGION, &self.prepared.spec.region)];
+        self.context.iam.tag_user(self.user(), &tags).await
+    }
+
+    async fn open_socket(&self) -> Result<(), Error> {
+        let link = self.link()?;
+        let socket = link.coiled.open(&link.workspace).await?;
+        *locked(&self.socket) = Some(socket);
+        Ok(())
+    }
+
+    /// Sees that no other run has taken over, and returns the user's tags.
+    async fn look_again(&self) -> Result<Vec<Tag>, Error> {
+        let tags = self.context.iam.known_user(self.user()).await?.tags;
+        let lease = Lease::read(&tags);
+        if self.context.marks.owner(&tags) == Owner::Ours
+            && lease.as_ref().is_some_and(|lease| lease.is_same_run(&self.context.lease))
+        {
+            return Ok(tags);
+        }
+        Err(Error::Busy(lease.map_or_else(|| "the lease is gone".to_owned(), |lease| lease.describe())))
+    }
+
+    async fn register(&self) -> Result<(), Error> {
+        let link = self.link()?;
+        let request_id = &self.context.envelope.request_id;
+        let ids = (self.context.envelope.physical_resource_id(), request_id.as_str());
+        let key = self.key()?;
+        let message = Message::new(&self.prepared.spec, &key, link.hub_token.as_ref(), (&ids.0, ids.1));
+        self.journal.note(Undo::Registration);
+        let socket = locked(&self.socket).take();
+        let coiled = link.coiled.paced(link.coiled.pace().ending(self.context.work_until()));
+        let result = coiled.register(&link.workspace, &message, socket, &self.sent).await;
+        *locked(&self.settled) = match &result {
+            Ok(()) => Some(Outcome::Registered),
+            Err(Error::Refused(_)) => Some(Outcome::Refused),
+            Err(_) => None,
+        };
+        result.map_err(|error| self.with_advice(error))
+    }
+
+    /// A refusal with the setup policy detached is most likely for want of it.
+    fn with_advice(&self, error: Error) -> Error {
+        match error {
+            Error::Refused(words) if !self.prepared.spec.attach_setup => Error::Refused(format!(
+                "{words} (the setup policy is detached: Coiled may need it here, set AttachSetupPolicy to true)"
+            )),
+            other => other,
+        }
+    }
+
+    /// A FINISHED alone is no proof: what Coiled shows has to be an AWS connection.
+    async fn read_back(&self) -> Result<(), Error> {
+        let link = self.link()?;
+        let shown = link.coiled.shown(&link.workspace).await?;
+        if !shown.is_connected() {
+            return Err(Error::Unproved(format!(
+                "Coiled reported success, but shows workspace {} unconnected ({})",
+                link.workspace,
+                shown.describe()
+            )));
+        }
+        *locked(&self.shown) = Some(shown);
+        Ok(())
+    }
+
+    /// Looks at everything that was made; what IAM has not spread yet gets its time.
+    async fn verify(&self) -> Result<(), Error> {
+        let until = Instant::now() + self.context.config.consistency;
+        loop {
+            self.look_again().await?;
+            let missing = self.missing().await?;
+            if missing.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() + self.context.config.poll > until {
+                return Err(Error::Unproved(format!("IAM does not show {}", missing.join(", "))));
+            }
+            sleep(self.context.config.poll).await;
+        }
+    }
+
+    async fn missing(&self) -> Result<Vec<String>, Error> {
+        let seen = observe::user(&self.context.iam, &self.context.marks, &self.prepared.spec.user).await?;
+        let attached = seen.as_ref().map(|seen| seen.attached.clone()).unwrap_or_default();
+        let wanted = Kind::ALL.into_iter().filter(|kind| *kind == Kind::Ongoing || self.prepared.spec.attach_setup);
+        let policies = wanted.map(|kind| self.arn(kind)).filter(|arn| !attached.contains(arn));
+        let id = self.key()?.id;
+        let key_is_there = seen.is_some_and(|seen| seen.keys.iter().any(|key| key.id == id && key.active));
+        Ok(policies.chain((!key_is_there).then_some(format!("key {id}"))).collect())
+    }
+
+    async fn record(&self) -> Result<(), Error> {
+        let shown = locked(&self.shown).clone().ok_or_else(|| Error::Panic("nothing was read back".into()))?;
+        let digests = Digests::new(&self.prepared.spec, &shown);
+        let mut tags = vec![Tag::new(ACCESS_KEY_ID, self.key()?.id), Tag::new(REGISTERED, digests.tag_value())];
+        let seen = self.prepared.observed.ours();
+        if seen.is_some_and(|seen| get(&seen.user.tags, WORKSPACE).is_none()) {
+            tags.push(Tag::new(WORKSPACE, &self.link()?.workspace));
+        }
+        self.context.iam.tag_user(self.user(), &tags).await
+    }
+
+    async fn delete_keys(&self, keys: &[String]) -> Result<(), Error> {
+        for id in keys {
+            self.context.iam.delete_key(self.user(), id).await?;
+        }
+        Ok(())
+    }
+
+    async fn release_lease(&self, pending: bool) -> Result<(), Error> {
+        let keys = if pending { vec![LEASE, PENDING, PENDING_REGION] } else { vec![LEASE] };
+        let keys: Vec<String> = keys.into_iter().map(str::to_owned).collect();
+        self.context.iam.untag_user(self.user(), &keys).await
+    }
+}
+
+/// Whether a call may have worked although it failed here.
+fn is_lost(error: &Error) -> bool {
+    matches!(
+        code(error),
+        Some("no answer" | "unreadable answer" | "InternalFailure" | "ServiceFailure" | "InternalServerError")
+    )
+}
+
+/// All failures of steps side by side as one.
+fn together(results: Vec<Result<(), Failure>>) -> Result<(), Failure> {
+    let failures: Vec<Failure> = results.into_iter().filter_map(Result::err).collect();
+    let steps = failures.iter().map(|failure| failure.step.as_str()).collect::<Vec<_>>().join(", ");
+    match Error::all(failures.iter().map(|failure| failure.error.clone()).collect()) {
+        Some(error) => Err(Failure::at(steps, error)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,163 @@
+//! What one run knows from its beginning, and the waiting for other runs.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use aws_config::SdkConfig;
+use futures_util::FutureExt;
+use secrecy::SecretString;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::aws::Patience;
+use crate::coiled::{Coiled, Pace};
+use crate::config::Config;
+use crate::deadline::Deadlines;
+use crate::error::{Error, Failure};
+use crate::iam::marks::{Lease, Marks, Owner};
+use crate::iam::{Account, Iam};
+use crate::observe::{self, SeenUser};
+use crate::properties::names::{Server, UserName};
+use crate::request::Envelope;
+use crate::{secrets, sts::Sts};
+
+/// One run: a request, the clients for it, and when it has to end.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The AWS configuration that all clients share.
+    pub sdk: &'a SdkConfig,
+    /// How patient the function is.
+    pub config: &'a Config,
+    /// The HTTP client that all requests share.
+    pub http: &'a reqwest::Client,
+    /// The request.
+    pub envelope: &'a Envelope,
+    /// The marks of its resource.
+    pub marks: Marks,
+    /// This run's lease.
+    pub lease: Lease,
+    /// When work, undo and answer have to end.
+    pub deadlines: Deadlines,
+    /// With what time heals.
+    pub patience: Patience,
+    /// IAM.
+    pub iam: Iam,
+    began: Instant,
+    step: Mutex<String>,
+}
+
+impl<'a> Context<'a> {
+    /// The context of one run.
+    pub fn new(
+        sdk: &'a SdkConfig,
+        config: &'a Config,
+        http: &'a reqwest::Client,
+        iam: aws_sdk_iam::Client,
+        envelope: &'a Envelope,
+        deadlines: Deadlines,
+    ) -> Self {
+        let patience = Patience::new(config);
+        Self {
+            sdk,
+            config,
+            http,
+            envelope,
+            marks: Marks::of(envelope),
+            lease: Lease::new(&envelope.request_id, deadlines.unix),
+            deadlines,
+            iam: Iam::new(iam, patience.clone()),
+            patience,
+            began: Instant::now(),
+            step: Mutex::new("begin".into()),
+        }
+    }
+
+    /// Notes which step is at work, for the Reason of a run that is cut off.
+    pub fn enter(&self, step: impl Into<String>) {
+        *locked(&self.step) = step.into();
+    }
+
+    /// A failure at the step that is at work.
+    pub fn failure(&self, error: Error) -> Failure {
+        Failure::at(locked(&self.step).clone(), error)
+    }
+
+    /// Runs something until a deadline; a panic and the deadline become failures like any other.
+    pub async fn guarded<T>(
+        &self,
+        until: Instant,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        match timeout_at(until, AssertUnwindSafe(work).catch_unwind()).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => Err(self.failure(Error::Panic(message(panic.as_ref())))),
+            Err(_) => Err(self.failure(Error::Deadline)),
+        }
+    }
+
+    /// Coiled, with a token, to be done with by `until`.
+    pub fn coiled(&self, server: &Server, token: SecretString, until: Instant) -> Coiled {
+        Coiled::new(self.http.clone(), server.clone(), token, Pace::new(self.config, until))
+    }
+
+    /// The latest moment for a service's answer, so that this run can still tell what it was.
+    pub fn work_until(&self) -> Instant {
+        self.deadlines.work - self.deadlines.work.saturating_duration_since(self.began) / 10
+    }
+
+    /// A token out of Secrets Manager.
+    pub async fn token(&self, secret: &str) -> Result<SecretString, Error> {
+        secrets::token(self.sdk, &self.patience, secret).await
+    }
+
+    /// The account, as the STS of a region sees this function.
+    pub async fn account(&self, region: &str) -> Result<Account, Error> {
+        Sts::new(self.sdk, region).account(&self.patience).await
+    }
+
+    /// Looks at the user; one of ours on which another run works is looked at again until that run has ended.
+    pub async fn user_at_rest(&self, name: &UserName) -> Result<Option<SeenUser>, Error> {
+        loop {
+            let seen = observe::user(&self.iam, &self.marks, name).await?;
+            let Some(lease) = self.lease_of_another_run(seen.as_ref()) else { return Ok(seen) };
+            if Instant::now() + self.config.poll >= self.work_until() {
+                return Err(Error::Busy(lease.describe()));
+            }
+            tracing::info!(lease = %lease.describe(), "another run works on this user; waiting for its end");
+            sleep(self.config.poll).await;
+        }
+    }
+
+    /// Whether the user is this stack's, and no other run of it has taken over.
+    pub async fn is_mine(&self, name: &str) -> Result<bool, Error> {
+        let Some(user) = self.iam.user(name).await? else { return Ok(false) };
+        let lease = Lease::read(&user.tags);
+        Ok(self.marks.owner(&user.tags) == Owner::Ours && lease.is_none_or(|lease| lease.is_same_run(&self.lease)))
+    }
+
+    /// Leaves this run's lease, ended, as a trace: the next run need not wait, and cleans up.
+    pub async fn end_lease(&self, name: &str) -> Result<(), Error> {
+        let Some(user) = self.iam.user(name).await? else { return Ok(()) };
+        let has_lease = Lease::read(&user.tags).is_some_and(|lease| lease.is_same_run(&self.lease));
+        if !has_lease || self.marks.owner(&user.tags) != Owner::Ours {
+            return Ok(());
+        }
+        self.iam.tag_user(name, &[self.lease.ended().tag()]).await
+    }
+
+    fn lease_of_another_run(&self, seen: Option<&SeenUser>) -> Option<Lease> {
+        let lease = seen.filter(|seen| seen.owner == Owner::Ours)?.lease.clone()?;
+        (lease.is_live() && !lease.is_same_run(&self.lease)).then_some(lease)
+    }
+}
+
+/// A lock that a panic elsewhere does not take away.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
+}

@@ -1,0 +1,339 @@
+//! What there is to do, decided without doing anything: a pure function from what is wanted and what is there.
+
+use std::fmt;
+
+use crate::coiled::registration::Digests;
+use crate::iam::document::{Kind, same};
+use crate::iam::keys;
+use crate::iam::marks::{ACCESS_KEY_ID, Owner, PENDING, REGISTERED, SERVER, WORKSPACE, get};
+use crate::iam::policy::Policy;
+use crate::observe::Observed;
+use crate::properties::Spec;
+use crate::properties::tags::Tag;
+
+/// One step of a Create or an Update. Closed: whoever adds one is led by the compiler to its action and its undo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Make the user, with marks and lease.
+    CreateUser,
+    /// Mark the user that `coiled setup aws` made as ours, with the lease.
+    AdoptUser,
+    /// Put this run's lease on our user.
+    TakeLease,
+    /// Remove tags of the user that are wanted no more.
+    UntagUser(Vec<String>),
+    /// Add or change tags of the user.
+    TagUser(Vec<Tag>),
+    /// Put a permissions boundary on the user.
+    PutBoundary(String),
+    /// Take the permissions boundary away.
+    DeleteBoundary,
+    /// Make a policy.
+    CreatePolicy(Kind),
+    /// Put a new version of a policy in force.
+    PutDocument(Kind),
+    /// Remove tags of a policy that are wanted no more.
+    UntagPolicy(Kind, Vec<String>),
+    /// Add or change tags of a policy.
+    TagPolicy(Kind, Vec<Tag>),
+    /// Attach a policy to the user.
+    Attach(Kind),
+    /// Detach a policy from the user; it is kept.
+    Detach(Kind),
+    /// Remove the least recently used of these keys, to make room.
+    FreeKeySlot(Vec<String>),
+    /// Make a key.
+    CreateKey,
+    /// Wait until the key works.
+    ProveKey,
+    /// Mark the key as one that Coiled may hold from now on.
+    MarkPending,
+    /// Open the WebSocket to Coiled and take its greeting.
+    OpenSocket,
+    /// Wait a moment more, for Coiled may reach another replica of IAM.
+    Settle,
+    /// See that this run still has the lease.
+    LookAgain,
+    /// Register the key with Coiled.
+    Register,
+    /// Read back what Coiled shows now.
+    ReadBack,
+    /// Look once more at everything that was made.
+    Verify,
+    /// Mark the key as the one that Coiled holds.
+    Record,
+    /// Remove these keys, which Coiled holds no more.
+    DeleteKeys(Vec<String>),
+    /// Give the lease back, and the pending mark where its outcome is known.
+    ReleaseLease {
+        /// Whether the pending mark goes too.
+        pending: bool,
+    },
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = |tags: &[Tag]| tags.iter().map(|tag| tag.key.as_str()).collect::<Vec<_>>().join(", ");
+        match self {
+            Step::CreateUser => write!(f, "create user"),
+            Step::AdoptUser => write!(f, "adopt user"),
+            Step::TakeLease => write!(f, "take lease"),
+            Step::UntagUser(keys) => write!(f, "untag user ({})", keys.join(", ")),
+            Step::TagUser(tags) => write!(f, "tag user ({})", keys(tags)),
+            Step::PutBoundary(arn) => write!(f, "put boundary {arn}"),
+            Step::DeleteBoundary => write!(f, "delete boundary"),
+            Step::CreatePolicy(kind) => write!(f, "create {kind:?} policy"),
+            Step::PutDocument(kind) => write!(f, "put {kind:?} policy's document"),
+            Step::UntagPolicy(kind, keys) => write!(f, "untag {kind:?} policy ({})", keys.join(", ")),
+            Step::TagPolicy(kind, tags) => write!(f, "tag {kind:?} policy ({})", keys(tags)),
+            Step::Attach(kind) => write!(f, "attach {kind:?} policy"),
+            Step::Detach(kind) => write!(f, "detach {kind:?} policy"),
+            Step::FreeKeySlot(keys) => write!(f, "free a key slot (one of {})", keys.join(", ")),
+            Step::CreateKey => write!(f, "create key"),
+            Step::ProveKey => write!(f, "prove key"),
+            Step::MarkPending => write!(f, "mark pending"),
+            Step::OpenSocket => write!(f, "open socket"),
+            Step::Settle => write!(f, "settle"),
+            Step::LookAgain => write!(f, "look again"),
+            Step::Register => write!(f, "register"),
+            Step::ReadBack => write!(f, "read back"),
+            Step::Verify => write!(f, "verify"),
+            Step::Record => write!(f, "record"),
+            Step::DeleteKeys(keys) => write!(f, "delete keys {}", keys.join(", ")),
+            Step::ReleaseLease { .. } => write!(f, "release lease"),
+        }
+    }
+}
+
+/// Steps, in order or side by side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Flow {
+    /// One step.
+    Step(Step),
+    /// One after the other; the first failure ends it.
+    InOrder(Vec<Flow>),
+    /// All at once; all of them end before the next thing begins.
+    SideBySide(Vec<Flow>),
+}
+
+impl Flow {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Flow::Step(_) => false,
+            Flow::InOrder(flows) | Flow::SideBySide(flows) => flows.iter().all(Flow::is_empty),
+        }
+    }
+}
+
+impl From<Step> for Flow {
+    fn from(step: Step) -> Self {
+        Flow::Step(step)
+    }
+}
+
+impl fmt::Display for Flow {
+    /// `a > (b | c > d) > e`: the plan as a log line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let join = |flows: &[Flow], by: &str| {
+            let busy = flows.iter().filter(|flow| !flow.is_empty());
+            busy.map(Flow::to_string).collect::<Vec<_>>().join(by)
+        };
+        match self {
+            Flow::Step(step) => write!(f, "{step}"),
+            Flow::InOrder(flows) => write!(f, "{}", join(flows, " > ")),
+            Flow::SideBySide(flows) => write!(f, "({})", join(flows, " | ")),
+        }
+    }
+}
+
+fn in_order(steps: Vec<Step>) -> Flow {
+    Flow::InOrder(steps.into_iter().map(Flow::from).collect())
+}
+
+/// What is wanted, beside what is there.
+#[derive(Debug, Clone)]
+pub struct Wanted<'a> {
+    /// The connection.
+    pub spec: &'a Spec,
+    /// The tags of user and policies: marks and the user's own.
+    pub tags: Vec<Tag>,
+    /// Keys of tags that an earlier version of the stack put there.
+    pub old_tag_keys: Vec<String>,
+    /// The resolved workspace, where it is known.
+    pub workspace: Option<&'a str>,
+    /// Whether a key is registered: [`registration`] says why.
+    pub registers: bool,
+}
+
+impl Wanted<'_> {
+    /// The tags of the user alone.
+    pub fn user_tags(&self) -> Vec<Tag> {
+        let mut tags = self.tags.clone();
+        tags.push(Tag::new(SERVER, self.spec.server.to_string()));
+        tags.extend(self.workspace.map(|slug| Tag::new(WORKSPACE, slug)));
+        tags
+    }
+
+    fn is_attached(&self, kind: Kind) -> bool {
+        kind == Kind::Ongoing || self.spec.attach_setup
+    }
+}
+
+/// Why a key has to be registered, or that none has to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registration {
+    /// What is registered is what is wanted.
+    Stands,
+    /// It is, as far as is known; but a later registration's outcome is not.
+    Doubtful,
+    /// Nothing is registered, or something else, or the key is gone.
+    Needed,
+}
+
+/// Whether what is registered is what is wanted. A key that a person set inactive stays so: that is how one revokes it.
+pub fn registration(spec: &Spec, observed: &Observed) -> Registration {
+    let Some(user) = observed.user.as_ref().filter(|user| user.owner == Owner::Ours) else {
+        return Registration::Needed;
+    };
+    let tags = &user.user.tags;
+    let key_is_there = get(tags, ACCESS_KEY_ID).is_some_and(|id| user.keys.iter().any(|key| key.id == id));
+    let digests = get(tags, REGISTERED).and_then(Digests::read);
+    let same = digests.is_some_and(|digests| digests.wanted == Digests::wanted(spec));
+    match (key_is_there && same, get(tags, PENDING)) {
+        (true, None) => Registration::Stands,
+        (true, Some(_)) => Registration::Doubtful,
+        (false, _) => Registration::Needed,
+    }
+}
+
+/// What has to be done to get from what is there to what is wanted.
+pub fn plan(wanted: &Wanted, observed: &Observed) -> Flow {
+    let user = user_changes(wanted, observed);
+    let [setup, ongoing] = Kind::ALL.map(|kind| in_order(policy_changes(kind, wanted, observed)));
+    let stray = stale_keys(observed, wanted.registers);
+    let lanes =
+        if wanted.registers { vec![setup, ongoing, new_key(observed)] } else { vec![setup, ongoing, in_order(stray)] };
+    let changes = Flow::InOrder(vec![in_order(user), Flow::SideBySide(lanes)]);
+    // A lease that nobody holds any more is cleaned up even where all else is as it should be.
+    if changes.is_empty() && !has_lease(observed) {
+        return changes;
+    }
+    let last = if wanted.registers {
+        registering(observed)
+    } else {
+        in_order(vec![Step::LookAgain, Step::ReleaseLease { pending: false }])
+    };
+    Flow::InOrder(vec![in_order(vec![claim(observed)]), changes, last])
+}
+
+/// The step that makes the user this run's.
+fn claim(observed: &Observed) -> Step {
+    match observed.user.as_ref().map(|user| user.owner) {
+        None => Step::CreateUser,
+        Some(Owner::Ours) => Step::TakeLease,
+        Some(_) => Step::AdoptUser,
+    }
+}
+
+fn user_changes(wanted: &Wanted, observed: &Observed) -> Vec<Step> {
+    // CreateUser brings tags and boundary itself.
+    let Some(seen) = &observed.user else { return Vec::new() };
+    let (remove, add) = match seen.owner {
+        Owner::Ours => tag_changes(&wanted.user_tags(), &wanted.old_tag_keys, &seen.user.tags),
+        // AdoptUser brings the tags with the marks.
+        _ => Default::default(),
+    };
+    let boundary = match (&wanted.spec.boundary, &seen.user.boundary) {
+        (Some(arn), there) if there.as_ref() != Some(arn) => Some(Step::PutBoundary(arn.clone())),
+        (None, Some(_)) => Some(Step::DeleteBoundary),
+        _ => None,
+    };
+    let untag = (!remove.is_empty()).then_some(Step::UntagUser(remove));
+    let tag = (!add.is_empty()).then_some(Step::TagUser(add));
+    // A boundary first: it only ever takes rights away, and an organisation may refuse changes without it.
+    [boundary, untag, tag].into_iter().flatten().collect()
+}
+
+/// Tags to remove, and tags to add or change. Only what an earlier version of the stack put there is removed: a person's
+/// own tags, and CloudFormation's, stay.
+fn tag_changes(wanted: &[Tag], old_keys: &[String], there: &[Tag]) -> (Vec<String>, Vec<Tag>) {
+    let remove = old_keys.iter().filter(|key| get(wanted, key).is_none() && get(there, key).is_some());
+    let add = wanted.iter().filter(|tag| get(there, &tag.key) != Some(tag.value.as_str()));
+    (remove.cloned().collect(), add.cloned().collect())
+}
+
+fn policy_changes(kind: Kind, wanted: &Wanted, observed: &Observed) -> Vec<Step> {
+    let mut steps = match observed.policies.get(&kind) {
+        None => vec![Step::CreatePolicy(kind)],
+        Some(policy) => existing_policy(kind, policy, wanted),
+    };
+    let is_attached = observed.is_attached(kind);
+    match (wanted.is_attached(kind), is_attached) {
+        (true, false) => steps.push(Step::Attach(kind)),
+        (false, true) => steps.push(Step::Detach(kind)),
+        _ => {}
+    }
+    steps
+}
+
+fn existing_policy(kind: Kind, policy: &Policy, wanted: &Wanted) -> Vec<Step> {
+    let (remove, add) = tag_changes(&wanted.tags, &wanted.old_tag_keys, &policy.tags);
+    let untag = (!remove.is_empty()).then_some(Step::UntagPolicy(kind, remove));
+    let tag = (!add.is_empty()).then_some(Step::TagPolicy(kind, add));
+    let document = (!same(&policy.document, kind.document())).then_some(Step::PutDocument(kind));
+    [untag, tag, document].into_iter().flatten().collect()
+}
+
+/// A key that works and is marked, and a socket to register it through. What is independent runs side by side.
+fn new_key(observed: &Observed) -> Flow {
+    let room = room_for_a_key(observed).map(Flow::from);
+    let meanwhile = [Step::ProveKey, Step::MarkPending, Step::OpenSocket].into_iter().map(Flow::from).collect();
+    let then = [Flow::from(Step::CreateKey), Flow::SideBySide(meanwhile)];
+    Flow::InOrder(room.into_iter().chain(then).collect())
+}
+
+fn registering(observed: &Observed) -> Flow {
+    let keys: Vec<String> = observed.keys().iter().map(|key| key.id.clone()).collect();
+    let others = (!keys.is_empty()).then_some(Step::DeleteKeys(keys));
+    let tail = [Some(Step::Record), others, Some(Step::ReleaseLease { pending: true })];
+    Flow::InOrder(vec![
+        Flow::SideBySide(vec![Step::Settle.into(), Step::LookAgain.into()]),
+        Step::Register.into(),
+        Flow::SideBySide(vec![Step::ReadBack.into(), Step::Verify.into()]),
+        in_order(tail.into_iter().flatten().collect()),
+    ])
+}
+
+/// With two keys there, one goes first: one that nobody is known to hold, else the least recently used.
+fn room_for_a_key(observed: &Observed) -> Option<Step> {
+    let keys = observed.keys();
+    if keys.len() < keys::LIMIT {
+        return None;
+    }
+    let strays = strays(observed);
+    let candidates = if strays.is_empty() { keys.iter().map(|key| key.id.clone()).collect() } else { strays };
+    Some(Step::FreeKeySlot(candidates))
+}
+
+/// Keys of our user that no mark names. In a user that is being adopted nothing says which key Coiled holds.
+fn strays(observed: &Observed) -> Vec<String> {
+    let Some(seen) = observed.user.as_ref().filter(|user| user.owner == Owner::Ours) else { return Vec::new() };
+    let named = [get(&seen.user.tags, ACCESS_KEY_ID), get(&seen.user.tags, PENDING)];
+    let ids = seen.keys.iter().map(|key| key.id.clone());
+    ids.filter(|id| !named.contains(&Some(id.as_str()))).collect()
+}
+
+fn has_lease(observed: &Observed) -> bool {
+    observed.user.as_ref().is_some_and(|user| user.lease.is_some())
+}
+
+/// A run that died after CreateAccessKey leaves a key that nobody holds, and its lease behind as a trace. Without that
+/// trace an unknown key is a person's, and stays until the next rotation.
+fn stale_keys(observed: &Observed, registers: bool) -> Vec<Step> {
+    let strays = strays(observed);
+    if registers || strays.is_empty() || !has_lease(observed) { Vec::new() } else { vec![Step::DeleteKeys(strays)] }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! Names that parse once and are right from then on.
+
+use std::fmt;
+
+use url::Url;
+
+/// Where Coiled's control plane is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server(Url);
+
+impl Server {
+    /// The server of everybody who has no deployment of their own.
+    pub const DEFAULT: &'static str = "https://cloud.coiled.io";
+
+    /// Reads a server as Coiled's own client does: without a scheme it means `http://`, trailing slashes are dropped.
+    /// The token travels to it, so plain HTTP is for loopback hosts only.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim().trim_end_matches('/');
+        let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+        let url = Url::parse(&full).map_err(|error| format!("is not a web address ({error})"))?;
+        if !url.has_host() || !url.username().is_empty() || url.password().is_some() {
+            return Err("has to be https://HOST, without user and password".into());
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("has to be a server alone, without ? or #".into());
+        }
+        match url.scheme() {
+            "https" => Ok(Self(url)),
+            "http" if is_loopback(&url) => Ok(Self(url)),
+            "http" => Err("has to begin with https:// (plain http is for loopback hosts only)".into()),
+            other => Err(format!("has the scheme {other}; it takes https://")),
+        }
+    }
+
+    /// An address below the server; the parts are escaped.
+    pub fn at(&self, path: &[&str]) -> Url {
+        let mut url = self.0.clone();
+        // Only URLs that cannot be a base refuse a path, and those have no host.
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        url
+    }
+
+    /// The same as [`Server::at`], for a WebSocket.
+    pub fn websocket_at(&self, path: &[&str]) -> String {
+        // `https` becomes `wss`, `http` becomes `ws`.
+        self.at(path).as_str().replacen("http", "ws", 1)
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str().trim_end_matches('/'))
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// An IAM user's name, short enough for the policies that are named after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserName(String);
+
+impl UserName {
+    /// 64 characters is IAM's limit for a user; `-ongoing` has to fit as well, in names that look alike.
+    pub const LIMIT: usize = 56;
+
+    /// IAM's own set of characters, and at most [`UserName::LIMIT`] of them.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let of_the_set = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+        if text.is_empty() || text.len() > Self::LIMIT {
+            return Err(format!("has {} characters; a user name has 1 to {}", text.chars().count(), Self::LIMIT));
+        }
+        if !text.chars().all(of_the_set) {
+            return Err("holds a character outside of A-Z a-z 0-9 _ + = , . @ -".into());
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An IAM path, for the user and its policies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserPath(String);
+
+impl UserPath {
+    /// Begins and ends with `/`; no `*`, `?` or `$`, which would widen the ARNs of the function's own role.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let shape = text.starts_with('/') && text.ends_with('/') && !text.contains("//") && text.len() <= 512;
+        if !shape {
+            return Err("has to begin and end with one /".into());
+        }
+        if !text.chars().all(|c| c.is_ascii_graphic()) || text.contains(['*', '?', '$']) {
+            return Err("may not hold spaces, *, ? or $".into());
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The path.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The partition that a region belongs to, by its name.
+///
+/// Source: the partitions of the AWS SDKs' endpoint rules.
+pub fn partition_of(region: &str) -> &'static str {
+    const PREFIXES: [(&str, &str); 7] = [
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-isob-", "aws-iso-b"),
+        ("us-isof-", "aws-iso-f"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("us-iso-", "aws-iso"),
+        ("eusc-", "aws-eusc"),
+    ];
+    PREFIXES.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
+}
+
+/// Whether a text has the form of a region's code: `us-east-2`, `us-gov-west-1`, `eusc-de-east-1`.
+pub fn is_region(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let Some((number, words)) = parts.split_last() else { return false };
+    let word = |part: &&str| (2..=10).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_lowercase());
+    (2..=4).contains(&words.len())
+        && words.iter().all(word)
+        && (1..=2).contains(&number.len())
+        && number.bytes().all(|b| b.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_read_as_coiled_reads_them() {
+        for (text, server) in [
+            ("https://cloud.coiled.io/", "https://cloud.coiled.io"),
+            ("https://coiled.example.com/base//", "https://coiled.example.com/base"),
+            ("localhost:8000", "http://localhost:8000"),
+            ("http://127.0.0.1:9", "http://127.0.0.1:9"),
+            ("http://[::1]:9", "http://[::1]:9"),
+        ] {
+            assert_eq!(Server::parse(text).map(|server| server.to_string()), Ok(server.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_never_travels_in_the_clear() {
+        for text in ["cloud.coiled.io", "http://cloud.coiled.io", "http://127.0.0.1.example.com", "ftp://localhost"] {
+            assert!(Server::parse(text).is_err(), "{text}");
+        }
+        for text in ["", "https://", "https://user:password@host", "https://host/?a", "not a host"] {
+            assert!(Server::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_below_a_server_are_escaped() -> Result<(), String> {
+        let server = Server::parse("https://host/base/")?;
+        assert_eq!(server.at(&["api", "a/b?c", ""]).as_str(), "https://host/base/api/a%2Fb%3Fc/");
+        assert_eq!(server.websocket_at(&["ws"]), "wss://host/base/ws");
+        Ok(())
+    }
+
+    #[test]
+    fn user_names_end_at_56_characters() {
+        assert!(UserName::parse(&"a".repeat(56)).is_ok());
+        assert!(UserName::parse(&"a".repeat(57)).is_err());
+        for text in ["", "a b", "a/b", "a*", "ö"] {
+            assert!(UserName::parse(text).is_err(), "{text}");
+        }
+        assert!(UserName::parse("a_b+c=d,e.f@g-h").is_ok());
+    }
+
+    #[test]
+    fn paths_widen_no_arn() {
+        for text in ["/", "/a/", "/a/b-c/"] {
+            assert!(UserPath::parse(text).is_ok(), "{text}");
+        }
+        for text in ["", "a", "/a", "//", "/*/", "/?/", "/${aws:username}/", "/a b/"] {
+            assert!(UserPath::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn regions_have_a_form_and_a_partition() {
+        for (region, partition) in [
+            ("us-east-2", "aws"),
+            ("ap-southeast-4", "aws"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("cn-north-1", "aws-cn"),
+            ("us-iso-east-1", "aws-iso"),
+            ("us-isob-east-1", "aws-iso-b"),
+        ] {
+            assert!(is_region(region), "{region}");
+            assert_eq!(partition_of(region), partition);
+        }
+        for text in ["", "us-east", "us-east-2a", "US-EAST-1", "useast1", "us east 1", "-1", "us-east-2/"] {
+            assert!(!is_region(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+use serde_json::json;
+
+use super::*;
+
+const SECRET: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:coiled-token-AbCdEf";
+
+fn parse(properties: Value) -> Result<Spec, Error> {
+    Spec::parse(&properties, "us-east-1", "aws")
+}
+
+fn with(more: Value) -> Value {
+    let mut properties = json!({"ServiceToken": "arn", "CoiledTokenSecretArn": SECRET});
+    if let (Some(map), Value::Object(more)) = (properties.as_object_mut(), more) {
+        map.extend(more);
+    }
+    properties
+}
+
+fn faults(properties: Value) -> Vec<String> {
+    match parse(properties) {
+        Err(Error::Properties(faults)) => faults.into_iter().map(|fault| fault.property).collect(),
+        other => vec![format!("{other:?}")],
+    }
+}
+
+#[test]
+fn defaults_are_those_of_the_interface() -> Result<(), Error> {
+    let spec = parse(with(json!({"Workspace": "", "NetworkId": "", "Tags": ""})))?;
+    assert_eq!(spec.server.to_string(), "https://cloud.coiled.io");
+    assert_eq!((spec.user.as_str(), spec.path.as_str(), spec.region.as_str()), ("coiled", "/", "us-east-1"));
+    assert_eq!((spec.attach_setup, spec.adopt, spec.registry), (true, false, Registry::Ecr));
+    assert_eq!((spec.workspace, spec.network, spec.ingress.len(), spec.tags.len()), (None, None, 0, 0));
+    Ok(())
+}
+
+#[test]
+fn strings_and_real_types_say_the_same() -> Result<(), Error> {
+    let strings =
+        json!({"AttachSetupPolicy": "false", "Ingress": "[{\"Ports\": [\"8786\"], \"Cidr\": \"10.0.0.0/16\"}]"});
+    let real = json!({"AttachSetupPolicy": false, "Ingress": [{"Ports": [8786], "Cidr": "10.0.0.0/16"}]});
+    assert_eq!(parse(with(strings))?, parse(with(real))?);
+    Ok(())
+}
+
+#[test]
+fn every_fault_is_named_at_once() {
+    let found = faults(json!({
+        "UserName": "a".repeat(57),
+        "UserPath": "/*/",
+        "Region": "mars-1",
+        "CoiledServer": "http://cloud.coiled.io",
+        "AttachSetupPolicy": "yes",
+        "SchedulerSubnetId": "subnet-1234",
+        "Ingress": [{"Ports": ["0"], "Cidr": "10.0.0.0/33", "Protocol": "udp"}, 7],
+        "PolicyProfile": "hardened",
+        "Registry": "docker_hub",
+        "Tags": [{"Key": "aws:x", "Value": "y"}, {"Key": "a", "Value": "1"}, {"Key": "A", "Value": "2"}],
+        "Regoin": "us-east-1"
+    }));
+    let expected = [
+        "CoiledTokenSecretArn",
+        "CoiledServer",
+        "UserName",
+        "UserPath",
+        "Region",
+        "PolicyProfile",
+        "AttachSetupPolicy",
+        "SchedulerSubnetId",
+        "Ingress[0].Ports",
+        "Ingress[0].Cidr",
+        "Ingress[0].Protocol",
+        "Ingress[1]",
+        "DockerHubUsername",
+        "DockerHubTokenSecretArn",
+        "Tags[0].Key",
+        "Tags[2].Key",
+        "Regoin",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn properties_that_are_no_object_are_one_fault() {
+    for properties in [json!(null), json!("text"), json!([1])] {
+        assert_eq!(faults(properties), ["ResourceProperties"]);
+    }
+}
+
+#[test]
+fn a_region_belongs_to_the_partition_of_the_stack() {
+    assert_eq!(faults(with(json!({"Region": "cn-north-1"}))), ["Region"]);
+    assert_eq!(
+        faults(with(json!({"PermissionsBoundaryArn": "arn:aws-cn:iam::1:policy/b"}))),
+        ["PermissionsBoundaryArn"]
+    );
+}
+
+#[test]
+fn a_secret_is_named_by_its_arn() {
+    for arn in ["coiled-token", "arn:aws:s3:::bucket", "arn:aws-cn:secretsmanager:cn-north-1:1:secret:x"] {
+        assert_eq!(faults(json!({"CoiledTokenSecretArn": arn})), ["CoiledTokenSecretArn"]);
+    }
+}
+
+#[test]
+fn a_remnant_refuses_nothing() {
+    let bad =
+        Remnant::read(&json!({"UserName": "a".repeat(57), "CoiledServer": "ftp://x", "ForceDisconnect": "maybe"}));
+    assert!(bad.user.is_none() && bad.server.is_none() && !bad.force_disconnect);
+    for properties in [json!(null), json!([]), json!({"UserName": []})] {
+        assert_eq!(Remnant::read(&properties).user.map(|user| user.to_string()).as_deref(), Some("coiled"));
+    }
+}
+
+#[test]
+fn docker_hub_defaults_to_the_users_own_namespace() -> Result<(), Error> {
+    let more = json!({"Registry": "docker_hub", "DockerHubUsername": "Ada", "DockerHubTokenSecretArn": SECRET});
+    let Registry::DockerHub(hub) = parse(with(more))?.registry else { return Err(Error::Deadline) };
+    assert_eq!((hub.username.as_str(), hub.namespace.as_str(), hub.uri.as_str()), ("ada", "Ada", "docker.io"));
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! One call as it arrives: which service and action, with what, by whom.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use axum::http::HeaderMap;
+
+/// A call that was made.
+#[derive(Debug, Clone, Default)]
+pub struct AwsCall {
+    /// `iam`, `sts`, `secretsmanager`: from the signature's scope.
+    pub service: String,
+    /// From the signature's scope.
+    pub region: String,
+    /// Who signed.
+    pub access_key_id: String,
+    /// `CreateUser`, …
+    pub action: String,
+    /// The form's fields; for Secrets Manager its JSON's texts.
+    pub params: BTreeMap<String, String>,
+    /// What was answered; 0 where nothing was.
+    pub status: u16,
+    /// The error's code.
+    pub error_code: Option<String>,
+    /// From its arrival to its answer.
+    pub span: Option<(Instant, Instant)>,
+}
+
+impl AwsCall {
+    pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Self {
+        let header =
+            |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let authorization = header("authorization");
+        let scope =
+            authorization.split("Credential=").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or_default();
+        let scope: Vec<&str> = scope.split('/').collect();
+        let part = |n: usize| scope.get(n).copied().unwrap_or_default().to_owned();
+        let target = header("x-amz-target");
+        let params = if target.is_empty() { form(body) } else { json(body) };
+        let action = target.rsplit('.').next().filter(|action| !action.is_empty()).map(str::to_owned);
+        let action = action.or_else(|| params.get("Action").cloned()).unwrap_or_default();
+        Self { access_key_id: part(0), region: part(2), service: part(3), action, params, ..Self::default() }
+    }
+
+    /// A parameter; empty where it wasn't given.
+    pub fn param(&self, name: &str) -> &str {
+        self.params.get(name).map(String::as_str).unwrap_or_default()
+    }
+}
+
+fn form(body: &[u8]) -> BTreeMap<String, String> {
+    url::form_urlencoded::parse(body).into_owned().collect()
+}
+
+fn json(body: &[u8]) -> BTreeMap<String, String> {
+    let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let fields = value.as_object().cloned().unwrap_or_default();
+    fields.into_iter().filter_map(|(key, value)| Some((key, value.as_str()?.to_owned()))).collect()
+}
+
+/// The longest chain of calls each of which began after the one before had ended: the round trips that add up.
+pub fn round_trips(calls: &[AwsCall]) -> usize {
+    let mut spans: Vec<(Instant, Instant)> = calls.iter().filter_map(|call| call.span).collect();
+    spans.sort_by_key(|(_, ended)| *ended);
+    let (mut trips, mut last) = (0, None);
+    for (began, ended) in spans {
+        if last.is_none_or(|last| began >= last) {
+            (trips, last) = (trips + 1, Some(ended));
+        }
+    }
+    trips
+}

@@ -1,0 +1,79 @@
+//! What can go wrong between the function and AWS.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::{HeaderMap, Method, Uri};
+
+use super::Shared;
+use super::call::AwsCall;
+use super::reply::Reply;
+
+/// Something that goes wrong at one kind of call.
+#[derive(Debug, Clone)]
+pub struct AwsFault {
+    /// The action, or `*`.
+    pub action: &'static str,
+    /// What happens.
+    pub how: AwsHow,
+    /// How often, in a row; `u32::MAX` is for ever.
+    pub times: u32,
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone)]
+pub enum AwsHow {
+    /// The role has not arrived yet, or lacks the right.
+    AccessDenied,
+    /// Too many calls.
+    Throttled,
+    /// No answer, the connection stays open.
+    Hang,
+    /// The connection ends without an answer; nothing took effect.
+    Reset,
+    /// An answer that makes no sense; nothing took effect.
+    Garbage,
+    /// It took effect, and the connection ends without an answer.
+    TookEffectThenDropped,
+    /// The service's own error.
+    Error(u16, &'static str, &'static str),
+    /// All goes well, this much later.
+    Slow(Duration),
+}
+
+pub(super) fn take(faults: &mut [AwsFault], call: &AwsCall) -> Option<AwsHow> {
+    let fault =
+        faults.iter_mut().find(|fault| (fault.action == "*" || fault.action == call.action) && fault.times > 0)?;
+    if fault.times != u32::MAX {
+        fault.times -= 1;
+    }
+    Some(fault.how.clone())
+}
+
+pub(super) async fn play(
+    shared: &Shared,
+    how: AwsHow,
+    call: &AwsCall,
+    (method, uri, headers, body): (Method, Uri, HeaderMap, Bytes),
+) -> Reply {
+    match how {
+        AwsHow::AccessDenied => {
+            let code = if call.service == "secretsmanager" { "AccessDeniedException" } else { "AccessDenied" };
+            let status = if call.service == "secretsmanager" { 400 } else { 403 };
+            Reply::error(call, status, code, &format!("not authorized to perform {}:{}", call.service, call.action))
+        }
+        AwsHow::Throttled => Reply::error(call, 400, "Throttling", "Rate exceeded"),
+        AwsHow::Hang => std::future::pending().await,
+        AwsHow::Reset => Reply::lost(),
+        AwsHow::Garbage => Reply::xml(200, "<<garbage".into()),
+        AwsHow::TookEffectThenDropped => {
+            shared.answer(call, method, uri, headers, body).await;
+            Reply::lost()
+        }
+        AwsHow::Error(status, code, message) => Reply::error(call, status, code, message),
+        AwsHow::Slow(pause) => {
+            tokio::time::sleep(pause).await;
+            shared.answer(call, method, uri, headers, body).await
+        }
+    }
+}

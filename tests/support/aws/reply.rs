@@ -1,0 +1,104 @@
+//! Answers: moto's, and those of the layer in the form of each service.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+
+use super::call::AwsCall;
+
+/// An answer on its way back. Status 0: none, the connection ends.
+pub(super) struct Reply {
+    pub(super) status: u16,
+    headers: HeaderMap,
+    pub(super) body: String,
+}
+
+impl Reply {
+    pub(super) async fn read(reply: reqwest::Response) -> Self {
+        let status = reply.status().as_u16();
+        let mut headers = reply.headers().clone();
+        for name in ["content-length", "transfer-encoding", "connection"] {
+            headers.remove(name);
+        }
+        Self { status, headers, body: reply.text().await.unwrap() }
+    }
+
+    pub(super) fn xml(status: u16, body: String) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", "text/xml".parse().unwrap());
+        Self { status, headers, body }
+    }
+
+    /// An error in the form of the call's service.
+    pub(super) fn error(call: &AwsCall, status: u16, code: &str, message: &str) -> Self {
+        if call.service != "secretsmanager" {
+            let body = format!(
+                "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>\
+                 <RequestId>r</RequestId></ErrorResponse>"
+            );
+            return Self::xml(status, body);
+        }
+        let mut reply = Self::xml(status, serde_json::json!({"__type": code, "message": message}).to_string());
+        reply.headers.insert("content-type", "application/x-amz-json-1.1".parse().unwrap());
+        reply
+    }
+
+    /// A success of IAM without data.
+    pub(super) fn done(call: &AwsCall, inside: &str) -> Self {
+        let action = &call.action;
+        Self::xml(
+            200,
+            format!(
+                "<{action}Response xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><{action}Result>{inside}</{action}Result>\
+                 <ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></{action}Response>"
+            ),
+        )
+    }
+
+    /// Not an answer: the connection just ends.
+    pub(super) fn lost() -> Self {
+        Self { status: 0, headers: HeaderMap::new(), body: String::new() }
+    }
+
+    pub(super) fn error_code(&self) -> Option<String> {
+        if (200..300).contains(&self.status) {
+            return None;
+        }
+        if let Some(code) = inside(&self.body, "Code") {
+            return Some(code.to_owned());
+        }
+        let value: serde_json::Value = serde_json::from_str(&self.body).ok()?;
+        value.get("__type")?.as_str().map(str::to_owned)
+    }
+
+    pub(super) fn into_response(self) -> Response {
+        if self.status == 0 {
+            return broken();
+        }
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap();
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
+/// A response whose body fails at once: hyper cuts the connection in the middle of it.
+fn broken() -> Response {
+    let failing = futures_util::stream::once(async { Err::<String, _>(std::io::Error::other("lost")) });
+    let mut response = Response::new(Body::from_stream(failing));
+    response.headers_mut().insert("content-length", "64".parse().unwrap());
+    response
+}
+
+/// The text inside the first element of a name.
+pub(super) fn inside<'x>(xml: &'x str, element: &str) -> Option<&'x str> {
+    let start = xml.find(&format!("<{element}>"))? + element.len() + 2;
+    let rest = &xml[start..];
+    rest.find(&format!("</{element}>")).map(|end| &rest[..end])
+}
+
+/// The texts inside all elements of a name.
+pub(super) fn all_inside<'x>(xml: &'x str, element: &str) -> Vec<&'x str> {
+    let open = format!("<{element}>");
+    xml.split(&open).skip(1).filter_map(|rest| rest.split(&format!("</{element}>")).next()).collect()
+}
