@@ -4,11 +4,11 @@
 //! what the function registers can be compared ([`registrations`]).
 
 mod against_the_stand_in;
-mod emulator;
 mod policies;
 mod process;
 mod recordings;
+mod same_registration;
 mod setup_aws;
 
-pub use process::{Aws, GenuineClient};
+pub use process::GenuineClient;
 pub use recordings::{comparable, registration, registrations};
