@@ -3,12 +3,12 @@
 use futures_util::future::join;
 use serde_json::{Value, json};
 
-use super::{Aws, GenuineClient, registrations};
+use super::{GenuineClient, registrations};
 use crate::stand_in::{Call, Fault, How, Refusal, StandIn};
 use crate::sts;
 
 async fn client(stand_in: &StandIn) -> GenuineClient {
-    GenuineClient::new(stand_in, &Aws::at(&sts::knowing(None).await, "AKIACALLER"))
+    GenuineClient::new(stand_in, &sts::knowing(None).await)
 }
 
 fn registration_in(workspace: &str) -> (&'static str, Value) {
@@ -137,11 +137,10 @@ async fn it_understands_every_refusal() {
 async fn a_wrong_token_ends_it_before_anything_is_made() {
     let stand_in = StandIn::start().await;
     // Nobody answers there: a call to AWS would fail in another way than this does.
-    let aws = Aws::at("http://127.0.0.1:9", "AKIACALLER");
-    let client = GenuineClient::new(&stand_in, &aws).with_token("ada-wrong");
-    let library = GenuineClient::new(&stand_in, &Aws::at(&sts::knowing(None).await, "AKIACALLER")).with_token("wrong");
+    let setup = GenuineClient::new(&stand_in, "http://127.0.0.1:9").with_token("ada-wrong");
+    let library = client(&stand_in).await.with_token("wrong");
     let (setup, calls) = join(
-        client.coiled(&["setup", "aws", "--use-access-key", "--yes", "--workspace", "ada"]),
+        setup.coiled(&["setup", "aws", "--use-access-key", "--yes", "--workspace", "ada"]),
         library.call(&[registration_in("ada")]),
     )
     .await;

@@ -7,7 +7,8 @@ mod against_the_stand_in;
 mod policies;
 mod process;
 mod recordings;
+mod same_registration;
 mod setup_aws;
 
-pub use process::{Aws, GenuineClient};
-pub use recordings::{comparable, registrations};
+pub use process::GenuineClient;
+pub use recordings::{comparable, registration, registrations};

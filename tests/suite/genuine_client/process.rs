@@ -1,6 +1,5 @@
 //! Starting the client: nothing of the environment of these tests reaches it, and nothing that it does leaves the machine.
 
-use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -10,51 +9,14 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use crate::stand_in::StandIn;
+use crate::support::aws::FUNCTION_KEY;
+use crate::support::moto::python;
 
 /// It waits for AWS in whole seconds, and two cores are shared by all tests.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the calls that stand in its first argument, and prints what became of each as a line of JSON.
 const CALLS: &str = include_str!("calls.py");
-
-/// The Python of the virtual environment that holds the client and the emulator.
-///
-/// # Panics
-///
-/// Where there is none: a suite that skips its most important tests would look as green as one that ran them.
-pub fn python() -> PathBuf {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv");
-    let venv = std::env::var_os("COILED_VENV").map_or(default, PathBuf::from);
-    let python = venv.join("bin").join("python");
-    assert!(
-        python.exists(),
-        "{} is missing: `make test` sets it up, COILED_VENV names another virtual environment",
-        python.display()
-    );
-    python
-}
-
-/// An AWS account, on an emulator.
-#[derive(Debug, Clone)]
-pub struct Aws {
-    /// Answers for every service.
-    pub endpoint: String,
-    /// The caller's key.
-    pub access_key_id: String,
-    /// The caller's secret.
-    pub secret_access_key: String,
-}
-
-impl Aws {
-    /// The account of this key; emulators don't look at the secret.
-    pub fn at(endpoint: &str, access_key_id: &str) -> Self {
-        Self {
-            endpoint: endpoint.into(),
-            access_key_id: access_key_id.into(),
-            secret_access_key: "secret-of-the-caller".into(),
-        }
-    }
-}
 
 /// How a process ended.
 #[derive(Debug)]
@@ -71,20 +33,31 @@ pub struct GenuineClient {
     home: TempDir,
     server: String,
     token: String,
-    aws: Aws,
+    aws: String,
 }
 
 impl GenuineClient {
-    /// With the right token.
-    pub fn new(stand_in: &StandIn, aws: &Aws) -> Self {
+    /// With the right token, and with AWS at this endpoint.
+    pub fn new(stand_in: &StandIn, aws: &str) -> Self {
         let home = tempfile::tempdir().expect("a folder to write to");
-        Self { home, server: stand_in.url(), token: stand_in.token(), aws: aws.clone() }
+        Self { home, server: stand_in.url(), token: stand_in.token(), aws: aws.into() }
     }
 
     /// With another token.
     pub fn with_token(mut self, token: &str) -> Self {
         self.token = token.into();
         self
+    }
+
+    /// `coiled setup aws` for the workspace "ada" in us-east-2, with more arguments, all questions answered with yes.
+    ///
+    /// # Panics
+    ///
+    /// Where it doesn't end with a connected workspace.
+    pub async fn set_up(&self, more: &[&str]) {
+        let always = ["setup", "aws", "--yes", "--accept-delete", "--workspace", "ada", "--region", "us-east-2"];
+        let ended = self.coiled(&[&always, more].concat()).await;
+        assert!(ended.is_ok && ended.text.contains("Setup complete"), "{}", ended.text);
     }
 
     /// The command `coiled`.
@@ -127,9 +100,9 @@ impl GenuineClient {
             ("DASK_ROOT_CONFIG", home),
             ("DASK_COILED__SERVER", self.server.clone()),
             ("DASK_COILED__TOKEN", self.token.clone()),
-            ("AWS_ENDPOINT_URL", self.aws.endpoint.clone()),
-            ("AWS_ACCESS_KEY_ID", self.aws.access_key_id.clone()),
-            ("AWS_SECRET_ACCESS_KEY", self.aws.secret_access_key.clone()),
+            ("AWS_ENDPOINT_URL", self.aws.clone()),
+            ("AWS_ACCESS_KEY_ID", FUNCTION_KEY.into()),
+            ("AWS_SECRET_ACCESS_KEY", "secret-of-the-caller".into()),
             ("AWS_DEFAULT_REGION", "us-east-1".into()),
             ("AWS_EC2_METADATA_DISABLED", "true".into()),
             // Its panels are wrapped to the width of the terminal, in the middle of what tests look for.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Aws, GenuineClient};
+use super::GenuineClient;
 use crate::stand_in::StandIn;
 use crate::sts;
 
@@ -17,9 +17,8 @@ const KEYS: [(&str, &[&str]); 2] = [
 /// One process records them all: starting it takes longer than all else.
 pub async fn registrations(inputs: &[Value]) -> Vec<Value> {
     let stand_in = StandIn::start().await;
-    let aws = Aws::at(&sts::knowing(None).await, "AKIACALLER");
     let calls: Vec<_> = inputs.iter().map(|input| ("set_backend_options", with_key(input))).collect();
-    let answers = GenuineClient::new(&stand_in, &aws).call(&calls).await;
+    let answers = GenuineClient::new(&stand_in, &sts::knowing(None).await).call(&calls).await;
     assert!(answers.iter().all(|answer| answer.get("ok").is_some()), "{answers:?}");
     assert_eq!(stand_in.violations(), [""; 0]);
     let recorded: Vec<Value> = stand_in.registrations().iter().map(comparable).collect();

@@ -1,0 +1,64 @@
+//! What the function registers equals what the client registers for the same input, field by field, but for the keys.
+
+use serde_json::{Value, json};
+
+use super::{comparable, registrations};
+use crate::support::World;
+
+/// What the function is given, and what the client is given for the same end.
+fn inputs() -> Vec<(Value, Value)> {
+    let network = json!({"network_id": "vpc-0123456789abcdef0", "scheduler_subnet_id": "subnet-0123456789abcdef1", "worker_subnet_id": "subnet-0123456789abcdef2",
+                         "firewall_id": "sg-0123456789abcdef3"});
+    let ingress = json!([{"ports": [8786, 8787], "cidr": "10.0.0.0/16"}, {"ports": [443], "cidr": "0.0.0.0/0"}]);
+    vec![
+        (json!({"Region": "us-east-2"}), json!({"aws_region": "us-east-2"})),
+        (
+            json!({"NetworkId": "vpc-0123456789abcdef0", "SchedulerSubnetId": "subnet-0123456789abcdef1", "WorkerSubnetId": "subnet-0123456789abcdef2",
+                   "FirewallId": "sg-0123456789abcdef3"}),
+            json!({"aws_region": "us-east-1", "network": network}),
+        ),
+        (
+            json!({"NetworkId": "vpc-0123456789abcdef0"}),
+            json!({"aws_region": "us-east-1", "network": {"network_id": "vpc-0123456789abcdef0"}}),
+        ),
+        (
+            json!({"Ingress": [{"Ports": ["8786", "8787"], "Cidr": "10.0.0.0/16"},
+                               {"Ports": ["443"], "Cidr": "0.0.0.0/0"}]}),
+            json!({"aws_region": "us-east-1", "ingress": ingress}),
+        ),
+        (
+            json!({"Registry": "docker_hub", "DockerHubUsername": "ada", "DockerHubTokenSecretArn": "<hub>"}),
+            json!({"aws_region": "us-east-1", "registry_type": "docker_hub", "registry_username": "ada",
+                   "registry_access_token": "hub-token"}),
+        ),
+        (
+            json!({"Registry": "docker_hub", "DockerHubUsername": "ada", "DockerHubNamespace": "team",
+                   "DockerHubUri": "hub.example", "DockerHubTokenSecretArn": "<hub>"}),
+            json!({"aws_region": "us-east-1", "registry_type": "docker_hub", "registry_username": "ada",
+                   "registry_access_token": "hub-token", "registry_namespace": "team",
+                   "registry_uri": "hub.example"}),
+        ),
+    ]
+}
+
+/// What the function registers; it makes the user, the key and all, in an account of its own.
+async fn functions_registration(mut properties: Value) -> Value {
+    let world = World::new().await;
+    let secret = world.secrets.create_secret().name("hub").secret_string("hub-token").send().await.unwrap();
+    if properties.get("DockerHubTokenSecretArn").is_some() {
+        properties["DockerHubTokenSecretArn"] = json!(secret.arn());
+    }
+    world.create(properties).await.succeeded();
+    assert_eq!(world.coiled.violations(), [""; 0]);
+    let [message] = world.coiled.registrations().try_into().expect("one registration");
+    comparable(&message)
+}
+
+#[tokio::test]
+async fn the_function_registers_what_the_client_registers() {
+    let (properties, arguments): (Vec<_>, Vec<_>) = inputs().into_iter().unzip();
+    let recorded = registrations(&arguments).await;
+    for (properties, recorded) in properties.into_iter().zip(recorded) {
+        assert_eq!(functions_registration(properties.clone()).await, recorded, "{properties}");
+    }
+}
