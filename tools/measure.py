@@ -17,8 +17,8 @@ PEAK_MB = 30.0
 REQUESTS = 5
 ZIP_MB = 5.0
 
-# What the emulator logs when the function has asked for its first event. (Init Duration in its REPORT line leaves out the
-# start of the process.)
+# What the emulator logs when the function has asked for its first event. (Init Duration in its REPORT line is another:
+# it leaves out the start of the process.)
 INIT = re.compile(r"INIT REPORT\(durationMs: ([0-9.]+)\)")
 # What the stand-in prints of each request; opening the WebSocket is one.
 REQUEST = re.compile(r"(?:GET|POST|PUT|PATCH|DELETE) /\S*")
