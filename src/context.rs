@@ -43,6 +43,7 @@ pub struct Context<'a> {
     pub patience: Patience,
     /// IAM.
     pub iam: Iam,
+    began: Instant,
     step: Mutex<String>,
 }
 
@@ -67,6 +68,7 @@ impl<'a> Context<'a> {
             deadlines,
             iam: Iam::new(iam, patience.clone()),
             patience,
+            began: Instant::now(),
             step: Mutex::new("begin".into()),
         }
     }
@@ -101,8 +103,7 @@ impl<'a> Context<'a> {
 
     /// The latest moment for a service's answer, so that this run can still tell what it was.
     pub fn work_until(&self) -> Instant {
-        let left = self.deadlines.work.saturating_duration_since(Instant::now());
-        self.deadlines.work - left / 16
+        self.deadlines.work - self.deadlines.work.saturating_duration_since(self.began) / 10
     }
 
     /// A token out of Secrets Manager.

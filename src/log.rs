@@ -3,18 +3,28 @@
 //! Below `warn` the libraries log requests and answers whole, and those hold keys and signatures. So AWS_LAMBDA_LOG_LEVEL
 //! is for our own lines; theirs are never shown.
 
+use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 /// Sends log lines to standard output, and panics with them.
 pub fn init() {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default();
-    let lines = tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter(&level));
-    // Lambda stamps each line with its own time as well, but a JSON line is complete in itself.
-    let _ = lines.with_current_span(false).with_span_list(false).try_init();
+    // Only a second call could fail, and then the first one's lines go on.
+    let _ = tracing::subscriber::set_global_default(lines(&level, std::io::stdout));
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(place, "panic");
     }));
+}
+
+/// One JSON object a line, at a level of this crate's, to wherever the writer leads.
+pub fn lines<W>(level: &str, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_span_list(false);
+    lines.with_env_filter(filter(level)).with_writer(writer).finish()
 }
 
 /// The filter for a level; one that is unknown means `info`.

@@ -1,1 +1,22 @@
-//! The suite: the handler against real protocols.
+//! The suite: the handler against real protocols, every test in an account of its own.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+// Each helper is used by some test; those that write one test use others.
+#![allow(dead_code)]
+
+#[path = "../stand_in/mod.rs"]
+mod stand_in;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod adopt;
+mod answers;
+mod bad_input;
+mod create;
+mod delete;
+mod genuine_client;
+mod leases;
+mod ownership;
+mod stand_in_checks;
+mod sts;
+mod update;

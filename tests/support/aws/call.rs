@@ -1,6 +1,7 @@
 //! One call as it arrives: which service and action, with what, by whom.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use axum::http::HeaderMap;
 
@@ -21,13 +22,17 @@ pub struct AwsCall {
     pub status: u16,
     /// The error's code.
     pub error_code: Option<String>,
+    /// From its arrival to its answer.
+    pub span: Option<(Instant, Instant)>,
 }
 
 impl AwsCall {
     pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Self {
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let header =
+            |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
         let authorization = header("authorization");
-        let scope = authorization.split("Credential=").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or_default();
+        let scope =
+            authorization.split("Credential=").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or_default();
         let scope: Vec<&str> = scope.split('/').collect();
         let part = |n: usize| scope.get(n).copied().unwrap_or_default().to_owned();
         let target = header("x-amz-target");
@@ -51,4 +56,17 @@ fn json(body: &[u8]) -> BTreeMap<String, String> {
     let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let fields = value.as_object().cloned().unwrap_or_default();
     fields.into_iter().filter_map(|(key, value)| Some((key, value.as_str()?.to_owned()))).collect()
+}
+
+/// The longest chain of calls each of which began after the one before had ended: the round trips that add up.
+pub fn round_trips(calls: &[AwsCall]) -> usize {
+    let mut spans: Vec<(Instant, Instant)> = calls.iter().filter_map(|call| call.span).collect();
+    spans.sort_by_key(|(_, ended)| *ended);
+    let (mut trips, mut last) = (0, None);
+    for (began, ended) in spans {
+        if last.is_none_or(|last| began >= last) {
+            (trips, last) = (trips + 1, Some(ended));
+        }
+    }
+    trips
 }

@@ -42,7 +42,8 @@ pub enum AwsHow {
 }
 
 pub(super) fn take(faults: &mut [AwsFault], call: &AwsCall) -> Option<AwsHow> {
-    let fault = faults.iter_mut().find(|fault| (fault.action == "*" || fault.action == call.action) && fault.times > 0)?;
+    let fault =
+        faults.iter_mut().find(|fault| (fault.action == "*" || fault.action == call.action) && fault.times > 0)?;
     if fault.times != u32::MAX {
         fault.times -= 1;
     }

@@ -98,8 +98,10 @@ impl Shared {
 
     /// moto knows the other reasons for a DeleteConflict.
     fn delete_conflict(&self, call: &AwsCall) -> Option<Reply> {
-        let has_credentials = locked(&self.facts).credentials.get(call.param("UserName")).is_some_and(|list| !list.is_empty());
-        has_credentials.then(|| Reply::error(call, 409, "DeleteConflict", "Cannot delete entity, must delete credentials first."))
+        let has_credentials =
+            locked(&self.facts).credentials.get(call.param("UserName")).is_some_and(|list| !list.is_empty());
+        has_credentials
+            .then(|| Reply::error(call, 409, "DeleteConflict", "Cannot delete entity, must delete credentials first."))
     }
 }
 

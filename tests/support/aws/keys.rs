@@ -24,10 +24,18 @@ impl Shared {
         let arn = match (region_is_off, call.access_key_id == FUNCTION_KEY) {
             (true, _) => None,
             (false, true) => Some(format!("arn:{partition}:sts::{account}:assumed-role/function/function")),
-            (false, false) => self.user_of(&call.access_key_id).await.map(|user| format!("arn:{partition}:iam::{account}:user/{user}")),
+            (false, false) => self
+                .user_of(&call.access_key_id)
+                .await
+                .map(|user| format!("arn:{partition}:iam::{account}:user/{user}")),
         };
         let Some(arn) = arn else {
-            return Reply::error(call, 403, "InvalidClientTokenId", "The security token included in the request is invalid.");
+            return Reply::error(
+                call,
+                403,
+                "InvalidClientTokenId",
+                "The security token included in the request is invalid.",
+            );
         };
         Reply::xml(
             200,
@@ -46,8 +54,10 @@ impl Shared {
             let key = facts.keys.get_mut(id)?;
             (key.user.clone(), key.pattern.pop_front().unwrap_or(true))
         };
-        let list = self.ask("iam", &[("Action", "ListAccessKeys"), ("Version", "2010-05-08"), ("UserName", &user)]).await;
-        let is_active = |member: &&str| inside(member, "AccessKeyId") == Some(id) && inside(member, "Status") == Some("Active");
+        let list =
+            self.ask("iam", &[("Action", "ListAccessKeys"), ("Version", "2010-05-08"), ("UserName", &user)]).await;
+        let is_active =
+            |member: &&str| inside(member, "AccessKeyId") == Some(id) && inside(member, "Status") == Some("Active");
         (works && all_inside(&list, "member").iter().any(is_active)).then_some(user)
     }
 

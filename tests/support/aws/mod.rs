@@ -18,7 +18,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
 
-pub use call::AwsCall;
+pub use call::{AwsCall, round_trips};
 pub use fault::{AwsFault, AwsHow};
 use keys::Key;
 
@@ -123,15 +123,25 @@ impl Aws {
     }
 }
 
-async fn handle(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn handle(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let mut call = AwsCall::read(&headers, &body);
+    let began = std::time::Instant::now();
     let fault = fault::take(&mut locked(&shared.facts).faults, &call);
     let reply = match fault {
         Some(how) => fault::play(&shared, how, &call, (method, uri, headers, body)).await,
         None => shared.answer(&call, method, uri, headers, body).await,
     };
     (call.status, call.error_code) = (reply.status, reply.error_code());
-    locked(&shared.facts).calls.push(call);
+    call.span = Some((began, std::time::Instant::now()));
+    if call.access_key_id != super::account::TEST_KEY {
+        locked(&shared.facts).calls.push(call);
+    }
     reply.into_response()
 }
 
@@ -163,7 +173,9 @@ impl Shared {
         );
         let body: String = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
         let request = self.http.post(moto::url()).header("authorization", authorization);
-        let request = request.header("x-moto-account-id", &self.account).header("host", format!("{service}.us-east-1.amazonaws.com"));
+        let request = request
+            .header("x-moto-account-id", &self.account)
+            .header("host", format!("{service}.us-east-1.amazonaws.com"));
         let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
         request.send().await.expect("moto answers").text().await.unwrap()
     }

@@ -1,0 +1,152 @@
+//! The client runs unchanged against the stand-in, and understands how it refuses.
+
+use futures_util::future::join;
+use serde_json::{Value, json};
+
+use super::{Aws, GenuineClient, registrations};
+use crate::stand_in::{Call, Fault, How, Refusal, StandIn};
+use crate::sts;
+
+async fn client(stand_in: &StandIn) -> GenuineClient {
+    GenuineClient::new(stand_in, &Aws::at(&sts::knowing(None).await, "AKIACALLER"))
+}
+
+fn registration_in(workspace: &str) -> (&'static str, Value) {
+    let input = json!({
+        "workspace": workspace, "aws_region": "us-east-2",
+        "aws_access_key_id": "AKIAREGISTERED", "aws_secret_access_key": "registered-secret",
+    });
+    ("set_backend_options", input)
+}
+
+/// The message for an automatic network in us-east-2, with ECR.
+fn plain() -> Value {
+    json!({"type": "update_options", "logging_context": {}, "data": {
+        "backend": "vm",
+        "options": {
+            "aws_region_name": "us-east-2",
+            "account_role": "",
+            "credentials": {"aws_access_key": "<aws_access_key>", "aws_secret_key": "<aws_secret_key>"},
+            "firewall": {},
+            "firewall_spec": {},
+            "network": {},
+            "zone": null,
+            "provider_name": "aws",
+            "type": "aws_cloudbridge_backend_options",
+        },
+        "registry": {
+            "type": "ecr",
+            "public_ecr": false,
+            "region": "us-east-2",
+            "credentials": {
+                "aws_access_key_id": "<aws_access_key_id>",
+                "aws_secret_access_key": "<aws_secret_access_key>",
+            },
+        },
+    }})
+}
+
+#[tokio::test]
+async fn it_registers_every_kind_of_network_and_registry() {
+    let network = json!({
+        "network_id": "vpc-1", "scheduler_subnet_id": "subnet-1", "worker_subnet_id": "subnet-2", "firewall_id": "sg-1",
+    });
+    let ingress = json!([{"ports": [8786, 8787], "cidr": "10.0.0.0/16"}, {"ports": [443], "cidr": "0.0.0.0/0"}]);
+    let recorded = registrations(&[
+        json!({"aws_region": "us-east-2"}),
+        json!({"aws_region": "us-east-2", "network": network}),
+        json!({"aws_region": "us-east-2", "ingress": ingress}),
+        json!({"aws_region": "us-east-2", "registry_type": "docker_hub", "registry_username": "ada",
+               "registry_access_token": "hub-token"}),
+        json!({"aws_region": "us-east-2", "registry_type": "docker_hub", "registry_username": "ada",
+               "registry_access_token": "hub-token", "registry_namespace": "Team", "registry_uri": "hub.example"}),
+    ])
+    .await;
+
+    let changed = |pointer: &str, value: Value| {
+        let mut message = plain();
+        *message.pointer_mut(pointer).unwrap() = value;
+        message
+    };
+    let hub = |account: &str, uri: &str| json!({"type": "docker_hub", "account": account, "username": "ada", "password": "hub-token", "uri": uri});
+    let expected = [
+        plain(),
+        changed("/data/options/network", network),
+        changed("/data/options/firewall_spec", json!({"ingress": ingress})),
+        changed("/data/registry", hub("ada", "docker.io")),
+        changed("/data/registry", hub("Team", "hub.example")),
+    ];
+    for (recorded, expected) in recorded.iter().zip(&expected) {
+        assert_eq!(recorded, expected);
+    }
+}
+
+#[tokio::test]
+async fn it_forgets_what_it_registered_and_confirms_where_asked() {
+    let stand_in = StandIn::start().await;
+    stand_in.add_workspace("team", "The team", false);
+    stand_in.connect("team", json!({"backend": "vm"}));
+    stand_in.ask_for_confirmation("team", "2 clusters run");
+    let unset = |workspace: &str| ("unset_aws_credentials", json!({"workspace": workspace}));
+    let calls = [registration_in("ada"), unset("ada"), unset("ada"), unset("team")];
+    let answers = client(&stand_in).await.call(&calls).await;
+    assert_eq!(answers, [json!({"ok": null}), json!({"ok": 200}), json!({"ok": 404}), json!({"ok": 200})]);
+    assert_eq!((stand_in.connection("ada"), stand_in.connection("team")), (None, None));
+    let paths: Vec<_> = stand_in.calls(Call::Disconnect).into_iter().map(|request| request.path).collect();
+    let (ada, team) = ("/api/v2/cloud-credentials/ada/aws", "/api/v2/cloud-credentials/team/aws");
+    assert_eq!(paths, [ada, ada, team, &format!("{team}?confirm=1")]);
+    assert_eq!(stand_in.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn it_understands_every_refusal() {
+    let stand_in = StandIn::start().await;
+    stand_in.add_workspace("team", "The team", false);
+    stand_in.set_admin("team", false);
+    let once = |on, how| stand_in.fault(Fault { on, how, times: 1 });
+    once(Call::WsMessage, How::IsError("no such region".into()));
+    once(Call::WsFinish, How::IsError("an error, then FINISHED".into()));
+    let mut calls = vec![registration_in("team"), registration_in("ada"), registration_in("ada")];
+    // A name in place of a slug, and a workspace of others.
+    calls.extend([registration_in("the team"), registration_in("theirs")]);
+    let refused = client(&stand_in).await.call(&calls).await;
+
+    let closing = StandIn::start().await;
+    closing.add_workspace("team", "The team", false);
+    closing.set_admin("team", false);
+    closing.refuse_by(Refusal::Close4403);
+    let closed = client(&closing).await.call(&[registration_in("team")]).await;
+
+    let expected = [
+        ("ValueError", "do you have permissions"),
+        ("ServerError", "no such region"),
+        ("ServerError", "an error, then FINISHED"),
+        ("PermissionsError", "'team'"),
+        ("PermissionError", "['ada', 'team']"),
+        ("ValueError", "Unauthorized"),
+    ];
+    let answers = [refused, closed].concat();
+    assert_eq!(answers.len(), expected.len());
+    for (answer, (class, text)) in answers.iter().zip(expected) {
+        assert_eq!(answer["error"], class, "{answer}");
+        assert!(answer["text"].as_str().unwrap().contains(text), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_token_ends_it_before_anything_is_made() {
+    let stand_in = StandIn::start().await;
+    // Nobody answers there: a call to AWS would fail in another way than this does.
+    let aws = Aws::at("http://127.0.0.1:9", "AKIACALLER");
+    let client = GenuineClient::new(&stand_in, &aws).with_token("ada-wrong");
+    let library = GenuineClient::new(&stand_in, &Aws::at(&sts::knowing(None).await, "AKIACALLER")).with_token("wrong");
+    let (setup, calls) = join(
+        client.coiled(&["setup", "aws", "--use-access-key", "--yes", "--workspace", "ada"]),
+        library.call(&[registration_in("ada")]),
+    )
+    .await;
+    assert!(!setup.is_ok && setup.text.contains("Invalid Coiled token"), "{}", setup.text);
+    assert!(calls[0].get("error").is_some(), "{calls:?}");
+    assert_eq!((stand_in.connection("ada"), stand_in.calls(Call::WsUpgrade).len()), (None, 0));
+    assert_eq!(stand_in.calls(Call::Me).iter().filter(|request| request.status == Some(401)).count(), 2);
+}

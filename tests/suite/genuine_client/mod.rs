@@ -1,0 +1,13 @@
+//! The client that Coiled publishes, unchanged, in processes of its own: it defines what is true here.
+//!
+//! It proves the stand-in (`against_the_stand_in`, `setup_aws`), and it records what it would have registered, so that
+//! what the function registers can be compared ([`registrations`]).
+
+mod against_the_stand_in;
+mod policies;
+mod process;
+mod recordings;
+mod setup_aws;
+
+pub use process::{Aws, GenuineClient, python};
+pub use recordings::{comparable, registrations};

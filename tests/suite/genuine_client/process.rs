@@ -1,0 +1,139 @@
+//! Starting the client: nothing of the environment of these tests reaches it, and nothing that it does leaves the machine.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use crate::stand_in::StandIn;
+
+/// It waits for AWS in whole seconds, and two cores are shared by all tests.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs the calls that stand in its first argument, and prints what became of each as a line of JSON.
+const CALLS: &str = include_str!("calls.py");
+
+/// The Python of the virtual environment that holds the client and the emulator.
+///
+/// # Panics
+///
+/// Where there is none: a suite that skips its most important tests would look as green as one that ran them.
+pub fn python() -> PathBuf {
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv");
+    let venv = std::env::var_os("COILED_VENV").map_or(default, PathBuf::from);
+    let python = venv.join("bin").join("python");
+    assert!(
+        python.exists(),
+        "{} is missing: `make test` sets it up, COILED_VENV names another virtual environment",
+        python.display()
+    );
+    python
+}
+
+/// An AWS account, on an emulator.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    /// Answers for every service.
+    pub endpoint: String,
+    /// The caller's key.
+    pub access_key_id: String,
+    /// The caller's secret.
+    pub secret_access_key: String,
+}
+
+impl Aws {
+    /// The account of this key; emulators don't look at the secret.
+    pub fn at(endpoint: &str, access_key_id: &str) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            access_key_id: access_key_id.into(),
+            secret_access_key: "secret-of-the-caller".into(),
+        }
+    }
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Whether its exit status was 0; the client's own commands end with 0 on failure as well.
+    pub is_ok: bool,
+    /// All that it printed, errors last.
+    pub text: String,
+}
+
+/// The genuine client, between one stand-in and one AWS account.
+#[derive(Debug)]
+pub struct GenuineClient {
+    home: TempDir,
+    server: String,
+    token: String,
+    aws: Aws,
+}
+
+impl GenuineClient {
+    /// With the right token.
+    pub fn new(stand_in: &StandIn, aws: &Aws) -> Self {
+        let home = tempfile::tempdir().expect("a folder to write to");
+        Self { home, server: stand_in.url(), token: stand_in.token(), aws: aws.clone() }
+    }
+
+    /// With another token.
+    pub fn with_token(mut self, token: &str) -> Self {
+        self.token = token.into();
+        self
+    }
+
+    /// The command `coiled`.
+    pub async fn coiled(&self, arguments: &[&str]) -> Ended {
+        self.run(&[&["-m", "coiled"], arguments].concat(), "").await
+    }
+
+    /// Calls functions of the package `coiled` one after the other, with keyword arguments; says what each answered:
+    /// `{"ok": …}` or `{"error": <class>, "text": …}`. Its questions are all answered with yes.
+    pub async fn call(&self, calls: &[(&str, Value)]) -> Vec<Value> {
+        let calls = serde_json::to_string(calls).expect("JSON");
+        let ended = self.run(&["-c", CALLS, &calls], &"y\n".repeat(8)).await;
+        assert!(ended.is_ok, "{}", ended.text);
+        let answers = ended.text.lines().filter_map(|line| line.strip_prefix("answer: "));
+        answers.map(|answer| serde_json::from_str(answer).expect("JSON")).collect()
+    }
+
+    async fn run(&self, arguments: &[&str], input: &str) -> Ended {
+        let mut command = Command::new(python());
+        command.args(arguments).env_clear().envs(self.environment());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut process = command.spawn().expect("the client starts");
+        let mut stdin = process.stdin.take().expect("a pipe");
+        // It may end without having asked anything; then nobody reads this.
+        drop(stdin.write_all(input.as_bytes()).await);
+        drop(stdin);
+        let output = tokio::time::timeout(PATIENCE, process.wait_with_output()).await;
+        let output = output.expect("the client ends in time").expect("its output");
+        let text = [output.stdout, output.stderr].concat();
+        Ended { is_ok: output.status.success(), text: String::from_utf8_lossy(&text).into_owned() }
+    }
+
+    fn environment(&self) -> Vec<(&str, String)> {
+        let home = self.home.path().display().to_string();
+        vec![
+            ("PATH", "/usr/bin:/bin".into()),
+            ("HOME", home.clone()),
+            // Its configuration would else be read from more places than HOME.
+            ("DASK_CONFIG", home.clone()),
+            ("DASK_ROOT_CONFIG", home),
+            ("DASK_COILED__SERVER", self.server.clone()),
+            ("DASK_COILED__TOKEN", self.token.clone()),
+            ("AWS_ENDPOINT_URL", self.aws.endpoint.clone()),
+            ("AWS_ACCESS_KEY_ID", self.aws.access_key_id.clone()),
+            ("AWS_SECRET_ACCESS_KEY", self.aws.secret_access_key.clone()),
+            ("AWS_DEFAULT_REGION", "us-east-1".into()),
+            ("AWS_EC2_METADATA_DISABLED", "true".into()),
+            // Its panels are wrapped to the width of the terminal, in the middle of what tests look for.
+            ("COLUMNS", "200".into()),
+        ]
+    }
+}

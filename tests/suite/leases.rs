@@ -1,0 +1,95 @@
+//! Twice and at once: every event may come again, and two runs may meet.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::stand_in::{Call, Fault, How};
+use crate::support::World;
+
+#[tokio::test]
+async fn an_event_delivered_again_gets_the_same_answer_and_changes_nothing() {
+    let world = World::new().await;
+    let event = world.event("Create", world.properties(json!({})));
+    let first = world.send(event.clone()).await.succeeded();
+    let (snapshot, asked) = (world.snapshot().await, world.coiled.requests().len());
+    let second = world.send(event).await.succeeded();
+    assert_eq!(first.value, second.value);
+    assert_eq!((snapshot, asked), (world.snapshot().await, world.coiled.requests().len()));
+}
+
+#[tokio::test]
+async fn two_deliveries_at_once_make_one_connection() {
+    let world = World::new().await;
+    let event = world.event("Create", world.properties(json!({})));
+    let (first, second) = tokio::join!(world.invoke(event.clone()), world.invoke(event));
+    (first.unwrap(), second.unwrap());
+    world.connected().await;
+    let puts = world.bucket.puts();
+    let successes: Vec<&[u8]> = puts
+        .iter()
+        .map(|put| put.body.as_slice())
+        .filter(|body| body.windows(7).any(|part| part == b"SUCCESS"))
+        .collect();
+    assert!(!successes.is_empty());
+    assert!(successes.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+/// An in-flight Create was cancelled: its Delete waits for its end, and finds everything.
+#[tokio::test]
+async fn a_delete_waits_for_a_create_at_work() {
+    let world = World::new().await;
+    world.coiled.fault(Fault { on: Call::WsMessage, how: How::Slow(Duration::from_millis(700)), times: 1 });
+    let create = world.event("Create", world.properties(json!({})));
+    let delete = world.event("Delete", world.properties(json!({})));
+    let (created, deleted) = tokio::join!(world.invoke(create), async {
+        // The Create holds its lease from the moment at which its message is on its way.
+        world.coiled.until(|coiled| !coiled.calls(Call::WsUpgrade).is_empty()).await;
+        world.invoke(delete).await
+    });
+    (created.unwrap(), deleted.unwrap());
+    world.nothing_left().await;
+    assert!(world.logs.text().contains("another run works on this user"));
+}
+
+#[tokio::test]
+async fn a_lease_whose_time_is_over_holds_nobody_up() {
+    let world = World::new().await;
+    world.create(json!({})).await.succeeded();
+    let lease = aws_sdk_iam::types::Tag::builder().key("coiled-stack:lease").value("dead/1/1").build().unwrap();
+    world.iam.tag_user().user_name("coiled").tags(lease).send().await.unwrap();
+    world.delete(json!({})).await.succeeded();
+    world.nothing_left().await;
+}
+
+/// The lease says until when: a run that can't wait so long says who is at work.
+#[tokio::test]
+async fn a_lease_that_outlasts_the_run_is_named() {
+    let mut world = World::new().await;
+    world.create(json!({})).await.succeeded();
+    let lease =
+        aws_sdk_iam::types::Tag::builder().key("coiled-stack:lease").value("alive/1/99999999999").build().unwrap();
+    world.iam.tag_user().user_name("coiled").tags(lease).send().await.unwrap();
+    world.timeout = Duration::from_secs(2);
+    let before = world.snapshot().await;
+    world.update(json!({}), json!({"RotateKey": "1"})).await.failed(&["another run", "request alive"]);
+    assert_eq!(before, world.snapshot().await);
+}
+
+/// A Delete has taken over while the key was proved: the Create stops before it registers.
+#[tokio::test]
+async fn a_run_that_lost_its_lease_registers_nothing() {
+    let world = World::new().await;
+    world.aws.key_pattern(&[false; 40]);
+    let create = world.event("Create", world.properties(json!({})));
+    let (created, ()) = tokio::join!(world.invoke(create), async {
+        world.coiled.until(|coiled| !coiled.calls(Call::WsUpgrade).is_empty()).await;
+        let lease =
+            aws_sdk_iam::types::Tag::builder().key("coiled-stack:lease").value("other/1/99999999999").build().unwrap();
+        world.iam.tag_user().user_name("coiled").tags(lease).send().await.unwrap();
+    });
+    created.unwrap();
+    assert_eq!(world.coiled.registrations(), Vec::<serde_json::Value>::new());
+    let answer = String::from_utf8(world.bucket.puts().pop().unwrap().body).unwrap();
+    assert!(answer.contains("FAILED") && answer.contains("request other"), "{answer}");
+}
