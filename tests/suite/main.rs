@@ -14,6 +14,7 @@ mod answers;
 mod bad_input;
 mod create;
 mod delete;
+mod events;
 mod genuine_client;
 mod leases;
 mod ownership;

@@ -1,0 +1,105 @@
+//! The files in `events/`, which the README lets people send by hand: each does what its name says.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::support::World;
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("events")
+}
+
+/// An event with this world's addresses and secrets in place of those of `make rie`.
+async fn event(world: &World, name: &str) -> Value {
+    let text = std::fs::read_to_string(folder().join(format!("{name}.json"))).expect(name);
+    let mut event: Value = serde_json::from_str(&text).expect(name);
+    let request_id = event["RequestId"].as_str().unwrap_or_default().to_owned();
+    if event.get("ResponseURL").is_some() {
+        event["ResponseURL"] = world.bucket.url(&request_id).into();
+    }
+    for field in ["ResourceProperties", "OldResourceProperties"] {
+        let Some(properties) = event[field].as_object_mut() else { continue };
+        for (name, value) in properties {
+            match name.as_str() {
+                "CoiledServer" => *value = world.coiled.url().into(),
+                "CoiledTokenSecretArn" | "DockerHubTokenSecretArn" => *value = world.secret_arn.clone().into(),
+                _ => {}
+            }
+        }
+    }
+    event
+}
+
+async fn sent(world: &World, name: &str) -> crate::support::Answer {
+    world.send(event(world, name).await).await
+}
+
+#[tokio::test]
+async fn a_whole_life() {
+    let world = World::new().await;
+    sent(&world, "create").await.succeeded();
+    world.connected().await;
+    sent(&world, "update-detach-setup").await.succeeded();
+    assert_eq!(world.attached("coiled").await, ["coiled-ongoing"]);
+    let key = world.keys("coiled").await;
+    sent(&world, "update-new-release").await.succeeded();
+    assert_eq!(world.keys("coiled").await, key);
+    sent(&world, "update-rotate-key").await.succeeded();
+    assert_ne!(world.keys("coiled").await, key);
+    sent(&world, "update-new-region").await.succeeded();
+    assert_eq!(world.coiled.connection("ada").unwrap().region(), "eu-central-1");
+    sent(&world, "rollback-update").await.succeeded();
+    assert_eq!(world.coiled.connection("ada").unwrap().region(), "us-east-2");
+    world.connected().await;
+    sent(&world, "delete").await.succeeded();
+    world.nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_create_with_every_property() {
+    let world = World::new().await;
+    let properties = event(&world, "create-every-property").await["ResourceProperties"].clone();
+    if let Some(slug) = properties["Workspace"].as_str() {
+        world.coiled.add_workspace(slug, "Data science", false);
+    }
+    let answer = sent(&world, "create-every-property").await.succeeded();
+    assert_eq!(answer.data("UserName"), properties["UserName"]);
+}
+
+#[tokio::test]
+async fn a_delete_after_no_create() {
+    let world = World::new().await;
+    sent(&world, "delete-after-no-create").await.succeeded();
+    assert!(world.coiled.requests().is_empty());
+}
+
+#[tokio::test]
+async fn the_broken_ones_are_refused_and_make_nothing() {
+    let world = World::new().await;
+    for (name, word) in [
+        ("broken-properties-not-an-object", "ResourceProperties"),
+        ("broken-unknown-request-type", "RequestType"),
+        ("broken-unknown-property", "Regoin"),
+        ("broken-several-properties", "Region"),
+    ] {
+        sent(&world, name).await.failed(&[word]);
+    }
+    for name in ["broken-no-stack-id", "broken-no-response-url"] {
+        world.invoke(event(&world, name).await).await.unwrap();
+    }
+    let last = String::from_utf8(world.bucket.puts().pop().unwrap().body).unwrap();
+    assert!(last.contains("FAILED") && last.contains("StackId"), "{last}");
+    world.nothing_left().await;
+}
+
+/// A file that no test sends would rot.
+#[test]
+fn every_file_is_sent_by_a_test() {
+    let files = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let files: BTreeSet<String> = files.filter_map(|name| name.strip_suffix(".json").map(str::to_owned)).collect();
+    let source = include_str!("events.rs");
+    let unsent: Vec<&String> = files.iter().filter(|name| !source.contains(&format!("\"{name}\""))).collect();
+    assert!(unsent.is_empty(), "{unsent:?}");
+}
