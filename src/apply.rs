@@ -51,6 +51,8 @@ pub struct Run<'a> {
     settled: Mutex<Option<Outcome>>,
     /// A step beside this one has failed: nothing here is worth waiting for.
     failed: AtomicBool,
+    /// Another run made the user between this one's look and its CreateUser.
+    overtaken: AtomicBool,
 }
 
 type Work<'w> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'w>>;
@@ -68,6 +70,7 @@ impl<'a> Run<'a> {
             sent: AtomicBool::new(false),
             settled: Mutex::default(),
             failed: AtomicBool::new(false),
+            overtaken: AtomicBool::new(false),
         }
     }
 
@@ -181,6 +184,11 @@ impl<'a> Run<'a> {
         locked(&self.key).as_ref().map(|key| key.id.clone())
     }
 
+    /// Whether another run of this stack was faster, and this one has made nothing.
+    pub fn was_overtaken(&self) -> bool {
+        self.overtaken.load(Ordering::SeqCst)
+    }
+
     /// What became of the registration, as far as is known.
     pub fn outcome(&self) -> Outcome {
         let unsettled = if self.sent.load(Ordering::SeqCst) { Outcome::Unknown } else { Outcome::NotSent };
@@ -229,6 +237,7 @@ impl<'a> Run<'a> {
                 Ok(())
             }
             Some(found) if self.context.marks.owner(&found.tags) == Owner::Ours => {
+                self.overtaken.store(true, Ordering::SeqCst);
                 Err(Error::Busy("it made the user at this moment".into()))
             }
             Some(found) => Err(Error::Foreign { what: format!("user {}", found.arn) }),

@@ -50,13 +50,18 @@ pub struct Prepared {
 
 /// Makes the connection what the request wants, or leaves things as they were.
 pub async fn run(context: &Context<'_>, request: RequestType) -> Result<Data, Failure> {
-    let journal = Journal::default();
-    let prepared = context.guarded(context.deadlines.work, prepare(context, request)).await?;
-    let run = Run::new(context, &prepared, &journal);
-    let result = context.guarded(context.deadlines.work, carry_out(context, &prepared, &run)).await;
-    match result {
-        Ok(()) => Ok(data(&prepared, &run)),
-        Err(failure) => Err(give_back(context, request, &run, failure).await),
+    loop {
+        let journal = Journal::default();
+        let prepared = context.guarded(context.deadlines.work, prepare(context, request)).await?;
+        let run = Run::new(context, &prepared, &journal);
+        let result = context.guarded(context.deadlines.work, carry_out(context, &prepared, &run)).await;
+        match result {
+            Ok(()) => return Ok(data(&prepared, &run)),
+            // The same event may be delivered twice at once. Whichever comes second has made nothing: it looks again,
+            // which waits for the end of the first, and gives the same answer.
+            Err(failure) if run.was_overtaken() => tracing::info!(%failure, "another run was faster; looking again"),
+            Err(failure) => return Err(give_back(context, request, &run, failure).await),
+        }
     }
 }
 

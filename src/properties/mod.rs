@@ -155,7 +155,7 @@ fn secret_arn(text: &str, partition: &str) -> Result<String, String> {
         {
             Ok(text.to_owned())
         }
-        _ => Err(format!("is not the ARN of a secret, arn:{partition}:secretsmanager:REGION:ACCOUNT:secret:NAME")),
+        _ => Err(format!("it is not the ARN of a secret, arn:{partition}:secretsmanager:REGION:ACCOUNT:secret:NAME")),
     }
 }
 
@@ -193,7 +193,8 @@ impl Remnant {
         let nothing = Map::new();
         let mut reader = Reader::new(properties.as_object().unwrap_or(&nothing), "");
         Self {
-            token_secret: reader.text("CoiledTokenSecretArn"),
+            // Anything else can't be a secret's ARN, and may be the token itself.
+            token_secret: reader.text("CoiledTokenSecretArn").filter(|text| text.starts_with("arn:")),
             server: read_or(&mut reader, "CoiledServer", Server::DEFAULT, Server::parse),
             user: read_or(&mut reader, "UserName", "coiled", UserName::parse),
             path: read_or(&mut reader, "UserPath", "/", UserPath::parse),

@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 use crate::error::Fault;
 use crate::redact::shorten;
 
+/// Properties whose values are never shown: a token in place of its secret's ARN, a password in a server's address.
+const MAY_HOLD_A_SECRET: [&str; 3] = ["CoiledTokenSecretArn", "DockerHubTokenSecretArn", "CoiledServer"];
+
 /// A reader over the properties that remembers what it was asked for and what was wrong.
 ///
 /// CloudFormation hands every scalar over as a string, other callers send the real types; an empty string is a
@@ -88,6 +91,11 @@ impl<'a> Reader<'a> {
     ) -> Option<T> {
         match parse(text) {
             Ok(value) => Some(value),
+            // A person may have put the secret itself where its address belongs: that is not repeated.
+            Err(problem) if MAY_HOLD_A_SECRET.contains(&name) => {
+                self.fault(name, problem);
+                None
+            }
             Err(problem) => {
                 self.fault(name, format!("\"{}\" {problem}", shorten(text, 100)));
                 None

@@ -152,3 +152,18 @@ async fn all_remote_checks_that_fail_are_named_together() {
     world.create(more).await.failed(&words);
     assert_eq!(world.keys("coiled").await, Vec::<String>::new());
 }
+
+/// A person may well paste the token where its secret's ARN belongs.
+#[tokio::test]
+async fn a_token_in_the_wrong_place_is_not_repeated() {
+    let world = World::new().await;
+    let token = world.coiled.token();
+    create_refused(
+        &world,
+        json!({"CoiledTokenSecretArn": token}),
+        &["CoiledTokenSecretArn", "not the ARN of a secret"],
+    )
+    .await;
+    let server = format!("https://ada:{token}@cloud.coiled.io");
+    create_refused(&world, json!({"CoiledServer": server}), &["CoiledServer", "without user and password"]).await;
+}
