@@ -118,13 +118,19 @@ impl<'a> Context<'a> {
 
     /// Looks at the user; one of ours on which another run works is looked at again until that run has ended.
     pub async fn user_at_rest(&self, name: &UserName) -> Result<Option<SeenUser>, Error> {
+        let before = locked(&self.step).clone();
         loop {
             let seen = observe::user(&self.iam, &self.marks, name).await?;
-            let Some(lease) = self.lease_of_another_run(seen.as_ref()) else { return Ok(seen) };
+            let Some(lease) = self.lease_of_another_run(seen.as_ref()) else {
+                self.enter(before);
+                return Ok(seen);
+            };
             if Instant::now() + self.config.poll >= self.work_until() {
                 return Err(Error::Busy(lease.describe()));
             }
             tracing::info!(lease = %lease.describe(), "another run works on this user; waiting for its end");
+            // For the Reason of a run that is cut off while it waits.
+            self.enter(format!("wait for another run ({})", lease.describe()));
             sleep(self.config.poll).await;
         }
     }

@@ -6,7 +6,7 @@ use crate::apply::{Outcome, Run};
 use crate::context::locked;
 use crate::error::Error;
 use crate::iam::document::Kind;
-use crate::iam::marks::{Owner, PENDING, PENDING_REGION, get};
+use crate::iam::marks::{Owner, PENDING, PENDING_REGION};
 use crate::properties::tags::Tag;
 
 /// How one step is taken back. Noted before the step runs: a call that timed out may have worked.
@@ -224,10 +224,8 @@ impl Run<'_> {
         let Some(seen) = &self.prepared.observed.user else { return Ok(()) };
         let there = self.context.iam.known_user(self.user()).await?.tags;
         let (remove, restore) = back_to(&seen.user.tags, &there);
-        if !restore.is_empty() {
-            self.context.iam.tag_user(self.user(), &restore).await?;
-        }
-        self.context.iam.untag_user(self.user(), &remove).await
+        self.context.iam.untag_user(self.user(), &remove).await?;
+        if restore.is_empty() { Ok(()) } else { self.context.iam.tag_user(self.user(), &restore).await }
     }
 
     /// Gives an adopted policy its tags back as they were.
@@ -238,16 +236,15 @@ impl Run<'_> {
             return Ok(());
         };
         let (remove, restore) = back_to(&seen.tags, &there);
-        if !restore.is_empty() {
-            iam.tag_policy(&arn, &restore).await?;
-        }
-        iam.untag_policy(&arn, &remove).await
+        iam.untag_policy(&arn, &remove).await?;
+        if restore.is_empty() { Ok(()) } else { iam.tag_policy(&arn, &restore).await }
     }
 }
 
-/// Keys to remove and tags to put back, so that `there` is as `before`.
+/// Keys to remove, and then tags to put back, so that `there` is as `before`. Keys count as they are written: `Owner`
+/// goes before `owner` comes back.
 fn back_to(before: &[Tag], there: &[Tag]) -> (Vec<String>, Vec<Tag>) {
-    let remove = there.iter().filter(|tag| get(before, &tag.key).is_none()).map(|tag| tag.key.clone());
-    let restore = before.iter().filter(|tag| get(there, &tag.key) != Some(tag.value.as_str()));
-    (remove.collect(), restore.cloned().collect())
+    let remove = there.iter().filter(|tag| !before.iter().any(|other| other.key == tag.key));
+    let restore = before.iter().filter(|tag| !there.contains(tag));
+    (remove.map(|tag| tag.key.clone()).collect(), restore.cloned().collect())
 }

@@ -55,10 +55,11 @@ fn docker_hub(reader: &mut Reader, partition: &str) -> Option<DockerHub> {
     let token_secret = reader.required("DockerHubTokenSecretArn");
     let token_secret = token_secret
         .and_then(|text| reader.parse("DockerHubTokenSecretArn", &text, |text| secret_arn(text, partition)));
-    let username = username?.trim().to_owned();
+    // Docker Hub's names are lower case, and Coiled's own client refuses others.
+    let username = username?.trim().to_lowercase();
     Some(DockerHub {
         namespace: namespace.unwrap_or_else(|| username.clone()),
-        username: username.to_lowercase(),
+        username,
         uri,
         token_secret: token_secret?,
     })

@@ -116,6 +116,6 @@ fn a_remnant_refuses_nothing() {
 fn docker_hub_defaults_to_the_users_own_namespace() -> Result<(), Error> {
     let more = json!({"Registry": "docker_hub", "DockerHubUsername": "Ada", "DockerHubTokenSecretArn": SECRET});
     let Registry::DockerHub(hub) = parse(with(more))?.registry else { return Err(Error::Deadline) };
-    assert_eq!((hub.username.as_str(), hub.namespace.as_str(), hub.uri.as_str()), ("ada", "Ada", "docker.io"));
+    assert_eq!((hub.username.as_str(), hub.namespace.as_str(), hub.uri.as_str()), ("ada", "ada", "docker.io"));
     Ok(())
 }

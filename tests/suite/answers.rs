@@ -76,6 +76,7 @@ async fn a_service_that_hangs_is_answered_for_before_the_deadline() {
         world.create(json!({})).await.failed(&["time"]);
         assert!(began.elapsed() < world.timeout, "{action}");
         world.aws.clear_faults();
+        world.timeout = Duration::from_secs(20);
         world.delete(json!({})).await.succeeded();
         world.nothing_left().await;
     }
@@ -91,6 +92,7 @@ async fn a_coiled_that_hangs_is_answered_for_before_the_deadline() {
         let answer = world.create(json!({})).await;
         assert!(!answer.is_success() && began.elapsed() < world.timeout, "{on:?}");
         world.coiled.clear_faults();
+        world.timeout = Duration::from_secs(20);
         world.delete(json!({})).await.succeeded();
         world.nothing_left().await;
     }

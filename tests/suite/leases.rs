@@ -70,7 +70,7 @@ async fn a_lease_that_outlasts_the_run_is_named() {
     let lease =
         aws_sdk_iam::types::Tag::builder().key("coiled-stack:lease").value("alive/1/99999999999").build().unwrap();
     world.iam.tag_user().user_name("coiled").tags(lease).send().await.unwrap();
-    world.timeout = Duration::from_secs(2);
+    world.timeout = Duration::from_secs(4);
     let before = world.snapshot().await;
     world.update(json!({}), json!({"RotateKey": "1"})).await.failed(&["another run", "request alive"]);
     assert_eq!(before, world.snapshot().await);

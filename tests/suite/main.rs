@@ -9,6 +9,7 @@ mod stand_in;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod adopt;
 mod answers;
 mod bad_input;
 mod create;

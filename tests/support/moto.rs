@@ -1,4 +1,5 @@
-//! One moto for the whole test process: an emulated IAM, STS and Secrets Manager over real HTTP.
+//! moto for the whole test process: an emulated IAM and Secrets Manager over real HTTP. Each account lives in one of two
+//! processes, for one alone keeps a single core busy and the tests waiting.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -11,10 +12,11 @@ struct Moto {
     _process: Child,
 }
 
-/// moto's address; the first call starts it.
-pub fn url() -> &'static str {
-    static MOTO: OnceLock<Moto> = OnceLock::new();
-    &MOTO.get_or_init(start).url
+/// The address of the moto that an account lives in; the first call starts it.
+pub fn url(account: &str) -> &'static str {
+    static MOTOS: [OnceLock<Moto>; 2] = [const { OnceLock::new() }; 2];
+    let number: usize = account.parse().expect("an account is a number");
+    &MOTOS[number % MOTOS.len()].get_or_init(start).url
 }
 
 /// The Python of the venv that `make test` makes.

@@ -3,6 +3,7 @@
 //! It proves the stand-in (`against_the_stand_in`, `setup_aws`), and it records what it would have registered, so that
 //! what the function registers can be compared ([`registrations`]).
 
+mod adoption;
 mod against_the_stand_in;
 mod policies;
 mod process;

@@ -19,6 +19,7 @@ impl Shared {
             "ListServiceSpecificCredentials" => Some(self.credentials(call)),
             "DeleteServiceSpecificCredential" => Some(self.delete_credential(call)),
             "DeleteUser" => self.delete_conflict(call),
+            "TagUser" => self.one_key_whatever_its_case(call).await,
             _ => None,
         }
     }
@@ -37,6 +38,7 @@ impl Shared {
             "DeleteUser" => {
                 locked(&self.facts).boundaries.remove(user);
             }
+            "GetPolicyVersion" => encode_document(&mut reply),
             "GetUser" => {
                 if let Some(arn) = locked(&self.facts).boundaries.get(user) {
                     let boundary = format!(
@@ -61,6 +63,21 @@ impl Shared {
         let name = call.param(element);
         let taken = all_inside(&there, element).iter().any(|other| other.eq_ignore_ascii_case(name));
         taken.then(|| Reply::error(call, 409, "EntityAlreadyExists", &format!("{name} already exists.")))
+    }
+
+    /// `Owner` takes the place of `owner`: tag keys ignore case, and moto keeps both.
+    async fn one_key_whatever_its_case(&self, call: &AwsCall) -> Option<Reply> {
+        let user = call.param("UserName");
+        let there = self.ask("iam", &[("Action", "ListUserTags"), ("Version", "2010-05-08"), ("UserName", user)]).await;
+        let new: Vec<&String> =
+            call.params.iter().filter(|(name, _)| name.ends_with(".Key")).map(|(_, key)| key).collect();
+        let is_replaced = |old: &str| new.iter().any(|key| key.eq_ignore_ascii_case(old) && *key != old);
+        for old in all_inside(&there, "Key").into_iter().filter(|old| is_replaced(old)) {
+            let untag =
+                [("Action", "UntagUser"), ("Version", "2010-05-08"), ("UserName", user), ("TagKeys.member.1", old)];
+            self.ask("iam", &untag).await;
+        }
+        None
     }
 
     fn put_boundary(&self, call: &AwsCall) -> Reply {
@@ -103,6 +120,15 @@ impl Shared {
         has_credentials
             .then(|| Reply::error(call, 409, "DeleteConflict", "Cannot delete entity, must delete credentials first."))
     }
+}
+
+/// Documents come back URL-encoded; moto gives them back as they were.
+fn encode_document(reply: &mut Reply) {
+    let Some(document) = super::reply::inside(&reply.body, "Document").map(str::to_owned) else { return };
+    let plain = document.replace("&quot;", "\"").replace("&#34;", "\"").replace("&amp;", "&");
+    let plain = if plain.contains("%22") { return } else { plain };
+    let encoded = percent_encoding::utf8_percent_encode(&plain, percent_encoding::NON_ALPHANUMERIC).to_string();
+    reply.body = reply.body.replace(&document, &encoded);
 }
 
 /// Tag keys ignore case; `Owner` beside `owner` is refused.

@@ -161,7 +161,7 @@ impl Shared {
     async fn forward(&self, method: Method, uri: Uri, mut headers: HeaderMap, body: Bytes) -> reply::Reply {
         headers.remove("host");
         headers.remove("content-length");
-        let url = format!("{}{uri}", moto::url());
+        let url = format!("{}{uri}", moto::url(&self.account));
         let request = self.http.request(method, url).headers(headers).header("x-moto-account-id", &self.account);
         reply::Reply::read(request.body(body).send().await.expect("moto answers")).await
     }
@@ -172,7 +172,7 @@ impl Shared {
             "AWS4-HMAC-SHA256 Credential={FUNCTION_KEY}/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=x"
         );
         let body: String = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
-        let request = self.http.post(moto::url()).header("authorization", authorization);
+        let request = self.http.post(moto::url(&self.account)).header("authorization", authorization);
         let request = request
             .header("x-moto-account-id", &self.account)
             .header("host", format!("{service}.us-east-1.amazonaws.com"));

@@ -1,0 +1,28 @@
+//! AdoptExisting, after the genuine client has set up before.
+
+use serde_json::json;
+
+use super::GenuineClient;
+use crate::support::World;
+
+#[tokio::test]
+async fn what_the_client_set_up_becomes_the_stacks_and_goes_with_it() {
+    let world = World::new().await;
+    let client = GenuineClient::new(&world.coiled, &world.aws.url());
+    client.set_up(&["--use-access-key", "--iam-user", "coiled"]).await;
+    let before = world.snapshot().await;
+    let old_key = world.keys("coiled").await;
+
+    world.create(json!({})).await.failed(&["user/coiled", "already connected", "AdoptExisting"]);
+    assert_eq!(before, world.snapshot().await);
+
+    let adopt = json!({"AdoptExisting": "true", "Region": "us-east-2"});
+    world.create(adopt.clone()).await.succeeded();
+    world.connected().await;
+    assert_ne!(world.keys("coiled").await, old_key);
+    // Both policies say already what they should: no new version of them.
+    assert!(!world.aws.actions().contains(&"CreatePolicyVersion".to_owned()));
+
+    world.delete(adopt).await.succeeded();
+    world.nothing_left().await;
+}

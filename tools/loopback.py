@@ -1,0 +1,278 @@
+"""The function and all that it talks to, on 127.0.0.1: what `rie.py` and `measure.py` share. Standard library only.
+
+Nothing of the caller's environment reaches the function but PATH: no AWS credentials, no profile, no proxy.
+"""
+
+import contextlib
+import http.client
+import http.server
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+from dataclasses import dataclass
+from pathlib import Path
+
+HOST = "127.0.0.1"
+REGION = "us-east-1"
+# moto's own default, so that every ARN in events/ is one that it would have made.
+ACCOUNT = "123456789012"
+# With a hyphen, as Coiled's tokens have it now.
+TOKEN = "stand-in-token"
+WORKSPACE = "demo"
+INVOKE = "/2015-03-31/functions/function/invocations"
+TIMEOUT_SECONDS = 300
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where each server listens."""
+
+    emulator: int
+    runtime_api: int
+    coiled: int
+    moto: int
+    bucket: int
+
+    @classmethod
+    def fixed(cls):
+        """Those that events/*.json name."""
+        return cls(emulator=9100, runtime_api=9101, coiled=9102, moto=9103, bucket=9104)
+
+    @classmethod
+    def free(cls):
+        """Five that nobody uses now."""
+        with contextlib.ExitStack() as stack:
+            sockets = [stack.enter_context(socket.create_server((HOST, 0))) for _ in range(5)]
+            return cls(*(server.getsockname()[1] for server in sockets))
+
+    def check(self):
+        """Fails, naming the port, where one is taken."""
+        for name, port in vars(self).items():
+            try:
+                socket.create_server((HOST, port)).close()
+            except OSError as error:
+                sys.exit(f"port {port} ({name}) can't be had: {error.strerror}")
+
+
+class Child:
+    """A process in a session of its own, so that nothing it starts can be missed when it has to go."""
+
+    def __init__(self, argv, env, show):
+        self.lines = []
+        self.process = subprocess.Popen(
+            [str(arg) for arg in argv],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, args=(show,), daemon=True)
+        self._reader.start()
+
+    def _read(self, show):
+        for raw in self.process.stdout:
+            line = raw.decode(errors="replace").rstrip()
+            self.lines.append(line)
+            show(line)
+
+    def members(self):
+        """Every live process of the session: the emulator gives the function a process group of its own."""
+        pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+        return [pid for pid in pids if _session(pid) == self.process.pid]
+
+    def stop(self):
+        """Asks, then insists, until nothing of the session is left."""
+        for number, patience in ((signal.SIGTERM, 2), (signal.SIGKILL, 5)):
+            for pid in self.members():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            until = time.monotonic() + patience
+            while time.monotonic() < until:
+                self.process.poll()
+                if not self.members():
+                    self._reader.join(1)
+                    return
+                time.sleep(0.02)
+
+
+def _session(pid):
+    """The session of a live process; None of one that is gone or only waits to be reaped."""
+    try:
+        # Behind the name, which may hold anything: state, parent, group, session.
+        state, _, _, session = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:4]
+    except OSError:
+        return None
+    return None if state in "ZX" else int(session)
+
+
+class World:
+    """moto, the stand-in, the response bucket and the function on the emulator; all of it ends with the block."""
+
+    def __init__(self, options, ports, show, answered):
+        self.options = options
+        self.ports = ports
+        self._show = show
+        self._answered = answered
+        self._stack = contextlib.ExitStack()
+        self._children = []
+
+    def __enter__(self):
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: sys.exit(1))
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        # A second Ctrl-C must not leave anything behind.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        self._stack.close()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _start(self):
+        self.ports.check()
+        bucket = http.server.ThreadingHTTPServer((HOST, self.ports.bucket), _bucket(self._answered))
+        self._stack.callback(bucket.server_close)
+        threading.Thread(target=bucket.serve_forever, daemon=True).start()
+        self._stack.callback(bucket.shutdown)
+        moto = self._child("moto", [Path(sys.executable).with_name("moto_server"), "-H", HOST, "-p", self.ports.moto])
+        coiled = self._child(
+            "coiled",
+            [self.options.stand_in, "--port", self.ports.coiled, "--token", TOKEN, "--workspace", WORKSPACE]
+            + ["--sts", f"http://{HOST}:{self.ports.moto}"],
+        )
+        wait_for(self.ports.moto, moto)
+        wait_for(self.ports.coiled, coiled)
+        self.coiled = coiled
+        self._fill_account()
+
+    def _child(self, name, argv, env=None):
+        env = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"} if env is None else env
+        child = Child(argv, env, lambda line: self._show(name, line))
+        self._children.append(child)
+        self._stack.callback(child.stop)
+        return child
+
+    def _fill_account(self):
+        # moto gives a secret a random ending, and answers to `arn:…:secret:` with any secret's bare name: so the name
+        # here is the name *with* the ending that the events' ARNs have.
+        for name, value in (("coiled-token-Xk3bTq", TOKEN), ("docker-hub-token-Wm7pRd", "docker-hub-access-token")):
+            body = json.dumps({"Name": name, "SecretString": value, "ClientRequestToken": "0" * 32})
+            self.aws("secretsmanager", body, "secretsmanager.CreateSecret")
+        document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+        policy = {"PolicyName": "coiled-boundary", "PolicyDocument": json.dumps(document)}
+        self.aws("iam", urllib.parse.urlencode({"Action": "CreatePolicy", "Version": "2010-05-08"} | policy))
+
+    def aws(self, service, body, target=None):
+        """One call to moto, which reads the service and the region off the signature and doesn't check it."""
+        scope = f"test/20260101/{REGION}/{service}/aws4_request"
+        headers = {
+            "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
+            "Content-Type": "application/x-amz-json-1.1" if target else "application/x-www-form-urlencoded",
+        }
+        if target:
+            headers["X-Amz-Target"] = target
+        status, text = post(self.ports.moto, "/", body, headers)
+        if status != 200:
+            sys.exit(f"moto: {service} answered {status}: {text}")
+        return text
+
+    def function(self):
+        """The function on a fresh emulator; it starts with the first event."""
+        env = {
+            "PATH": os.environ["PATH"],
+            "AWS_ENDPOINT_URL": f"http://{HOST}:{self.ports.moto}",
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_SESSION_TOKEN": "test",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            "AWS_LAMBDA_FUNCTION_NAME": "coiled",
+            "AWS_LAMBDA_FUNCTION_TIMEOUT": str(TIMEOUT_SECONDS),
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
+            "AWS_LAMBDA_LOG_FORMAT": "JSON",
+        }
+        argv = [
+            Path(self.options.rie).resolve(),
+            "--runtime-interface-emulator-address",
+            f"{HOST}:{self.ports.emulator}",
+            "--runtime-api-address",
+            f"{HOST}:{self.ports.runtime_api}",
+            Path(self.options.bootstrap).resolve(),
+        ]
+        child = self._child("function", argv, env)
+        wait_for(self.ports.emulator, child)
+        return child
+
+    def watch(self):
+        """Returns never: fails when a child ends by itself."""
+        while all(child.process.poll() is None for child in self._children):
+            time.sleep(0.5)
+        ended = next(child for child in self._children if child.process.poll() is not None)
+        sys.exit(f"{ended.process.args[0]} ended by itself:\n" + "\n".join(ended.lines[-20:]))
+
+    def invoke(self, event):
+        """Sends an event, and returns when the function is done with it."""
+        return post(self.ports.emulator, INVOKE, json.dumps(event))
+
+
+def _bucket(answered):
+    class Bucket(http.server.BaseHTTPRequestHandler):
+        """What S3 is to a pre-signed URL: takes the PUT."""
+
+        def do_PUT(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            answered(body)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    return Bucket
+
+
+def wait_for(port, child, seconds=60):
+    """Waits until a child listens."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if child.process.poll() is not None:
+            break
+        with contextlib.suppress(OSError):
+            socket.create_connection((HOST, port), 1).close()
+            return
+        time.sleep(0.005)
+    last = "\n".join(child.lines[-20:])
+    sys.exit(f"{child.process.args[0]} does not listen on port {port}:\n{last}")
+
+
+def post(port, path, body, headers=None):
+    """One POST to loopback; no proxy is asked."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT_SECONDS + 10)
+    with contextlib.closing(connection):
+        connection.request("POST", path, body.encode(), headers or {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        return response.status, response.read().decode(errors="replace")
+
+
+def options(parser):
+    """What both tools take."""
+    for name in ("bootstrap", "stand-in", "rie"):
+        parser.add_argument(f"--{name}", type=Path, required=True, metavar="FILE")
+    return parser
