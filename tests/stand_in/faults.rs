@@ -49,8 +49,8 @@ pub enum How {
     Reset,
     /// All goes well, this much later.
     Slow(Duration),
-    /// Something that isn't JSON: in place of an HTTP answer (status 200) or of the greeting, before a close with 1000 at
-    /// `WsMessage`, before `FINISHED` at `WsFinish`.
+    /// Something that isn't JSON: in place of an HTTP answer (status 200) or of the greeting, before a close with 1000
+    /// at `WsMessage`, before `FINISHED` at `WsFinish`.
     Garbage,
     /// WebSocket: closed with this code; at `WsUpgrade` right after the upgrade, without a greeting.
     CloseWith(u16),

@@ -68,7 +68,10 @@ async fn it_registers_every_kind_of_network_and_registry() {
         *message.pointer_mut(pointer).unwrap() = value;
         message
     };
-    let hub = |account: &str, uri: &str| json!({"type": "docker_hub", "account": account, "username": "ada", "password": "hub-token", "uri": uri});
+    let hub = |account: &str, uri: &str| {
+        let (username, password) = ("ada", "hub-token");
+        json!({"type": "docker_hub", "account": account, "username": username, "password": password, "uri": uri})
+    };
     let expected = [
         plain(),
         changed("/data/options/network", network),

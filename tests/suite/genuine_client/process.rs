@@ -1,4 +1,5 @@
-//! Starting the client: nothing of the environment of these tests reaches it, and nothing that it does leaves the machine.
+//! Starting the client: nothing of the environment of these tests reaches it, and nothing that it does leaves the
+//! machine.
 
 use std::process::Stdio;
 use std::time::Duration;

@@ -7,20 +7,19 @@ use crate::support::World;
 
 /// What the function is given, and what the client is given for the same end.
 fn inputs() -> Vec<(Value, Value)> {
-    let network = json!({"network_id": "vpc-0123456789abcdef0", "scheduler_subnet_id": "subnet-0123456789abcdef1", "worker_subnet_id": "subnet-0123456789abcdef2",
-                         "firewall_id": "sg-0123456789abcdef3"});
+    let (vpc, group) = ("vpc-0123456789abcdef0", "sg-0123456789abcdef3");
+    let (first, second) = ("subnet-0123456789abcdef1", "subnet-0123456789abcdef2");
+    let network = json!({
+        "network_id": vpc, "scheduler_subnet_id": first, "worker_subnet_id": second, "firewall_id": group,
+    });
     let ingress = json!([{"ports": [8786, 8787], "cidr": "10.0.0.0/16"}, {"ports": [443], "cidr": "0.0.0.0/0"}]);
     vec![
         (json!({"Region": "us-east-2"}), json!({"aws_region": "us-east-2"})),
         (
-            json!({"NetworkId": "vpc-0123456789abcdef0", "SchedulerSubnetId": "subnet-0123456789abcdef1", "WorkerSubnetId": "subnet-0123456789abcdef2",
-                   "FirewallId": "sg-0123456789abcdef3"}),
+            json!({"NetworkId": vpc, "SchedulerSubnetId": first, "WorkerSubnetId": second, "FirewallId": group}),
             json!({"aws_region": "us-east-1", "network": network}),
         ),
-        (
-            json!({"NetworkId": "vpc-0123456789abcdef0"}),
-            json!({"aws_region": "us-east-1", "network": {"network_id": "vpc-0123456789abcdef0"}}),
-        ),
+        (json!({"NetworkId": vpc}), json!({"aws_region": "us-east-1", "network": {"network_id": vpc}})),
         (
             json!({"Ingress": [{"Ports": ["8786", "8787"], "Cidr": "10.0.0.0/16"},
                                {"Ports": ["443"], "Cidr": "0.0.0.0/0"}]}),

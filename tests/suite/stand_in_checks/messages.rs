@@ -2,6 +2,8 @@
 
 use futures_util::SinkExt;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
@@ -138,6 +140,25 @@ async fn a_message_before_the_greeting_is_refused() {
     let heard = hear_all(&mut socket).await;
     assert_eq!((heard.errors(), heard.close_code), (vec!["a message before the greeting"], Some(1008)));
     assert_eq!(stand_in.connection("ada"), None);
+}
+
+/// The upgrade and the first message in one packet: there is no earlier than that.
+#[tokio::test]
+async fn a_message_that_comes_with_the_upgrade_is_refused() {
+    let stand_in = StandIn::start().await;
+    let upgrade = format!(
+        "GET /ws/api/v1/ada/cluster-info/ HTTP/1.1\r\nhost: localhost\r\nauthorization: ApiToken {}\r\n\
+         client-version: 0.0.0\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        stand_in.token()
+    );
+    // A final text frame of two bytes, masked with zeros: `{}`.
+    let frame = [0x81, 0x82, 0, 0, 0, 0, b'{', b'}'];
+    let mut stream = TcpStream::connect(stand_in.url().trim_start_matches("http://")).await.unwrap();
+    stream.write_all(&[upgrade.as_bytes(), &frame].concat()).await.unwrap();
+    let noticed = stand_in.until(|stand_in| !stand_in.violations().is_empty());
+    tokio::time::timeout(PATIENCE, noticed).await.expect("a violation");
+    assert_eq!(stand_in.violations(), ["a message before the greeting"]);
 }
 
 #[tokio::test]
