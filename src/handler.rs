@@ -55,19 +55,18 @@ impl Function {
         // The event goes: it holds the ResponseURL as plain text.
         drop(event);
         announce(&envelope);
+        let Some(url) = &envelope.response_url else {
+            // CloudFormation always sends one. Whatever were made now, nobody would hear of it.
+            tracing::error!("there is no ResponseURL: nothing is done, and nobody can be answered");
+            return Ok(());
+        };
         let outcome = self.decide(&envelope, deadlines).await;
         match &outcome {
             Ok(_) => tracing::info!(request_id = %envelope.request_id, "SUCCESS"),
             Err(failure) => tracing::error!(request_id = %envelope.request_id, reason = %failure, "FAILED"),
         }
         let body = Response::new(&envelope, &outcome, &invocation.log).encode();
-        match &envelope.response_url {
-            Some(url) => self.sender.send(url, &body, deadlines).await,
-            None => {
-                tracing::error!("there is no ResponseURL: nobody can be answered");
-                Ok(())
-            }
-        }
+        self.sender.send(url, &body, deadlines).await
     }
 
     async fn decide(&self, envelope: &Envelope, deadlines: Deadlines) -> Result<Data, Failure> {
@@ -91,7 +90,7 @@ fn announce(envelope: &Envelope) {
         request_id = %envelope.request_id,
         stack_id = %envelope.stack_id,
         logical_resource_id = %envelope.logical_resource_id,
-        response_url = ?envelope.response_url,
+        response_url = %envelope.response_url.as_ref().map(ToString::to_string).unwrap_or_default(),
         properties = %crate::properties::names(&envelope.properties),
         "request"
     );

@@ -47,12 +47,13 @@ async fn a_put_that_never_works_ends_with_a_loud_log() {
 async fn without_an_address_nobody_is_answered_and_the_log_says_so() {
     let world = World::new().await;
     for url in [json!(null), json!("not an address"), json!(7)] {
-        let mut event = world.event("Delete", world.properties(json!({})));
+        let mut event = world.event("Create", world.properties(json!({})));
         event["ResponseURL"] = url;
         world.invoke(event).await.unwrap();
     }
     assert!(world.bucket.puts().is_empty());
     assert!(world.logs.text().contains("there is no ResponseURL"));
+    world.nothing_left().await;
 }
 
 /// aws-cdk#23958: an answer above 4,096 bytes is none.

@@ -23,7 +23,7 @@ async fn two_deliveries_at_once_make_one_connection() {
     let world = World::new().await;
     let event = world.event("Create", world.properties(json!({})));
     let (first, second) = tokio::join!(world.invoke(event.clone()), world.invoke(event));
-    (first.unwrap(), second.unwrap());
+    first.and(second).unwrap();
     world.connected().await;
     // Whichever is told first decides: so both have to say the same.
     let puts: Vec<Vec<u8>> = world.bucket.puts().into_iter().map(|put| put.body).collect();
@@ -43,7 +43,7 @@ async fn a_delete_waits_for_a_create_at_work() {
         world.coiled.until(|coiled| !coiled.calls(Call::WsUpgrade).is_empty()).await;
         world.invoke(delete).await
     });
-    (created.unwrap(), deleted.unwrap());
+    created.and(deleted).unwrap();
     world.nothing_left().await;
     assert!(world.logs.text().contains("another run works on this user"));
 }

@@ -71,7 +71,7 @@ impl World {
     /// Panics unless all is there and works: the key that Coiled holds is the user's only one, and the one on record.
     pub async fn connected(&self) {
         let held = self.coiled.connection("ada").expect("Coiled holds a key").access_key_id();
-        assert_eq!(self.keys("coiled").await, [held.clone()]);
+        assert_eq!(self.keys("coiled").await, std::slice::from_ref(&held));
         let tags = self.user_tags("coiled").await.expect("the user is there");
         assert_eq!(tags.get("coiled-stack:access-key-id"), Some(&held));
         for gone in ["coiled-stack:pending-access-key-id", "coiled-stack:lease"] {

@@ -214,6 +214,7 @@ impl World {
         assert!(puts.iter().all(|put| put.body == last.body), "every PUT carries the same bytes");
         assert_eq!(last.faults, Vec::<String>::new(), "{}", String::from_utf8_lossy(&last.body));
         self.nothing_leaked();
+        assert_eq!(self.coiled.violations(), Vec::<String>::new(), "what the function says to Coiled");
         Answer { value: serde_json::from_slice(&last.body).unwrap() }
     }
 
