@@ -5,15 +5,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::coiled::connection::{Disconnected, Shown};
-use crate::coiled::registration::Digests;
+use crate::coiled::connection::Disconnected;
+use crate::coiled::registration::is_ours;
 use crate::context::Context;
 use crate::error::{Error, Failure};
 use crate::iam::Account;
 use crate::iam::document::Kind;
-use crate::iam::marks::{
-    ACCESS_KEY_ID, FORCE_DISCONNECT, Owner, PENDING, PENDING_REGION, REGISTERED, SERVER, WORKSPACE, get,
-};
+use crate::iam::marks::{ACCESS_KEY_ID, FORCE_DISCONNECT, Owner, PENDING, SERVER, WORKSPACE, get};
 use crate::observe::SeenUser;
 use crate::properties::Remnant;
 use crate::properties::names::{Server, UserName, UserPath, partition_of};
@@ -33,6 +31,17 @@ struct Ours {
     server: Option<Server>,
 }
 
+impl Ours {
+    /// For the log: what is going to happen, in order.
+    fn plan(&self) -> String {
+        let user = self.user.as_ref().map(|user| user.user.arn.as_str());
+        let first = user.map(|_| "take lease > deregister > empty the user".to_owned());
+        let policies = self.policies.iter().map(|arn| format!("delete policy {arn}"));
+        let last = user.map(|arn| format!("delete user {arn}"));
+        first.into_iter().chain(policies).chain(last).collect::<Vec<_>>().join(" > ")
+    }
+}
+
 /// Removes what this stack made.
 pub async fn run(context: &Context<'_>) -> Result<Data, Failure> {
     let removed = context.guarded(context.deadlines.work, remove(context)).await;
@@ -49,31 +58,23 @@ pub async fn run(context: &Context<'_>) -> Result<Data, Failure> {
 }
 
 async fn remove(context: &Context<'_>) -> Result<(), Failure> {
-    let fail = |error| context.failure(error);
-    context.enter("look");
-    let Some(ours) = look(context).await.map_err(fail)? else {
+    let Some(ours) = context.step("look", look(context)).await? else {
         tracing::info!("nothing of this stack is there");
         return Ok(());
     };
-    context.enter("check what is in the way");
-    blockers(context, &ours).await.map_err(fail)?;
+    tracing::info!(plan = %ours.plan(), "plan");
+    context.step("check what is in the way", blockers(context, &ours)).await?;
+    let (iam, name) = (&context.iam, ours.name.as_str());
     if let Some(user) = &ours.user {
-        context.enter("take lease");
-        context.iam.tag_user(ours.name.as_str(), &[context.lease.tag()]).await.map_err(fail)?;
-        context.enter("deregister");
-        deregister(context, &ours, &user.user.tags).await.map_err(fail)?;
-        context.enter("empty the user");
-        empty(context, &ours.name).await.map_err(fail)?;
+        context.step("take lease", iam.tag_user(name, &[context.lease.tag()])).await?;
+        context.step("deregister", deregister(context, &ours, &user.user.tags)).await?;
+        context.step("empty the user", empty(context, &ours.name)).await?;
     }
     for arn in &ours.policies {
-        context.enter(format!("delete policy {arn}"));
-        context.iam.delete_policy(arn).await.map_err(fail)?;
-        tracing::info!(%arn, "policy deleted");
+        context.step(&format!("delete policy {arn}"), iam.delete_policy(arn)).await?;
     }
     if let Some(user) = &ours.user {
-        context.enter("delete user");
-        context.iam.delete_user(ours.name.as_str()).await.map_err(fail)?;
-        tracing::info!(arn = %user.user.arn, "user deleted");
+        context.step(&format!("delete user {}", user.user.arn), iam.delete_user(name)).await?;
     }
     Ok(())
 }
@@ -236,13 +237,6 @@ async fn forget(coiled: &crate::coiled::Coiled, workspace: &str, tags: &[Tag], f
         Disconnected::Already => tracing::info!(workspace, "Coiled had forgotten the key already"),
     }
     Ok(())
-}
-
-fn is_ours(tags: &[Tag], shown: &Shown) -> bool {
-    let recorded = get(tags, REGISTERED).and_then(Digests::read);
-    let pending = get(tags, PENDING).and(get(tags, PENDING_REGION));
-    recorded.is_some_and(|digests| digests.shown == shown.digest())
-        || pending.is_some_and(|region| shown.is_aws_in(region))
 }
 
 /// Time has to be left for the AWS side, and for the answer.

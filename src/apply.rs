@@ -93,22 +93,11 @@ impl<'a> Run<'a> {
     }
 
     async fn step(&self, step: &Step) -> Result<(), Failure> {
-        let name = step.to_string();
-        self.context.enter(&name);
-        let began = Instant::now();
-        let result = self.act(step).await;
-        let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match result {
-            Ok(()) => {
-                tracing::info!(step = %name, millis, "done");
-                Ok(())
-            }
-            Err(error) => {
-                self.failed.store(true, Ordering::SeqCst);
-                tracing::error!(step = %name, millis, %error, "failed");
-                Err(Failure::at(name, error))
-            }
+        let result = self.context.step(&step.to_string(), self.act(step)).await;
+        if result.is_err() {
+            self.failed.store(true, Ordering::SeqCst);
         }
+        result
     }
 
     async fn act(&self, step: &Step) -> Result<(), Error> {

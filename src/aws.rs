@@ -49,7 +49,8 @@ impl Patience {
     {
         let consistent_at = Instant::now() + self.consistency;
         loop {
-            let error = match send().await {
+            // Boxed: the SDK's futures are large, and many of them lie inside each other.
+            let error = match Box::pin(send()).await {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };

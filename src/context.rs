@@ -83,13 +83,26 @@ impl<'a> Context<'a> {
         Failure::at(locked(&self.step).clone(), error)
     }
 
+    /// Runs one step: its name is in the Reason if it fails, its duration in the log.
+    pub async fn step<T>(&self, name: &str, work: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
+        self.enter(name);
+        let began = Instant::now();
+        let result = Box::pin(work).await;
+        let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match &result {
+            Ok(_) => tracing::info!(step = name, millis, "done"),
+            Err(error) => tracing::error!(step = name, millis, %error, "failed"),
+        }
+        result.map_err(|error| Failure::at(name, error))
+    }
+
     /// Runs something until a deadline; a panic and the deadline become failures like any other.
     pub async fn guarded<T>(
         &self,
         until: Instant,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        match timeout_at(until, AssertUnwindSafe(work).catch_unwind()).await {
+        match timeout_at(until, AssertUnwindSafe(Box::pin(work)).catch_unwind()).await {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => Err(self.failure(Error::Panic(message(panic.as_ref())))),
             Err(_) => Err(self.failure(Error::Deadline)),
@@ -166,4 +179,37 @@ pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use aws_config::BehaviorVersion;
+    use serde_json::json;
+
+    use super::*;
+
+    /// Runs something in a context of its own, and returns its failure.
+    async fn failure(work: impl Future<Output = Result<(), Failure>>) -> Failure {
+        let sdk = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
+        let (config, http) = (Config::default(), reqwest::Client::new());
+        let (iam, envelope) = (aws_sdk_iam::Client::new(&sdk), Envelope::read(&json!({})));
+        let deadlines = Deadlines::until(SystemTime::now() + Duration::from_secs(60));
+        let context = Context::new(&sdk, &config, &http, iam, &envelope, deadlines);
+        context.enter("register");
+        context.guarded(Instant::now() + Duration::from_millis(20), work).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_failure_of_the_step_at_work() {
+        let failure = failure(async { panic!("on purpose") }).await;
+        assert_eq!(failure, Failure::at("register", Error::Panic("on purpose".into())));
+    }
+
+    #[tokio::test]
+    async fn the_deadline_is_a_failure_of_the_step_at_work() {
+        let failure = failure(std::future::pending()).await;
+        assert_eq!(failure, Failure::at("register", Error::Deadline));
+    }
 }

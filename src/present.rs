@@ -6,12 +6,12 @@ use secrecy::SecretString;
 
 use crate::apply::Run;
 use crate::coiled::connection::Shown;
-use crate::coiled::registration::Digests;
+use crate::coiled::registration::is_ours;
 use crate::coiled::{Coiled, settings_url};
 use crate::context::Context;
 use crate::error::{Error, Failure};
 use crate::iam::document::Kind;
-use crate::iam::marks::{ACCESS_KEY_ID, Owner, PENDING, PENDING_REGION, REGISTERED, SERVER, WORKSPACE, get};
+use crate::iam::marks::{ACCESS_KEY_ID, Owner, SERVER, WORKSPACE, get};
 use crate::iam::policy::Policy;
 use crate::iam::{Account, marks};
 use crate::observe::{self, Observed, SeenUser};
@@ -122,56 +122,73 @@ fn parse(context: &Context<'_>) -> Result<Spec, Error> {
 }
 
 async fn check(context: &Context<'_>, request: RequestType, spec: Spec) -> Result<Prepared, Error> {
-    // A Create needs token and region nearly always, so they are asked at once; an Update mostly needs neither.
-    let eager = request == RequestType::Create;
-    let (seen, asked) = tokio::join!(context.user_at_rest(&spec.user), async {
-        if eager { Some(ask_around(context, &spec).await) } else { None }
-    });
-    let mut observed = Observed { user: seen?, ..Observed::default() };
+    let (seen, asked) = first_round(context, request, &spec).await?;
+    let mut observed = Observed { user: seen, ..Observed::default() };
     if request == RequestType::Update {
         same_identity(context, &spec, observed.user.as_ref())?;
     }
-    let mut errors: Vec<Error> = ownership(&spec, observed.user.as_ref()).err().into_iter().collect();
     let standing = registration(&spec, &observed);
-    let asked = match (asked, standing) {
-        (Some(asked), _) => Some(asked),
-        (None, Registration::Stands) => None,
-        (None, _) => Some(ask_around(context, &spec).await),
+    let asked = match asked {
+        None if standing != Registration::Stands => Some(ask_around(context, &spec).await),
+        asked => asked,
     };
     let account = account(context, &spec, observed.user.as_ref(), asked.as_ref()).await;
-    let link = async {
-        match (standing, asked) {
-            (Registration::Stands, _) | (_, None) => Ok(None),
-            (_, Some(asked)) => link(context, &spec, observed.user.as_ref(), asked).await.map(Some),
-        }
-    };
-    let policies = async {
-        match &account {
-            Ok(account) => observe::policies(&context.iam, account, spec.path.as_str(), &spec.user).await,
-            Err(_) => Ok(BTreeMap::new()),
-        }
-    };
-    let (link, policies) = tokio::join!(link, policies);
-    let link = standing_or(standing, link).unwrap_or_else(|found| {
-        errors.extend(found);
-        None
-    });
-    match policies {
-        Ok(policies) => {
-            errors.extend(foreign_policies(context, &spec, observed.user.as_ref(), &policies));
-            observed.policies = policies;
-        }
-        Err(error) => errors.push(error),
+    let (link, policies) = tokio::join!(
+        link_if_needed(context, &spec, observed.user.as_ref(), asked, standing),
+        policies(context, &spec, account.as_ref().ok()),
+    );
+    let mut errors = Vec::from_iter(ownership(&spec, observed.user.as_ref()).err());
+    let link = link.map_err(|found| errors.extend(found)).ok().flatten();
+    observed.policies = policies.map_err(|error| errors.push(error)).unwrap_or_default();
+    errors.extend(foreign_policies(context, &spec, &observed));
+    // Where the region was asked for the registration too, its error is among the others already.
+    if let Err(error) = &account
+        && !errors.contains(error)
+    {
+        errors.push(error.clone());
     }
-    let account = account.map_err(|error| {
-        // Where the region was asked for the registration too, its error is among the others already.
-        if !errors.contains(&error) {
-            errors.push(error);
+    match Error::all(errors) {
+        Some(error) => Err(error),
+        None => Ok(Prepared { spec, account: account?, observed, link }),
+    }
+}
+
+/// The user; and what a Create needs nearly always (token and region), and an Update mostly does not.
+async fn first_round(
+    context: &Context<'_>,
+    request: RequestType,
+    spec: &Spec,
+) -> Result<(Option<SeenUser>, Option<Asked>), Error> {
+    if request == RequestType::Update {
+        return Ok((context.user_at_rest(&spec.user).await?, None));
+    }
+    let (seen, asked) = tokio::join!(context.user_at_rest(&spec.user), ask_around(context, spec));
+    Ok((seen?, Some(asked)))
+}
+
+async fn link_if_needed(
+    context: &Context<'_>,
+    spec: &Spec,
+    seen: Option<&SeenUser>,
+    asked: Option<Asked>,
+    standing: Registration,
+) -> Result<Option<Link>, Vec<Error>> {
+    match asked {
+        Some(asked) if standing != Registration::Stands => {
+            standing_or(standing, link(context, spec, seen, asked).await.map(Some))
         }
-    });
-    match (Error::all(errors), account) {
-        (None, Ok(account)) => Ok(Prepared { spec, account, observed, link }),
-        (error, _) => Err(error.unwrap_or(Error::Deadline)),
+        _ => Ok(None),
+    }
+}
+
+async fn policies(
+    context: &Context<'_>,
+    spec: &Spec,
+    account: Option<&Account>,
+) -> Result<BTreeMap<Kind, Policy>, Error> {
+    match account {
+        Some(account) => observe::policies(&context.iam, account, spec.path.as_str(), &spec.user).await,
+        None => Ok(BTreeMap::new()),
     }
 }
 
@@ -235,7 +252,7 @@ async fn link(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>, asked
     let ours = seen.filter(|seen| seen.owner == Owner::Ours);
     let tagged = ours.and_then(|seen| get(&seen.user.tags, WORKSPACE));
     let (workspace, before) = look_at_coiled(&coiled, spec, tagged).await.map_err(|error| vec![error])?;
-    if before.is_connected() && !spec.adopt && !ours.is_some_and(|seen| is_our_connection(seen, &before)) {
+    if before.is_connected() && !spec.adopt && !ours.is_some_and(|seen| is_ours(&seen.user.tags, &before)) {
         return Err(vec![Error::Connected { workspace, shown: before.describe() }]);
     }
     Ok(Link { coiled, workspace, before, hub_token })
@@ -256,16 +273,6 @@ async fn look_at_coiled(coiled: &Coiled, spec: &Spec, tagged: Option<&str>) -> R
     Ok((slug?, shown?))
 }
 
-/// Whether what Coiled shows is what this stack registered: the same as when it was read back, or a registration whose
-/// outcome is unknown.
-fn is_our_connection(seen: &SeenUser, shown: &Shown) -> bool {
-    let tags = &seen.user.tags;
-    let recorded = get(tags, REGISTERED).and_then(Digests::read);
-    let pending = get(tags, PENDING).and(get(tags, PENDING_REGION));
-    recorded.is_some_and(|digests| digests.shown == shown.digest())
-        || pending.is_some_and(|region| shown.is_aws_in(region))
-}
-
 /// Refuses a user that is not ours and may not become ours.
 fn ownership(spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
     let Some(seen) = seen else { return Ok(()) };
@@ -284,20 +291,16 @@ fn ownership(spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
 }
 
 /// Policies without our marks, unless they become ours together with their user.
-fn foreign_policies(
-    context: &Context<'_>,
-    spec: &Spec,
-    seen: Option<&SeenUser>,
-    policies: &BTreeMap<Kind, Policy>,
-) -> Vec<Error> {
+fn foreign_policies(context: &Context<'_>, spec: &Spec, observed: &Observed) -> Vec<Error> {
     // After a run that died while it adopted, the user is ours already and its policies not yet.
-    let adopts = spec.adopt && seen.is_some_and(|seen| matches!(seen.owner, Owner::Coiled | Owner::Ours));
+    let owner = observed.user.as_ref().map(|seen| seen.owner);
+    let adopts = spec.adopt && matches!(owner, Some(Owner::Coiled | Owner::Ours));
     let is_foreign = |policy: &&Policy| match context.marks.owner(&policy.tags) {
         Owner::Ours => false,
         Owner::Coiled | Owner::Unmarked => !adopts,
         Owner::AnotherStack => true,
     };
-    let foreign = policies.values().filter(is_foreign);
+    let foreign = observed.policies.values().filter(is_foreign);
     foreign.map(|policy| Error::Foreign { what: format!("policy {}", policy.arn) }).collect()
 }
 

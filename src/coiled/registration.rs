@@ -6,8 +6,10 @@ use sha2::{Digest, Sha256};
 
 use super::connection::Shown;
 use crate::iam::keys::NewKey;
+use crate::iam::marks::{PENDING, PENDING_REGION, REGISTERED, get};
 use crate::properties::Spec;
 use crate::properties::registry::Registry;
+use crate::properties::tags::Tag;
 use crate::redact::hex;
 
 /// The message, ready to be sent. It holds the secret key, and so can't be printed.
@@ -121,4 +123,13 @@ impl Digests {
             _ => None,
         }
     }
+}
+
+/// Whether what Coiled shows is what the user with these tags was registered with: the same as when it was read back, or
+/// as far as can be known a registration whose outcome is not. Coiled names no key, so there is nothing better to ask.
+pub fn is_ours(tags: &[Tag], shown: &Shown) -> bool {
+    let recorded = get(tags, REGISTERED).and_then(Digests::read);
+    let pending = get(tags, PENDING).and(get(tags, PENDING_REGION));
+    recorded.is_some_and(|digests| digests.shown == shown.digest())
+        || pending.is_some_and(|region| shown.is_aws_in(region))
 }

@@ -150,3 +150,18 @@ async fn the_log_tells_the_plan_and_each_step_with_its_time() {
         assert!(line["millis"].is_number(), "{line}");
     }
 }
+
+#[tokio::test]
+async fn a_delete_logs_its_plan_and_its_steps_too() {
+    let world = World::new().await;
+    world.create(json!({})).await.succeeded();
+    world.delete(json!({})).await.succeeded();
+    let log = world.logs.text();
+    for words in [
+        "take lease > deregister > empty the user > delete policy",
+        "\"step\":\"deregister\",\"millis\":",
+        "access key AKIA",
+    ] {
+        assert!(log.contains(words), "{words}");
+    }
+}
