@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
+use crate::support::account::AWS_POLICY;
 
 const OLD_DOCUMENT: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:RunInstances","Resource":"*"}]}"#;
@@ -63,7 +64,7 @@ async fn a_failed_adoption_gives_everything_back_as_it_was() {
     let before = world.snapshot().await;
     world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no".into()), times: 1 });
     let tagged = json!({"AdoptExisting": "true", "AttachSetupPolicy": "false", "Tags": [{"Key": "Owner", "Value": "team"}],
-        "PermissionsBoundaryArn": world.policy_arn("b")});
+        "PermissionsBoundaryArn": AWS_POLICY});
     world.create(tagged.clone()).await.failed(&["register"]);
     assert_eq!(before, world.snapshot().await, "after the Create");
     world.delete(tagged).await.succeeded();

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
+use crate::support::account::AWS_POLICY;
 use crate::support::aws::{AwsFault, AwsHow, FUNCTION_KEY, round_trips};
 
 #[tokio::test]
@@ -70,12 +71,12 @@ async fn coiled_is_asked_five_times_at_most() {
 #[tokio::test]
 async fn path_boundary_and_names_are_the_users_choice() {
     let world = World::new().await;
-    let boundary = world.policy_arn("boundary");
+    let boundary = AWS_POLICY;
     let properties = json!({"UserName": "Dask+1", "UserPath": "/teams/data/", "PermissionsBoundaryArn": boundary});
     let answer = world.create(properties.clone()).await.succeeded();
     assert_eq!(answer.data("UserArn"), format!("arn:aws:iam::{}:user/teams/data/Dask+1", world.aws.account()));
     assert!(answer.data("SetupPolicyArn").ends_with(":policy/teams/data/Dask+1-setup"));
-    assert_eq!(world.aws.boundary("Dask+1"), Some(boundary));
+    assert_eq!(world.aws.boundary("Dask+1"), Some(boundary.to_owned()));
     world.delete(properties).await.succeeded();
     world.nothing_left().await;
 }

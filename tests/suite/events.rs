@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::support::World;
+use crate::support::account::AWS_POLICY;
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("events")
@@ -25,6 +26,8 @@ async fn event(world: &World, name: &str) -> Value {
             match name.as_str() {
                 "CoiledServer" => *value = world.coiled.url().into(),
                 "CoiledTokenSecretArn" | "DockerHubTokenSecretArn" => *value = world.secret_arn.clone().into(),
+                // A boundary has to be in the account.
+                "PermissionsBoundaryArn" => *value = AWS_POLICY.into(),
                 _ => {}
             }
         }

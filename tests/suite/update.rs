@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
+use crate::support::account::AWS_POLICY;
 use crate::support::aws::{AwsFault, AwsHow};
 
 async fn connected(properties: Value) -> World {
@@ -146,11 +147,11 @@ async fn boundary_and_tags_change_in_place() {
     let world = connected(json!({"Tags": [{"Key": "team", "Value": "a"}, {"Key": "cost", "Value": "1"}]})).await;
     let keys = world.keys("coiled").await;
     let old = json!({"Tags": [{"Key": "team", "Value": "a"}, {"Key": "cost", "Value": "1"}]});
-    let new = json!({"Tags": [{"Key": "team", "Value": "b"}], "PermissionsBoundaryArn": world.policy_arn("b")});
+    let new = json!({"Tags": [{"Key": "team", "Value": "b"}], "PermissionsBoundaryArn": AWS_POLICY});
     world.update(old.clone(), new.clone()).await.succeeded();
     let tags = world.user_tags("coiled").await.unwrap();
     assert_eq!((tags.get("team").map(String::as_str), tags.get("cost")), (Some("b"), None));
-    assert_eq!(world.aws.boundary("coiled"), Some(world.policy_arn("b")));
+    assert_eq!(world.aws.boundary("coiled"), Some(AWS_POLICY.to_owned()));
     world.update(new, old).await.succeeded();
     assert_eq!(world.aws.boundary("coiled"), None);
     assert_eq!(world.tag("cost").await, "1");

@@ -7,6 +7,9 @@ use super::World;
 /// The key id of the test's own calls, which are not the function's.
 pub const TEST_KEY: &str = "ASIATEST000000000000";
 
+/// A policy of AWS's own, which is there in every account: it may be anybody's boundary.
+pub const AWS_POLICY: &str = "arn:aws:iam::aws:policy/ReadOnlyAccess";
+
 impl World {
     /// The tags of a user; `None` where there is no such user.
     pub async fn user_tags(&self, name: &str) -> Option<BTreeMap<String, String>> {

@@ -237,10 +237,6 @@ impl World {
 
     /// Everything that must never be printed, as far as this world knows it.
     pub fn known_secrets(&self) -> Vec<String> {
-        let registrations = self.coiled.registrations();
-        let keys = registrations.iter().filter_map(|message| {
-            message.pointer("/data/options/credentials/aws_secret_key")?.as_str().map(str::to_owned)
-        });
-        keys.chain([self.coiled.token(), SIGNATURE.to_owned()]).filter(|secret| !secret.is_empty()).collect()
+        self.aws.secrets().into_iter().chain([self.coiled.token(), SIGNATURE.to_owned()]).collect()
     }
 }

@@ -1,10 +1,17 @@
 //! Servers for one test: on a free port of 127.0.0.1, gone with their last handle.
 
+use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 
 use axum::Router;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use axum::response::{IntoResponse, Response};
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
 
 /// A server at work.
 pub struct Server {
@@ -25,10 +32,50 @@ impl Drop for Server {
     }
 }
 
+/// Marks a response that is never sent: the connection ends in its place, which no web framework offers.
+#[derive(Clone)]
+struct Dropped;
+
+/// In place of a response: the connection ends.
+pub fn dropped() -> Response {
+    let mut response = ().into_response();
+    response.extensions_mut().insert(Dropped);
+    response
+}
+
 /// Serves a router.
 pub async fn serve(router: Router) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("its address");
-    let task = tokio::spawn(async move { axum::serve(listener, router).await.expect("the server serves") });
-    Server { address, task }
+    Server { address, task: tokio::spawn(accept(listener, router)) }
+}
+
+async fn accept(listener: TcpListener, router: Router) {
+    // Held here, so that the connections end with the server.
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        while connections.try_join_next().is_some() {}
+        connections.spawn(Box::pin(connection(stream, router.clone())));
+    }
+}
+
+async fn connection(stream: TcpStream, router: Router) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |request| {
+        let answer = router.call(request);
+        async move { sendable(answer.await) }
+    });
+    // An error here is a client that left, or a fault that was asked for.
+    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+}
+
+/// A service that fails makes hyper end the connection without a word.
+fn sendable(answer: Result<Response, Infallible>) -> io::Result<Response> {
+    match answer {
+        Ok(response) if response.extensions().get::<Dropped>().is_some() => {
+            Err(io::ErrorKind::ConnectionAborted.into())
+        }
+        Ok(response) => Ok(response),
+        Err(never) => match never {},
+    }
 }

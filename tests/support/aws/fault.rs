@@ -12,12 +12,18 @@ use super::reply::Reply;
 /// Something that goes wrong at one kind of call.
 #[derive(Debug, Clone)]
 pub struct AwsFault {
-    /// The action, or `*`.
+    /// The action; `iam:*` is every one of a service, `*` every one there is.
     pub action: &'static str,
     /// What happens.
     pub how: AwsHow,
     /// How often, in a row; `u32::MAX` is for ever.
     pub times: u32,
+}
+
+impl AwsFault {
+    fn is_for(&self, call: &AwsCall) -> bool {
+        self.action == "*" || self.action == call.action || self.action.strip_suffix(":*") == Some(&call.service)
+    }
 }
 
 /// What goes wrong.
@@ -42,8 +48,7 @@ pub enum AwsHow {
 }
 
 pub(super) fn take(faults: &mut [AwsFault], call: &AwsCall) -> Option<AwsHow> {
-    let fault =
-        faults.iter_mut().find(|fault| (fault.action == "*" || fault.action == call.action) && fault.times > 0)?;
+    let fault = faults.iter_mut().find(|fault| fault.is_for(call) && fault.times > 0)?;
     if fault.times != u32::MAX {
         fault.times -= 1;
     }
@@ -64,7 +69,7 @@ pub(super) async fn play(
         }
         AwsHow::Throttled => Reply::error(call, 400, "Throttling", "Rate exceeded"),
         AwsHow::Hang => std::future::pending().await,
-        AwsHow::Reset => Reply::lost(),
+        AwsHow::Reset => Reply::none(),
         AwsHow::Garbage => Reply::xml(200, "<<garbage".into()),
         AwsHow::TookEffectThenDropped => {
             shared.answer(call, method, uri, headers, body).await;

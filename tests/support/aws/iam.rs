@@ -1,25 +1,31 @@
 //! Rules of IAM that moto lacks.
 
-use super::Shared;
 use super::call::AwsCall;
-use super::reply::{Reply, all_inside};
+use super::reply::{Reply, all_inside, inside};
+use super::tags::duplicates;
+use super::{Shared, document};
 use crate::support::locked;
 
 impl Shared {
     /// Refuses what AWS refuses and moto takes, and answers what moto does not know.
     pub(super) async fn before(&self, call: &AwsCall) -> Option<Reply> {
-        if let Some(refusal) = tag_keys(call) {
+        if let Some(refusal) = self.beyond_limits(call).await {
             return Some(refusal);
         }
         match call.action.as_str() {
-            "CreateUser" => self.unique_name(call, "ListUsers", "UserName").await,
+            "CreateUser" => match duplicates(call) {
+                None => self.unique_name(call, "ListUsers", "UserName").await,
+                refusal => refusal,
+            },
             "CreatePolicy" => self.unique_name(call, "ListPolicies", "PolicyName").await,
             "PutUserPermissionsBoundary" => Some(self.put_boundary(call)),
             "DeleteUserPermissionsBoundary" => Some(self.delete_boundary(call)),
             "ListServiceSpecificCredentials" => Some(self.credentials(call)),
             "DeleteServiceSpecificCredential" => Some(self.delete_credential(call)),
-            "DeleteUser" => self.delete_conflict(call),
-            "TagUser" => self.one_key_whatever_its_case(call).await,
+            "DeleteUser" => self.user_in_use(call).await,
+            "DeletePolicy" => self.policy_in_use(call).await,
+            "TagUser" | "UntagUser" => self.user_tags(call).await,
+            "ListEntitiesForPolicy" => self.no_such_policy(call).await,
             _ => None,
         }
     }
@@ -38,7 +44,7 @@ impl Shared {
             "DeleteUser" => {
                 locked(&self.facts).boundaries.remove(user);
             }
-            "GetPolicyVersion" => encode_document(&mut reply),
+            "GetPolicyVersion" => document::rewrite(&mut reply),
             "GetUser" => {
                 if let Some(arn) = locked(&self.facts).boundaries.get(user) {
                     let boundary = format!(
@@ -55,29 +61,20 @@ impl Shared {
 
     /// Names are unique in the account whatever their path, and ignore case; moto keeps `Coiled` beside `coiled`.
     async fn unique_name(&self, call: &AwsCall, list: &str, element: &str) -> Option<Reply> {
-        let mut params = vec![("Action", list), ("Version", "2010-05-08"), ("MaxItems", "1000")];
+        let mut params = vec![("MaxItems", "1000")];
         if list == "ListPolicies" {
             params.push(("Scope", "Local"));
         }
-        let there = self.ask("iam", &params).await;
+        let there = self.look(list, &params).await;
         let name = call.param(element);
         let taken = all_inside(&there, element).iter().any(|other| other.eq_ignore_ascii_case(name));
         taken.then(|| Reply::error(call, 409, "EntityAlreadyExists", &format!("{name} already exists.")))
     }
 
-    /// `Owner` takes the place of `owner`: tag keys ignore case, and moto keeps both.
-    async fn one_key_whatever_its_case(&self, call: &AwsCall) -> Option<Reply> {
-        let user = call.param("UserName");
-        let there = self.ask("iam", &[("Action", "ListUserTags"), ("Version", "2010-05-08"), ("UserName", user)]).await;
-        let new: Vec<&String> =
-            call.params.iter().filter(|(name, _)| name.ends_with(".Key")).map(|(_, key)| key).collect();
-        let is_replaced = |old: &str| new.iter().any(|key| key.eq_ignore_ascii_case(old) && *key != old);
-        for old in all_inside(&there, "Key").into_iter().filter(|old| is_replaced(old)) {
-            let untag =
-                [("Action", "UntagUser"), ("Version", "2010-05-08"), ("UserName", user), ("TagKeys.member.1", old)];
-            self.ask("iam", &untag).await;
-        }
-        None
+    /// moto answers for a policy that is not there with empty lists.
+    async fn no_such_policy(&self, call: &AwsCall) -> Option<Reply> {
+        let shown = self.look("GetPolicy", &[("PolicyArn", call.param("PolicyArn"))]).await;
+        inside(&shown, "Arn").is_none().then(|| Reply::error(call, 404, "NoSuchEntity", "There is no such policy."))
     }
 
     fn put_boundary(&self, call: &AwsCall) -> Reply {
@@ -112,31 +109,4 @@ impl Shared {
         facts.credentials.entry(call.param("UserName").to_owned()).or_default().retain(|other| other != id);
         Reply::done(call, "")
     }
-
-    /// moto knows the other reasons for a DeleteConflict.
-    fn delete_conflict(&self, call: &AwsCall) -> Option<Reply> {
-        let has_credentials =
-            locked(&self.facts).credentials.get(call.param("UserName")).is_some_and(|list| !list.is_empty());
-        has_credentials
-            .then(|| Reply::error(call, 409, "DeleteConflict", "Cannot delete entity, must delete credentials first."))
-    }
-}
-
-/// Documents come back URL-encoded; moto gives them back as they were.
-fn encode_document(reply: &mut Reply) {
-    let Some(document) = super::reply::inside(&reply.body, "Document").map(str::to_owned) else { return };
-    let plain = document.replace("&quot;", "\"").replace("&#34;", "\"").replace("&amp;", "&");
-    let plain = if plain.contains("%22") { return } else { plain };
-    let encoded = percent_encoding::utf8_percent_encode(&plain, percent_encoding::NON_ALPHANUMERIC).to_string();
-    reply.body = reply.body.replace(&document, &encoded);
-}
-
-/// Tag keys ignore case; `Owner` beside `owner` is refused.
-fn tag_keys(call: &AwsCall) -> Option<Reply> {
-    let keys = call.params.iter().filter(|(name, _)| name.starts_with("Tags.") && name.ends_with(".Key"));
-    let mut keys: Vec<String> = keys.map(|(_, key)| key.to_lowercase()).collect();
-    let before = keys.len();
-    keys.sort();
-    keys.dedup();
-    (keys.len() < before).then(|| Reply::error(call, 400, "InvalidInput", "Duplicate tag keys found."))
 }

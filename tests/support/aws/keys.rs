@@ -54,8 +54,7 @@ impl Shared {
             let key = facts.keys.get_mut(id)?;
             (key.user.clone(), key.pattern.pop_front().unwrap_or(true))
         };
-        let list =
-            self.ask("iam", &[("Action", "ListAccessKeys"), ("Version", "2010-05-08"), ("UserName", &user)]).await;
+        let list = self.look("ListAccessKeys", &[("UserName", &user)]).await;
         let is_active =
             |member: &&str| inside(member, "AccessKeyId") == Some(id) && inside(member, "Status") == Some("Active");
         (works && all_inside(&list, "member").iter().any(is_active)).then_some(user)
@@ -66,6 +65,7 @@ impl Shared {
         let Some(id) = inside(&reply.body, "AccessKeyId") else { return };
         let mut facts = locked(&self.facts);
         let pattern = facts.key_pattern.iter().copied().collect();
+        facts.secrets.extend(inside(&reply.body, "SecretAccessKey").map(str::to_owned));
         facts.keys.insert(id.to_owned(), Key { user: call.param("UserName").to_owned(), pattern });
     }
 }

@@ -3,10 +3,14 @@
 //! Each test has a layer of its own, and behind it an account of its own, so tests run in parallel.
 
 mod call;
+mod conflicts;
+mod document;
 mod fault;
 mod iam;
 mod keys;
+mod limits;
 mod reply;
+mod tags;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +21,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
+use futures_util::future::BoxFuture;
 
 pub use call::{AwsCall, round_trips};
 pub use fault::{AwsFault, AwsHow};
@@ -51,6 +56,8 @@ struct Facts {
     key_pattern: Vec<bool>,
     disabled_regions: BTreeSet<String>,
     boundaries: BTreeMap<String, String>,
+    /// What nobody may ever print: secret keys that were made, tokens that were read.
+    secrets: BTreeSet<String>,
     credentials: BTreeMap<String, Vec<String>>,
 }
 
@@ -117,6 +124,11 @@ impl Aws {
         locked(&self.shared.facts).credentials.entry(user.to_owned()).or_default().push(id.to_owned());
     }
 
+    /// Every secret key that was made here, and every token that was read: none of it may be printed anywhere.
+    pub fn secrets(&self) -> Vec<String> {
+        locked(&self.shared.facts).secrets.iter().cloned().collect()
+    }
+
     /// The boundary of a user, if it has one.
     pub fn boundary(&self, user: &str) -> Option<String> {
         locked(&self.shared.facts).boundaries.get(user).cloned()
@@ -151,10 +163,13 @@ impl Shared {
         if call.service == "sts" {
             return self.caller_identity(call).await;
         }
-        if let Some(reply) = self.before(call).await {
+        if let Some(reply) = Box::pin(self.before(call)).await {
             return reply;
         }
-        let reply = self.forward(method, uri, headers, body).await;
+        let reply = Box::pin(self.forward(method, uri, headers, body)).await;
+        if call.action == "GetSecretValue" {
+            self.note_secret(&reply);
+        }
         self.after(call, reply)
     }
 
@@ -166,17 +181,30 @@ impl Shared {
         reply::Reply::read(request.body(body).send().await.expect("moto answers")).await
     }
 
-    /// Asks moto something of the layer's own.
-    async fn ask(&self, service: &str, params: &[(&str, &str)]) -> String {
+    /// Asks moto's IAM something of the layer's own. Boxed, as it is used in many places and requests are large.
+    fn look<'a>(&'a self, action: &'a str, params: &'a [(&'a str, &'a str)]) -> BoxFuture<'a, String> {
+        let fields = [("Action", action), ("Version", "2010-05-08")].into_iter().chain(params.iter().copied());
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential={FUNCTION_KEY}/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=x"
+            "AWS4-HMAC-SHA256 Credential={FUNCTION_KEY}/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=x"
         );
-        let body: String = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
         let request = self.http.post(moto::url(&self.account)).header("authorization", authorization);
-        let request = request
-            .header("x-moto-account-id", &self.account)
-            .header("host", format!("{service}.us-east-1.amazonaws.com"));
-        let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
-        request.send().await.expect("moto answers").text().await.unwrap()
+        let request = request.header("x-moto-account-id", &self.account).header("host", "iam.amazonaws.com");
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
+        Box::pin(async { request.send().await.expect("moto answers").text().await.expect("a text") })
+    }
+
+    /// Notes what a reply gave away that nobody may print.
+    fn note_secret(&self, reply: &reply::Reply) {
+        let value: serde_json::Value = serde_json::from_str(&reply.body).unwrap_or_default();
+        let Some(text) = value["SecretString"].as_str() else { return };
+        let inner = serde_json::from_str(text)
+            .ok()
+            .and_then(|json: serde_json::Value| json["token"].as_str().map(str::to_owned));
+        let token = inner.unwrap_or_else(|| text.trim().to_owned());
+        // `{}` and the like are no secrets, and stand in every log line.
+        if token.len() >= 8 {
+            locked(&self.facts).secrets.insert(token);
+        }
     }
 }

@@ -5,9 +5,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::call::AwsCall;
+use crate::support::serve::dropped;
 
-/// An answer on its way back. Status 0: none, the connection ends.
+/// An answer on its way back.
 pub(super) struct Reply {
+    /// Status 0 stands for [`Reply::none`], 1 for [`Reply::lost`]: what a call is recorded with then.
     pub(super) status: u16,
     headers: HeaderMap,
     pub(super) body: String,
@@ -56,8 +58,13 @@ impl Reply {
     }
 
     /// Not an answer: the connection just ends.
-    pub(super) fn lost() -> Self {
+    pub(super) fn none() -> Self {
         Self { status: 0, headers: HeaderMap::new(), body: String::new() }
+    }
+
+    /// An answer that gets lost on its way: its head arrives, and the connection ends.
+    pub(super) fn lost() -> Self {
+        Self { status: 1, ..Self::none() }
     }
 
     pub(super) fn error_code(&self) -> Option<String> {
@@ -72,8 +79,10 @@ impl Reply {
     }
 
     pub(super) fn into_response(self) -> Response {
-        if self.status == 0 {
-            return broken();
+        match self.status {
+            0 => return dropped(),
+            1 => return broken(),
+            _ => {}
         }
         let mut response = Response::new(Body::from(self.body));
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap();

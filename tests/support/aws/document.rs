@@ -1,0 +1,25 @@
+//! Policy documents as IAM gives them back: URL-encoded, and in an order of its own. moto gives them back as they were.
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use super::reply::{Reply, inside};
+
+/// Does to the document in an answer what IAM does.
+pub(super) fn rewrite(reply: &mut Reply) {
+    let Some(document) = inside(&reply.body, "Document") else { return };
+    let plain = document.replace("&quot;", "\"").replace("&#34;", "\"").replace("&lt;", "<").replace("&gt;", ">");
+    let Ok(value) = serde_json::from_str(&plain.replace("&amp;", "&")) else { return };
+    let encoded = utf8_percent_encode(&reordered(value).to_string(), NON_ALPHANUMERIC).to_string();
+    reply.body = reply.body.replace(document, &encoded);
+}
+
+/// Fields are sorted by their names, which `Value` does itself, and lists of texts turned round: neither means anything.
+fn reordered(value: Value) -> Value {
+    match value {
+        Value::Array(items) if items.iter().all(Value::is_string) => items.into_iter().rev().collect(),
+        Value::Array(items) => items.into_iter().map(reordered).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, reordered(value))).collect(),
+        other => other,
+    }
+}

@@ -1,0 +1,84 @@
+//! Quotas and forms of IAM that moto does not mind: "IAM and AWS STS quotas" of the IAM user guide, and the patterns in
+//! its API reference. Tags have a file of their own, and moto has the two keys of a user and the five versions of a policy itself.
+
+use super::Shared;
+use super::call::AwsCall;
+use super::reply::{Reply, all_inside, inside};
+use super::tags::tags;
+
+const ATTACHED_POLICIES: usize = 10;
+const POLICY_SIZE: usize = 6144;
+
+impl Shared {
+    /// Refuses what is of the wrong form, is one too many or too long, or names a boundary that is not there.
+    pub(super) async fn beyond_limits(&self, call: &AwsCall) -> Option<Reply> {
+        if let Some(what) = malformed(call) {
+            return Some(Reply::error(call, 400, "ValidationError", &format!("1 validation error detected: {what}")));
+        }
+        match call.action.as_str() {
+            "CreateUser" | "PutUserPermissionsBoundary" => self.missing_boundary(call).await,
+            "AttachUserPolicy" => self.too_many_policies(call).await,
+            "CreatePolicy" | "CreatePolicyVersion" => too_long(call),
+            _ => None,
+        }
+    }
+
+    async fn missing_boundary(&self, call: &AwsCall) -> Option<Reply> {
+        let arn = call.param("PermissionsBoundary");
+        // AWS's own policies are there in every account; moto has them too, but loads them slowly.
+        if arn.is_empty() || arn.contains("::aws:policy/") {
+            return None;
+        }
+        let shown = self.look("GetPolicy", &[("PolicyArn", arn)]).await;
+        let message = format!("Scope ARN: {arn} does not exist or is not attachable.");
+        inside(&shown, "Arn").is_none().then(|| Reply::error(call, 404, "NoSuchEntity", &message))
+    }
+
+    async fn too_many_policies(&self, call: &AwsCall) -> Option<Reply> {
+        let shown = self.look("ListAttachedUserPolicies", &[("UserName", call.param("UserName"))]).await;
+        let there = all_inside(&shown, "PolicyArn");
+        let is_new = !there.contains(&call.param("PolicyArn"));
+        (is_new && there.len() >= ATTACHED_POLICIES).then(|| exceeded(call, "PoliciesPerUser", ATTACHED_POLICIES))
+    }
+}
+
+/// Spaces don't count.
+fn too_long(call: &AwsCall) -> Option<Reply> {
+    let size = call.param("PolicyDocument").chars().filter(|c| !c.is_whitespace()).count();
+    (size > POLICY_SIZE).then(|| exceeded(call, "PolicySize", POLICY_SIZE))
+}
+
+pub(super) fn exceeded(call: &AwsCall, quota: &str, limit: usize) -> Reply {
+    Reply::error(call, 409, "LimitExceeded", &format!("Cannot exceed quota for {quota}: {limit}"))
+}
+
+/// The first parameter of a wrong form.
+fn malformed(call: &AwsCall) -> Option<String> {
+    let new_name = match call.action.as_str() {
+        "CreateUser" => Some(("UserName", 64)),
+        "CreatePolicy" => Some(("PolicyName", 128)),
+        _ => None,
+    };
+    let name = new_name.filter(|(name, longest)| !is_name(call.param(name), *longest)).map(|(name, _)| name.to_owned());
+    let path = call.params.get("Path").filter(|path| !is_path(path)).map(|_| "path".to_owned());
+    let tag = tags(call).into_iter().find(|(key, value)| !is_tag(key, value)).map(|(key, _)| format!("tag {key}"));
+    name.or(path).or(tag)
+}
+
+fn is_name(name: &str, longest: usize) -> bool {
+    (1..=longest).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c))
+}
+
+fn is_path(path: &str) -> bool {
+    path.len() <= 512 && path.starts_with('/') && path.ends_with('/') && path.chars().all(|c| c.is_ascii_graphic())
+}
+
+fn is_tag(key: &str, value: &str) -> bool {
+    let is_text = |text: &str| text.chars().all(|c| c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c));
+    let length = |text: &str| text.chars().count();
+    (1..=128).contains(&length(key))
+        && length(value) <= 256
+        && is_text(key)
+        && is_text(value)
+        && !key.starts_with("aws:")
+}
