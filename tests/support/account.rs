@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use aws_config::Region;
+
 use super::World;
 
 /// The key id of the test's own calls, which are not the function's.
@@ -20,6 +22,12 @@ impl World {
     /// One tag of the user `coiled`; empty where it is not there.
     pub async fn tag(&self, key: &str) -> String {
         self.user_tags("coiled").await.and_then(|mut tags| tags.remove(key)).unwrap_or_default()
+    }
+
+    /// Whether STS of a region knows a key at this moment.
+    pub async fn key_works(&self, id: &str, region: &'static str) -> bool {
+        let sdk = super::sdk(&self.aws.url(), id).into_builder().region(Region::new(region)).build();
+        aws_sdk_sts::Client::new(&sdk).get_caller_identity().send().await.is_ok()
     }
 
     /// The ids of a user's keys.

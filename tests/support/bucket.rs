@@ -1,15 +1,18 @@
 //! The bucket behind the ResponseURL, as strict as CloudFormation.
 
+use std::collections::BTreeMap;
+use std::future::pending;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use super::locked;
-use super::serve::{Server, serve};
+use super::serve::{Server, dropped, serve};
 
 /// A recognisable signature: whoever has it could answer in the function's place.
 pub const SIGNATURE: &str = "c0ffee5ignature0fthere5ponseur1";
@@ -21,12 +24,29 @@ pub struct Put {
     pub body: Vec<u8>,
     /// What CloudFormation would not take in it.
     pub faults: Vec<String>,
+    /// Whether the function was told that it is stored.
+    pub confirmed: bool,
+}
+
+/// What goes wrong with a PUT; but for the last, nothing is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PutHow {
+    /// This status.
+    Status(u16),
+    /// The connection ends without an answer.
+    Reset,
+    /// No answer, the connection stays open.
+    Hang,
+    /// It is stored, and the connection ends without an answer.
+    StoredThenReset,
 }
 
 #[derive(Default)]
 struct Facts {
     puts: Vec<Put>,
-    refusals: u32,
+    faults: Vec<(PutHow, u32)>,
+    /// By path: what the answer has to repeat of its request.
+    echoes: BTreeMap<String, BTreeMap<&'static str, Value>>,
 }
 
 /// A bucket that remembers.
@@ -52,6 +72,14 @@ impl Bucket {
         )
     }
 
+    /// Notes what the answer to an event has to repeat, as far as the event has it.
+    pub fn expect(&self, event: &Value) {
+        let Some(url) = event["ResponseURL"].as_str().and_then(|url| url::Url::parse(url).ok()) else { return };
+        let echo = ["StackId", "RequestId", "LogicalResourceId"].map(|field| (field, event[field].clone()));
+        let echo = echo.into_iter().filter(|(_, value)| value.is_string()).collect();
+        locked(&self.facts).echoes.insert(url.path().to_owned(), echo);
+    }
+
     /// Everything that was put, refused or not.
     pub fn puts(&self) -> Vec<Put> {
         locked(&self.facts).puts.clone()
@@ -59,7 +87,37 @@ impl Bucket {
 
     /// Refuses the next PUTs with 503.
     pub fn refuse(&self, times: u32) {
-        locked(&self.facts).refusals = times;
+        self.fault(PutHow::Status(503), times);
+    }
+
+    /// Lets the next PUTs go wrong; `u32::MAX` times is for ever.
+    pub fn fault(&self, how: PutHow, times: u32) {
+        locked(&self.facts).faults.push((how, times));
+    }
+}
+
+impl Facts {
+    fn take_fault(&mut self) -> Option<PutHow> {
+        let (how, times) = self.faults.iter_mut().find(|(_, times)| *times > 0)?;
+        if *times != u32::MAX {
+            *times -= 1;
+        }
+        Some(*how)
+    }
+
+    fn take(&mut self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Option<PutHow> {
+        let how = self.take_fault();
+        let mut faults = faults(method, uri, headers, body);
+        faults.extend(self.not_echoed(uri, body));
+        self.puts.push(Put { body: body.to_vec(), faults, confirmed: how.is_none() });
+        how
+    }
+
+    fn not_echoed(&self, uri: &Uri, body: &[u8]) -> Vec<String> {
+        let value: Value = serde_json::from_slice(body).unwrap_or_default();
+        let echo = self.echoes.get(uri.path()).cloned().unwrap_or_default();
+        let wrong = echo.into_iter().filter(|(field, expected)| value[*field] != *expected);
+        wrong.map(|(field, _)| format!("{field} is not the request's")).collect()
     }
 }
 
@@ -69,15 +127,14 @@ async fn take(
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
-) -> StatusCode {
-    let mut facts = locked(&facts);
-    let faults = faults(&method, &uri, &headers, &body);
-    facts.puts.push(Put { body: body.to_vec(), faults });
-    if facts.refusals > 0 {
-        facts.refusals -= 1;
-        return StatusCode::SERVICE_UNAVAILABLE;
+) -> Response {
+    let how = locked(&facts).take(&method, &uri, &headers, &body);
+    match how {
+        None => StatusCode::OK.into_response(),
+        Some(PutHow::Status(status)) => StatusCode::from_u16(status).expect("a status").into_response(),
+        Some(PutHow::Hang) => pending().await,
+        Some(PutHow::Reset | PutHow::StoredThenReset) => dropped(),
     }
-    StatusCode::OK
 }
 
 /// What is wrong with an answer, by "Custom resource response objects" of the CloudFormation user guide.

@@ -212,6 +212,8 @@ impl World {
         let puts = self.bucket.puts().split_off(before);
         let last = puts.last().expect("there is an answer");
         assert!(puts.iter().all(|put| put.body == last.body), "every PUT carries the same bytes");
+        let confirmed = puts.iter().filter(|put| put.confirmed).count();
+        assert!(last.confirmed && confirmed == 1, "an answer is sent until it is taken, and then no more");
         assert_eq!(last.faults, Vec::<String>::new(), "{}", String::from_utf8_lossy(&last.body));
         self.nothing_leaked();
         assert_eq!(self.coiled.violations(), Vec::<String>::new(), "what the function says to Coiled");
@@ -220,6 +222,7 @@ impl World {
 
     /// Sends any event; an error where no answer could be delivered.
     pub async fn invoke(&self, event: Value) -> Result<(), String> {
+        self.bucket.expect(&event);
         let invocation =
             Invocation { deadline: SystemTime::now() + self.timeout, log: "/aws/lambda/coiled, stream s".into() };
         self.function.handle(event, invocation).await.map_err(|error| error.to_string())

@@ -22,6 +22,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
 use futures_util::future::BoxFuture;
+use tokio::sync::Notify;
 
 pub use call::{AwsCall, round_trips};
 pub use fault::{AwsFault, AwsHow};
@@ -44,6 +45,8 @@ struct Shared {
     account: String,
     http: reqwest::Client,
     facts: Mutex<Facts>,
+    /// Told of each call that is over.
+    changes: Notify,
 }
 
 /// What the layer knows beside the emulator.
@@ -69,6 +72,7 @@ impl Aws {
             account: ACCOUNTS.fetch_add(1, Ordering::SeqCst).to_string(),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             facts: Mutex::default(),
+            changes: Notify::new(),
         });
         let router = Router::new().fallback(handle).with_state(shared.clone());
         Self { shared, server: Arc::new(serve(router).await) }
@@ -97,6 +101,17 @@ impl Aws {
     /// The names of the actions so far.
     pub fn actions(&self) -> Vec<String> {
         self.calls().into_iter().map(|call| call.action).collect()
+    }
+
+    /// Waits until an action has been answered this many times.
+    pub async fn until(&self, action: &str, times: usize) {
+        loop {
+            let change = self.shared.changes.notified();
+            if self.actions().iter().filter(|other| *other == action).count() >= times {
+                return;
+            }
+            change.await;
+        }
     }
 
     /// Lets something go wrong.
@@ -153,6 +168,7 @@ async fn handle(
     call.span = Some((began, std::time::Instant::now()));
     if call.access_key_id != super::account::TEST_KEY {
         locked(&shared.facts).calls.push(call);
+        shared.changes.notify_waiters();
     }
     reply.into_response()
 }

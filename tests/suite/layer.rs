@@ -1,0 +1,141 @@
+//! The layer before the emulator does what AWS does: else the tests above it would prove less than they say.
+
+use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_iam::types::{StatusType, Tag};
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+
+use crate::support::World;
+
+const DOCUMENT: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"One","Effect":"Allow","Action":["s3:GetObject","s3:ListBucket"],"Resource":"*"}]}"#;
+
+/// The error's code; empty for a success.
+fn code<T, E: ProvideErrorMetadata, R>(result: Result<T, SdkError<E, R>>) -> String {
+    result.err().and_then(|error| error.code().map(str::to_owned)).unwrap_or_default()
+}
+
+fn tag(key: &str) -> Tag {
+    Tag::builder().key(key).value("x").build().unwrap()
+}
+
+#[tokio::test]
+async fn a_user_with_anything_in_it_is_not_deleted() {
+    let world = World::new().await;
+    let iam = &world.iam;
+    for name in ["key", "password", "group", "ssh", "credential", "policy", "inline"] {
+        iam.create_user().user_name(name).send().await.unwrap();
+    }
+    iam.create_access_key().user_name("key").send().await.unwrap();
+    iam.create_login_profile().user_name("password").password("Pa55word!Pa55word").send().await.unwrap();
+    iam.create_group().group_name("g").send().await.unwrap();
+    iam.add_user_to_group().user_name("group").group_name("g").send().await.unwrap();
+    iam.upload_ssh_public_key().user_name("ssh").ssh_public_key_body("ssh-rsa AAAA x").send().await.unwrap();
+    world.aws.add_service_specific_credential("credential", "ACCA");
+    iam.create_policy().policy_name("p").policy_document(DOCUMENT).send().await.unwrap();
+    iam.attach_user_policy().user_name("policy").policy_arn(world.policy_arn("p")).send().await.unwrap();
+    iam.put_user_policy().user_name("inline").policy_name("p").policy_document(DOCUMENT).send().await.unwrap();
+    for name in ["key", "password", "group", "ssh", "credential", "policy", "inline"] {
+        assert_eq!(code(iam.delete_user().user_name(name).send().await), "DeleteConflict", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_policy_in_use_or_with_versions_is_not_deleted() {
+    let world = World::new().await;
+    let iam = &world.iam;
+    iam.create_user().user_name("u").send().await.unwrap();
+    for name in ["used", "versions"] {
+        iam.create_policy().policy_name(name).policy_document(DOCUMENT).send().await.unwrap();
+    }
+    let (used, versions) = (world.policy_arn("used"), world.policy_arn("versions"));
+    iam.attach_user_policy().user_name("u").policy_arn(&used).send().await.unwrap();
+    iam.create_policy_version().policy_arn(&versions).policy_document(DOCUMENT).send().await.unwrap();
+    for arn in [used, versions] {
+        assert_eq!(code(iam.delete_policy().policy_arn(&arn).send().await), "DeleteConflict", "{arn}");
+    }
+}
+
+#[tokio::test]
+async fn names_are_unique_whatever_case_and_path() {
+    let world = World::new().await;
+    let iam = &world.iam;
+    iam.create_user().user_name("name").send().await.unwrap();
+    iam.create_policy().policy_name("name").policy_document(DOCUMENT).send().await.unwrap();
+    let user = iam.create_user().user_name("Name").path("/other/").send().await;
+    assert_eq!(code(user), "EntityAlreadyExists");
+    let policy = iam.create_policy().policy_name("Name").path("/other/").policy_document(DOCUMENT).send().await;
+    assert_eq!(code(policy), "EntityAlreadyExists");
+}
+
+#[tokio::test]
+async fn a_users_tags_ignore_case_and_are_fifty_at_most() {
+    let world = World::new().await;
+    let iam = &world.iam;
+    iam.create_user().user_name("u").tags(tag("owner")).send().await.unwrap();
+    iam.tag_user().user_name("u").tags(tag("Owner")).send().await.unwrap();
+    assert_eq!(world.user_tags("u").await.unwrap().into_keys().collect::<Vec<_>>(), ["Owner"]);
+    iam.untag_user().user_name("u").tag_keys("OWNER").send().await.unwrap();
+    assert!(world.user_tags("u").await.unwrap().is_empty());
+    assert_eq!(code(iam.tag_user().user_name("u").tags(tag("a")).tags(tag("A")).send().await), "InvalidInput");
+    let many = (0..50).map(|n| tag(&format!("t{n}"))).collect();
+    iam.tag_user().user_name("u").set_tags(Some(many)).send().await.unwrap();
+    assert_eq!(code(iam.tag_user().user_name("u").tags(tag("more")).send().await), "LimitExceeded");
+    assert_eq!(code(iam.tag_user().user_name("u").tags(tag("{}")).send().await), "ValidationError");
+}
+
+#[tokio::test]
+async fn quotas_hold() {
+    let world = World::new().await;
+    let iam = &world.iam;
+    iam.create_user().user_name("u").send().await.unwrap();
+    for n in 0..11 {
+        let made = iam.create_policy().policy_name(format!("p{n}")).policy_document(DOCUMENT).send().await.unwrap();
+        let attached = iam.attach_user_policy().user_name("u").policy_arn(made.policy.unwrap().arn.unwrap()).send();
+        assert_eq!(code(attached.await), if n < 10 { "" } else { "LimitExceeded" });
+    }
+    let long = DOCUMENT.replace("One", &"x".repeat(6144));
+    assert_eq!(code(iam.create_policy().policy_name("long").policy_document(long).send().await), "LimitExceeded");
+    assert_eq!(code(iam.create_user().user_name("a".repeat(65)).send().await), "ValidationError");
+}
+
+#[tokio::test]
+async fn documents_come_back_encoded_in_another_order_with_the_same_meaning() {
+    let world = World::new().await;
+    world.iam.create_policy().policy_name("p").policy_document(DOCUMENT).send().await.unwrap();
+    let document = world.document("p").await;
+    assert!(document.starts_with("%7B"), "{document}");
+    let decoded: Value = serde_json::from_str(&percent_decode_str(&document).decode_utf8().unwrap()).unwrap();
+    assert_eq!(decoded["Statement"][0]["Action"], json!(["s3:ListBucket", "s3:GetObject"]));
+    assert_eq!(decoded["Statement"][0]["Sid"], "One");
+}
+
+/// STS knows only keys that are there and active, each after its time, and none in a region that is not enabled.
+#[tokio::test]
+async fn a_key_works_only_while_it_should() {
+    let world = World::new().await;
+    world.aws.disable_region("af-south-1");
+    world.aws.key_pattern(&[false, true, false]);
+    world.iam.create_user().user_name("u").send().await.unwrap();
+    let key = world.iam.create_access_key().user_name("u").send().await.unwrap().access_key.unwrap();
+    let (id, works) = (&key.access_key_id, async |region| world.key_works(&key.access_key_id, region).await);
+    let seen = [works("us-east-1").await, works("us-east-1").await, works("us-east-1").await, works("us-east-1").await];
+    assert_eq!(seen, [false, true, false, true]);
+    assert!(!works("af-south-1").await);
+    let update = world.iam.update_access_key().user_name("u").access_key_id(id);
+    update.status(StatusType::Inactive).send().await.unwrap();
+    assert!(!works("us-east-1").await, "inactive");
+    let update = world.iam.update_access_key().user_name("u").access_key_id(id);
+    update.status(StatusType::Active).send().await.unwrap();
+    assert!(works("us-east-1").await, "active again");
+    world.iam.delete_access_key().user_name("u").access_key_id(id).send().await.unwrap();
+    assert!(!works("us-east-1").await, "deleted");
+    assert!(!world.key_works("AKIAUNKNOWN000000000", "us-east-1").await, "unknown");
+}
+
+#[tokio::test]
+async fn every_test_has_an_account_of_its_own() {
+    let (one, other) = (World::new().await, World::new().await);
+    one.iam.create_user().user_name("u").send().await.unwrap();
+    assert_ne!(one.aws.account(), other.aws.account());
+    assert!(other.user_tags("u").await.is_none() && one.user_tags("u").await.is_some());
+}
