@@ -195,13 +195,30 @@ impl<'a> Run<'a> {
         let wanted = self.tags_of_new_user();
         let spec = &self.prepared.spec;
         self.journal.note(Undo::User);
-        let iam = &self.context.iam;
-        let made = iam.create_user(self.user(), spec.path.as_str(), spec.boundary.as_deref(), &wanted).await;
-        match made {
-            // The reply to an earlier attempt may have been lost: then the user carries this run's lease.
-            Err(error) if code(&error) == Some("EntityAlreadyExists") => self.is_made_by_this_run().await,
-            other => other,
+        let (iam, until) = (&self.context.iam, Instant::now() + self.context.config.consistency);
+        loop {
+            let made = iam.create_user(self.user(), spec.path.as_str(), spec.boundary.as_deref(), &wanted).await;
+            match made {
+                Err(error) if code(&error) == Some("EntityAlreadyExists") => {}
+                other => return other,
+            }
+            if self.is_made_by_this_run().await? {
+                return Ok(());
+            }
+            let what = format!("user {} (its name may differ in case, which IAM ignores)", self.user());
+            self.wait_for_name(what, until).await?;
         }
+    }
+
+    /// A name that is taken by nothing that IAM shows: it was given up a moment ago and will be free, or somebody holds
+    /// it in another case or under another path, and it never will.
+    async fn wait_for_name(&self, what: String, until: Instant) -> Result<(), Error> {
+        if Instant::now() + self.context.config.poll > until {
+            return Err(Error::Foreign { what });
+        }
+        tracing::info!(what, "the name seems to be taken, by nothing that can be seen; asked again");
+        sleep(self.context.config.poll).await;
+        Ok(())
     }
 
     fn tags_of_new_user(&self) -> Vec<Tag> {
@@ -217,23 +234,18 @@ impl<'a> Run<'a> {
         tags
     }
 
-    /// EntityAlreadyExists after a look that found nothing: another run was faster, a name differs in case only (IAM
-    /// ignores it), or the reply to our own attempt was lost.
-    async fn is_made_by_this_run(&self) -> Result<(), Error> {
-        let name = self.user();
-        match self.context.iam.user(name).await? {
-            Some(found) if Lease::read(&found.tags).is_some_and(|lease| lease.is_same_run(&self.context.lease)) => {
-                Ok(())
-            }
-            Some(found) if self.context.marks.owner(&found.tags) == Owner::Ours => {
-                self.overtaken.store(true, Ordering::SeqCst);
-                Err(Error::Busy("it made the user at this moment".into()))
-            }
-            Some(found) => Err(Error::Foreign { what: format!("user {}", found.arn) }),
-            None => {
-                Err(Error::Foreign { what: format!("user {name} (its name may differ in case, which IAM ignores)") })
-            }
+    /// EntityAlreadyExists after a look that found nothing: the reply to our own attempt was lost, and the user carries
+    /// this run's lease; or another run was faster; or it is somebody else's. `false` where IAM shows no such user.
+    async fn is_made_by_this_run(&self) -> Result<bool, Error> {
+        let Some(found) = self.context.iam.user(self.user()).await? else { return Ok(false) };
+        if Lease::read(&found.tags).is_some_and(|lease| lease.is_same_run(&self.context.lease)) {
+            return Ok(true);
         }
+        if self.context.marks.owner(&found.tags) == Owner::Ours {
+            self.overtaken.store(true, Ordering::SeqCst);
+            return Err(Error::Busy("it made the user at this moment".into()));
+        }
+        Err(Error::Foreign { what: format!("user {}", found.arn) })
     }
 
     async fn adopt_user(&self) -> Result<(), Error> {
@@ -252,17 +264,19 @@ impl<'a> Run<'a> {
         let spec = &self.prepared.spec;
         let tags = self.context.marks.on_all(spec);
         self.journal.note(Undo::Policy(kind));
-        let iam = &self.context.iam;
-        let made = iam.create_policy(spec.path.as_str(), &kind.name(&spec.user), kind.document(), &tags).await;
-        match made {
-            Err(error) if code(&error) == Some("EntityAlreadyExists") => {
-                let arn = self.arn(kind);
-                match iam.policy_tags(&arn).await? {
-                    Some(tags) if self.context.marks.owner(&tags) == Owner::Ours => Ok(()),
-                    _ => Err(Error::Foreign { what: format!("policy {} (its path or case may differ)", arn) }),
-                }
+        let (iam, arn) = (&self.context.iam, self.arn(kind));
+        let until = Instant::now() + self.context.config.consistency;
+        loop {
+            let made = iam.create_policy(spec.path.as_str(), &kind.name(&spec.user), kind.document(), &tags).await;
+            match made {
+                Err(error) if code(&error) == Some("EntityAlreadyExists") => {}
+                other => return other,
             }
-            other => other,
+            match iam.policy_tags(&arn).await? {
+                Some(tags) if self.context.marks.owner(&tags) == Owner::Ours => return Ok(()),
+                Some(_) => return Err(Error::Foreign { what: format!("policy {arn}") }),
+                None => self.wait_for_name(format!("policy {arn} (its path or case may differ)"), until).await?,
+            }
         }
     }
 
