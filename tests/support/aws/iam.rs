@@ -1,7 +1,7 @@
 //! Rules of IAM that moto lacks.
 
 use super::call::AwsCall;
-use super::reply::{Reply, all_inside, inside};
+use super::reply::{Reply, inside};
 use super::tags::duplicates;
 use super::{Shared, document};
 use crate::support::locked;
@@ -13,11 +13,8 @@ impl Shared {
             return Some(refusal);
         }
         match call.action.as_str() {
-            "CreateUser" => match duplicates(call) {
-                None => self.unique_name(call, "ListUsers", "UserName").await,
-                refusal => refusal,
-            },
-            "CreatePolicy" => self.unique_name(call, "ListPolicies", "PolicyName").await,
+            "CreateUser" => duplicates(call).or_else(|| self.unique_name(call)),
+            "CreatePolicy" => self.unique_name(call),
             "PutUserPermissionsBoundary" => Some(self.put_boundary(call)),
             "DeleteUserPermissionsBoundary" => Some(self.delete_boundary(call)),
             "ListServiceSpecificCredentials" => Some(self.credentials(call)),
@@ -35,9 +32,10 @@ impl Shared {
         if reply.status != 200 {
             return reply;
         }
+        locked(&self.facts).seen.note(call);
         let user = call.param("UserName");
         match call.action.as_str() {
-            "CreateAccessKey" => self.note_key(call, &reply),
+            "CreateAccessKey" | "UpdateAccessKey" | "DeleteAccessKey" => self.note_key(call, &reply),
             "CreateUser" if !call.param("PermissionsBoundary").is_empty() => {
                 locked(&self.facts).boundaries.insert(user.to_owned(), call.param("PermissionsBoundary").to_owned());
             }
@@ -60,15 +58,9 @@ impl Shared {
     }
 
     /// Names are unique in the account whatever their path, and ignore case; moto keeps `Coiled` beside `coiled`.
-    async fn unique_name(&self, call: &AwsCall, list: &str, element: &str) -> Option<Reply> {
-        let mut params = vec![("MaxItems", "1000")];
-        if list == "ListPolicies" {
-            params.push(("Scope", "Local"));
-        }
-        let there = self.look(list, &params).await;
-        let name = call.param(element);
-        let taken = all_inside(&there, element).iter().any(|other| other.eq_ignore_ascii_case(name));
-        taken.then(|| Reply::error(call, 409, "EntityAlreadyExists", &format!("{name} already exists.")))
+    fn unique_name(&self, call: &AwsCall) -> Option<Reply> {
+        let is_taken = locked(&self.facts).seen.is_taken(call);
+        is_taken.then(|| Reply::error(call, 409, "EntityAlreadyExists", "The name is taken."))
     }
 
     /// moto answers for a policy that is not there with empty lists.

@@ -3,8 +3,9 @@
 
 use super::Shared;
 use super::call::AwsCall;
-use super::reply::{Reply, all_inside, inside};
+use super::reply::{Reply, inside};
 use super::tags::tags;
+use crate::support::locked;
 
 const ATTACHED_POLICIES: usize = 10;
 const POLICY_SIZE: usize = 6144;
@@ -17,7 +18,7 @@ impl Shared {
         }
         match call.action.as_str() {
             "CreateUser" | "PutUserPermissionsBoundary" => self.missing_boundary(call).await,
-            "AttachUserPolicy" => self.too_many_policies(call).await,
+            "AttachUserPolicy" => self.too_many_policies(call),
             "CreatePolicy" | "CreatePolicyVersion" => too_long(call),
             _ => None,
         }
@@ -34,10 +35,9 @@ impl Shared {
         inside(&shown, "Arn").is_none().then(|| Reply::error(call, 404, "NoSuchEntity", &message))
     }
 
-    async fn too_many_policies(&self, call: &AwsCall) -> Option<Reply> {
-        let shown = self.look("ListAttachedUserPolicies", &[("UserName", call.param("UserName"))]).await;
-        let there = all_inside(&shown, "PolicyArn");
-        let is_new = !there.contains(&call.param("PolicyArn"));
+    fn too_many_policies(&self, call: &AwsCall) -> Option<Reply> {
+        let there = locked(&self.facts).seen.attached(call.param("UserName"));
+        let is_new = !there.iter().any(|arn| arn == call.param("PolicyArn"));
         (is_new && there.len() >= ATTACHED_POLICIES).then(|| exceeded(call, "PoliciesPerUser", ATTACHED_POLICIES))
     }
 }

@@ -10,6 +10,7 @@ mod iam;
 mod keys;
 mod limits;
 mod reply;
+mod seen;
 mod tags;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,7 @@ use tokio::sync::Notify;
 pub use call::{AwsCall, round_trips};
 pub use fault::{AwsFault, AwsHow};
 use keys::Key;
+use seen::Seen;
 
 use super::serve::{Server, serve};
 use super::{locked, moto};
@@ -54,6 +56,7 @@ struct Shared {
 struct Facts {
     calls: Vec<AwsCall>,
     faults: Vec<AwsFault>,
+    seen: Seen,
     keys: BTreeMap<String, Key>,
     /// How STS answers a new key, call after call, until it always works.
     key_pattern: Vec<bool>,
@@ -177,7 +180,7 @@ impl Shared {
     /// The answer of the layer where it has one, else of moto.
     async fn answer(&self, call: &AwsCall, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> reply::Reply {
         if call.service == "sts" {
-            return self.caller_identity(call).await;
+            return self.caller_identity(call);
         }
         if let Some(reply) = Box::pin(self.before(call)).await {
             return reply;

@@ -6,7 +6,8 @@
 use super::Shared;
 use super::call::AwsCall;
 use super::limits::exceeded;
-use super::reply::{Reply, all_inside};
+use super::reply::Reply;
+use crate::support::locked;
 
 /// A user has this many at most.
 const LIMIT: usize = 50;
@@ -15,17 +16,17 @@ impl Shared {
     /// TagUser and UntagUser: a tag is the same in any spelling, and there are not more than fifty.
     pub(super) async fn user_tags(&self, call: &AwsCall) -> Option<Reply> {
         let user = call.param("UserName");
-        let shown = self.look("ListUserTags", &[("UserName", user)]).await;
-        let there = all_inside(&shown, "Key");
+        let there = locked(&self.facts).seen.tags(user);
         if let Some(refusal) = duplicates(call).or_else(|| too_many(call, &there)) {
             return Some(refusal);
         }
         // `Owner` takes the place of `owner`, and UntagUser finds it by either name.
         let named = named_keys(call);
-        let is_meant = |old: &&str| named.iter().any(|key| key.eq_ignore_ascii_case(old) && key != old);
-        let meant: Vec<&str> = there.into_iter().filter(is_meant).collect();
+        let is_meant = |old: &String| named.iter().any(|key| key.eq_ignore_ascii_case(old) && key != old);
+        let meant: Vec<String> = there.into_iter().filter(is_meant).collect();
         for old in meant {
-            self.look("UntagUser", &[("UserName", user), ("TagKeys.member.1", old)]).await;
+            self.look("UntagUser", &[("UserName", user), ("TagKeys.member.1", &old)]).await;
+            locked(&self.facts).seen.forget_tag(user, &old);
         }
         None
     }
@@ -40,7 +41,7 @@ pub(super) fn duplicates(call: &AwsCall) -> Option<Reply> {
     (keys.len() < before).then(|| Reply::error(call, 400, "InvalidInput", "Duplicate tag keys found."))
 }
 
-fn too_many(call: &AwsCall, there: &[&str]) -> Option<Reply> {
+fn too_many(call: &AwsCall, there: &[String]) -> Option<Reply> {
     let is_new = |key: &str| !there.iter().any(|old| old.eq_ignore_ascii_case(key));
     let new = tags(call).into_iter().filter(|(key, _)| is_new(key)).count();
     (new > 0 && there.len() + new > LIMIT).then(|| exceeded(call, "TagsPerUser", LIMIT))
