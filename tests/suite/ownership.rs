@@ -102,3 +102,42 @@ async fn a_delete_leaves_a_foreign_user_and_takes_our_policies() {
     world.delete(json!({})).await.failed(&["user/coiled", "detach-user-policy"]);
     assert!(world.user_tags("coiled").await.is_some());
 }
+
+/// A person set the key inactive, which is how one revokes it: no Update of other things brings it back.
+#[tokio::test]
+async fn a_revoked_key_stays_revoked() {
+    let world = World::new().await;
+    world.create(json!({})).await.succeeded();
+    let key = world.keys("coiled").await.remove(0);
+    let revoke = world.iam.update_access_key().user_name("coiled").access_key_id(key);
+    revoke.status(aws_sdk_iam::types::StatusType::Inactive).send().await.unwrap();
+    let before = world.snapshot().await;
+    world.update(json!({"Release": "1"}), json!({"Release": "2"})).await.succeeded();
+    assert_eq!(before, world.snapshot().await);
+    // A new one is made on request only, and takes the revoked one's place.
+    world.update(json!({"Release": "2"}), json!({"Release": "2", "RotateKey": "1"})).await.succeeded();
+    world.connected().await;
+    assert_ne!(before, world.snapshot().await);
+}
+
+/// What a person added inside the user survives every Update.
+#[tokio::test]
+async fn what_a_person_added_stays_through_updates() {
+    let world = World::new().await;
+    world.create(json!({})).await.succeeded();
+    let document =
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*"}]}"#;
+    world.iam.put_user_policy().user_name("coiled").policy_name("p").policy_document(document).send().await.unwrap();
+    world.iam.create_policy().policy_name("theirs").policy_document(document).send().await.unwrap();
+    let theirs = world.policy_arn("theirs");
+    world.iam.attach_user_policy().user_name("coiled").policy_arn(&theirs).send().await.unwrap();
+    for (old, new) in [
+        (json!({}), json!({"AttachSetupPolicy": "false", "Release": "2"})),
+        (json!({"AttachSetupPolicy": "false", "Release": "2"}), json!({"RotateKey": "1"})),
+    ] {
+        world.update(old, new).await.succeeded();
+        let inline = world.iam.list_user_policies().user_name("coiled").send().await.unwrap();
+        assert_eq!(inline.policy_names, ["p"]);
+        assert!(world.attached("coiled").await.contains(&"theirs".to_owned()));
+    }
+}

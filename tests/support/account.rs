@@ -98,6 +98,17 @@ impl World {
         assert_eq!(self.policies().await, ["coiled-ongoing", "coiled-setup"]);
     }
 
+    /// What else a person may have put into a user, and which of its keys are active.
+    async fn inside(&self, name: &str) -> String {
+        let keys = self.iam.list_access_keys().user_name(name).send().await.unwrap().access_key_metadata;
+        let active: Vec<_> = keys.into_iter().filter_map(|key| key.status).collect();
+        let inline = self.iam.list_user_policies().user_name(name).send().await.unwrap().policy_names;
+        let groups = self.iam.list_groups_for_user().user_name(name).send().await.unwrap().groups;
+        let groups: Vec<_> = groups.into_iter().map(|group| group.group_name).collect();
+        let has_password = self.iam.get_login_profile().user_name(name).send().await.is_ok();
+        format!("{active:?} {inline:?} {groups:?} {has_password}")
+    }
+
     /// Everything in the account and at Coiled as one text: equal texts mean that nothing has changed.
     pub async fn snapshot(&self) -> String {
         let mut text = String::new();
@@ -105,7 +116,8 @@ impl World {
             let name = user.user_name;
             let tags = self.user_tags(&name).await;
             let (keys, attached) = (self.keys(&name).await, self.attached(&name).await);
-            text += &format!("{} {tags:?} {keys:?} {attached:?} {:?}\n", user.arn, self.aws.boundary(&name));
+            let inside = self.inside(&name).await;
+            text += &format!("{} {tags:?} {keys:?} {attached:?} {inside} {:?}\n", user.arn, self.aws.boundary(&name));
         }
         for name in self.policies().await {
             let policy = self.iam.get_policy().policy_arn(self.policy_arn(&name)).send().await.unwrap().policy.unwrap();
