@@ -257,9 +257,14 @@ fn user_changes(wanted: &Wanted, observed: &Observed) -> Vec<Step> {
 
 /// Tags to remove, and tags to add or change. Only what an earlier version of the stack put there is removed: a person's
 /// own tags, and CloudFormation's, stay.
+///
+/// Case matters here: in a policy `Owner` and `owner` are two tags. In a user they are one, which the other spelling
+/// would replace; so the other spelling goes in both.
 fn tag_changes(wanted: &[Tag], old_keys: &[String], there: &[Tag]) -> (Vec<String>, Vec<Tag>) {
-    let remove = old_keys.iter().filter(|key| get(wanted, key).is_none() && get(there, key).is_some());
-    let add = wanted.iter().filter(|tag| get(there, &tag.key) != Some(tag.value.as_str()));
+    let is_wanted = |key: &str| wanted.iter().any(|tag| tag.key == key);
+    let is_replaced = |key: &str| old_keys.iter().any(|old| old == key) || get(wanted, key).is_some();
+    let remove = there.iter().map(|tag| &tag.key).filter(|key| !is_wanted(key) && is_replaced(key));
+    let add = wanted.iter().filter(|tag| !there.contains(tag));
     (remove.cloned().collect(), add.cloned().collect())
 }
 

@@ -207,6 +207,23 @@ fn an_owner_of_the_users_replaces_ours() {
     assert_eq!(keys, [STACK_ID, LOGICAL_ID, "Owner", SERVER, WORKSPACE]);
 }
 
+/// In a policy they are two tags, and the other one would stay.
+#[test]
+fn an_owner_in_another_spelling_goes_from_the_policies_too() {
+    let (plain, own) = (spec(json!({})), spec(json!({"Tags": [{"Key": "Owner", "Value": "team"}]})));
+    for (before, after, gone, comes) in [(&plain, &own, "owner", "Owner"), (&own, &plain, "Owner", "owner")] {
+        let mut wanted = wanted(after, false);
+        wanted.old_tag_keys = if gone == "Owner" { vec!["Owner".into()] } else { Vec::new() };
+        assert_eq!(
+            plan(&wanted, &connected(before)).to_string(),
+            format!(
+                "take lease > untag user ({gone}) > tag user ({comes}) > (untag Setup policy ({gone}) > tag Setup policy \
+                 ({comes}) | untag Ongoing policy ({gone}) > tag Ongoing policy ({comes})) > look again > release lease"
+            )
+        );
+    }
+}
+
 #[test]
 fn an_adopted_user_is_marked_first_and_loses_its_keys_last() {
     let spec = spec(json!({"AdoptExisting": "true"}));

@@ -24,4 +24,5 @@ mod ownership;
 mod puts;
 mod stand_in_checks;
 mod sts;
+mod tags;
 mod update;

@@ -100,6 +100,8 @@ fn sdk(url: &str, key: &str) -> SdkConfig {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .endpoint_url(url)
+        // Without TLS, whose trusted certificates take long to read; the function has a client of its own.
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
         .credentials_provider(aws_credentials(key))
         .build()
 }

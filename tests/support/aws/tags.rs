@@ -1,7 +1,8 @@
 //! Tags of users, whose keys ignore case on AWS and not in moto.
 //!
-//! By "Rules for tagging in IAM and AWS STS" of the IAM user guide that holds for users and roles; for all else, policies
-//! included, `Owner` and `owner` are two tags, and moto is right.
+//! By "Rules for tagging in IAM and AWS STS" of the IAM user guide that holds for users and roles; in a policy `Owner` and
+//! `owner` are two tags. moto ignores case just there, and has room for one only: what the function does about that is
+//! tested where it plans.
 
 use super::Shared;
 use super::call::AwsCall;
