@@ -4,7 +4,8 @@ use aws_config::BehaviorVersion;
 use coiled_aws_stack::config::Config;
 use coiled_aws_stack::handler::{Function, Invocation};
 use coiled_aws_stack::log;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use coiled_aws_stack::response::Undelivered;
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
@@ -15,7 +16,9 @@ async fn main() -> Result<(), Error> {
     let log = log::location();
     let handle = async |event: LambdaEvent<Value>| {
         let invocation = Invocation { deadline: event.context.deadline(), log: log.clone() };
-        function.handle(event.payload, invocation).await.map_err(Error::from)
+        let undelivered =
+            |error: Undelivered| Diagnostic { error_type: "Undelivered".into(), error_message: error.to_string() };
+        function.handle(event.payload, invocation).await.map_err(undelivered)
     };
     lambda_runtime::run(service_fn(handle)).await
 }
