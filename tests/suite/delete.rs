@@ -134,9 +134,8 @@ async fn a_failed_delete_is_followed_by_one_that_need_not_wait() {
     let world = connected(json!({})).await;
     world.coiled.fault(Fault { on: Call::Disconnect, how: How::Status(400, json!({"detail": "no"})), times: 1 });
     world.delete(json!({})).await.failed(&["no"]);
-    let began = std::time::Instant::now();
     world.delete(json!({})).await.succeeded();
-    assert!(began.elapsed() < std::time::Duration::from_secs(5));
+    assert!(!world.logs.text().contains("another run works on this user"));
     world.nothing_left().await;
 }
 
