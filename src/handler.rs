@@ -66,7 +66,12 @@ impl Function {
             Err(failure) => tracing::error!(request_id = %envelope.request_id, reason = %failure, "FAILED"),
         }
         let body = Response::new(&envelope, &outcome, &invocation.log).encode();
-        self.sender.send(url, &body, deadlines).await
+        let sent = self.sender.send(url, &body, deadlines).await;
+        if let Err(undelivered) = &sent {
+            // What a person needs to end the wait by hand: a PUT of this text to the request's own URL.
+            tracing::error!(%undelivered, answer = %String::from_utf8_lossy(&body), "CloudFormation waits for its ServiceTimeout now");
+        }
+        sent
     }
 
     async fn decide(&self, envelope: &Envelope, deadlines: Deadlines) -> Result<Data, Failure> {

@@ -40,6 +40,7 @@ async fn a_put_that_never_works_ends_with_a_loud_log() {
     let event = world.event("Create", json!(null));
     let error = world.invoke(event).await.unwrap_err();
     assert!(error.contains("could not be delivered") && error.contains("503"), "{error}");
+    assert!(world.logs.text().contains("CloudFormation waits for its ServiceTimeout now"));
     world.nothing_leaked();
 }
 
