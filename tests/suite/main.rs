@@ -22,6 +22,7 @@ mod layer;
 mod leases;
 mod ownership;
 mod puts;
+mod role;
 mod stand_in_checks;
 mod sts;
 mod tags;

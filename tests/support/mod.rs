@@ -5,6 +5,7 @@ pub mod aws;
 pub mod bucket;
 pub mod logs;
 pub mod moto;
+pub mod policy;
 mod serve;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
