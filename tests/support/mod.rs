@@ -6,6 +6,7 @@ pub mod bucket;
 pub mod logs;
 pub mod moto;
 pub mod policy;
+mod role;
 mod serve;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -47,6 +48,12 @@ pub struct World {
     pub secret_arn: String,
     /// The stack's name.
     pub stack: String,
+    /// Whether the secret is the user's own, and not one that the stack makes.
+    pub secret_is_own: bool,
+    /// Whether the stack is told the KMS key of a secret that has one.
+    pub keys_are_named: bool,
+    /// Whether this test is about a right that the function's role does not have.
+    pub role_lacks_something: bool,
     /// How long an invocation may take.
     pub timeout: Duration,
     function: Function,
@@ -139,6 +146,9 @@ impl World {
             secrets,
             secret_arn: made.arn.unwrap(),
             stack: "coiled".into(),
+            secret_is_own: false,
+            keys_are_named: true,
+            role_lacks_something: false,
             timeout: Duration::from_secs(20),
             requests: Mutex::new(0),
             aws,
@@ -223,12 +233,19 @@ impl World {
         Answer { value: serde_json::from_slice(&last.body).unwrap() }
     }
 
-    /// Sends any event; an error where no answer could be delivered.
+    /// Sends any event, with the role that its stack has; an error where no answer could be delivered.
     pub async fn invoke(&self, event: Value) -> Result<(), String> {
         self.bucket.expect(&event);
-        let invocation =
-            Invocation { deadline: SystemTime::now() + self.timeout, log: "/aws/lambda/coiled, stream s".into() };
-        self.function.handle(event, invocation).await.map_err(|error| error.to_string())
+        self.deploy(&event);
+        let log = format!("{}, stream {}", role::LOG_GROUP, policy::names::LOG_STREAM);
+        let invocation = Invocation { deadline: SystemTime::now() + self.timeout, log };
+        let ended = self.function.handle(event, invocation).await.map_err(|error| error.to_string());
+        let denied = self.aws.denied();
+        assert!(
+            denied.is_empty() != self.role_lacks_something,
+            "what the role in template.yaml does not grant: {denied:#?}"
+        );
+        ended
     }
 
     /// No secret is in any log line or answer: not the token, not a key's secret, not the signature.

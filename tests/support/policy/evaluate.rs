@@ -4,6 +4,7 @@
 //! does not know is a panic.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde_json::{Map, Value};
 
@@ -40,6 +41,13 @@ impl Request {
     pub(super) fn context(&self, key: &str) -> &[String] {
         let found = self.context.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
         found.map(|(_, values)| values.as_slice()).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.action, self.resource)?;
+        self.context.iter().try_for_each(|(key, values)| write!(f, ", {key} {}", values.join(" ")))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Wildcards, which mean three different things in IAM.
 
-/// `StringLike`: `*` is any text, `?` any one character, over the whole value.
+/// `StringLike`, `Action`: `*` is any text, `?` any one character, over the whole value.
 pub fn is_like(pattern: &str, text: &str) -> bool {
-    glob(&pattern.chars().collect::<Vec<_>>(), &text.chars().collect::<Vec<_>>())
+    glob(pattern, text, false)
 }
 
 /// `ArnLike`, `ArnEquals`: each of the six parts of an ARN for itself, so that no wildcard crosses a colon before the
@@ -16,29 +16,21 @@ pub fn is_arn_like(pattern: &str, text: &str) -> bool {
 /// `Resource`: wildcards stay within a part of the ARN, but for a `*` at the end of one, which "can expand to match beyond
 /// the colon boundaries".
 pub fn is_resource(pattern: &str, arn: &str) -> bool {
-    resource(&pattern.chars().collect::<Vec<_>>(), &arn.chars().collect::<Vec<_>>())
+    glob(pattern, arn, true)
 }
 
-fn resource(pattern: &[char], text: &[char]) -> bool {
-    match (pattern, text) {
-        ([], rest) => rest.is_empty(),
-        (['*', rest @ ..], _) => {
-            let crosses = matches!(rest.first(), None | Some(':'));
-            let reach = if crosses { text.len() } else { text.iter().take_while(|c| **c != ':').count() };
-            (0..=reach).any(|n| resource(rest, &text[n..]))
+fn glob(pattern: &str, text: &str, in_parts: bool) -> bool {
+    let Some(first) = pattern.chars().next() else { return text.is_empty() };
+    let rest = &pattern[first.len_utf8()..];
+    let next = text.chars().next();
+    match first {
+        '*' => {
+            let crosses = !in_parts || rest.is_empty() || rest.starts_with(':');
+            let reach = if crosses { text.len() } else { text.find(':').unwrap_or(text.len()) };
+            let mut ends = (0..=reach).filter(|end| text.is_char_boundary(*end));
+            ends.any(|end| glob(rest, &text[end..], in_parts))
         }
-        (['?', rest @ ..], [c, others @ ..]) => *c != ':' && resource(rest, others),
-        ([p, rest @ ..], [c, others @ ..]) => p == c && resource(rest, others),
-        (_, []) => false,
-    }
-}
-
-fn glob(pattern: &[char], text: &[char]) -> bool {
-    match (pattern, text) {
-        ([], rest) => rest.is_empty(),
-        (['*', rest @ ..], _) => (0..=text.len()).any(|n| glob(rest, &text[n..])),
-        (['?', rest @ ..], [_, others @ ..]) => glob(rest, others),
-        ([p, rest @ ..], [c, others @ ..]) => p == c && glob(rest, others),
-        (_, []) => false,
+        '?' => next.is_some_and(|c| !(in_parts && c == ':') && glob(rest, &text[c.len_utf8()..], in_parts)),
+        c => next == Some(c) && glob(rest, &text[c.len_utf8()..], in_parts),
     }
 }

@@ -90,11 +90,26 @@ impl Template {
         Self { value: long_form(yaml), text }
     }
 
+    /// Whether CloudFormation would take this for a parameter.
+    pub fn takes(&self, name: &str, value: &str) -> bool {
+        let parameter = self.value["Parameters"].get(name).unwrap_or_else(|| panic!("there is no parameter {name}"));
+        let is_like = |pattern: &Value| {
+            // The whole value has to match.
+            let pattern = regex_lite::Regex::new(&format!("^(?:{})$", plain(pattern))).expect("a pattern");
+            pattern.is_match(value)
+        };
+        let is_one_of = |values: &Value| values.as_array().expect("a list").iter().any(|one| plain(one) == value);
+        let fits = |longest: &Value| value.len() as u64 <= longest.as_u64().expect("a number");
+        parameter.get("AllowedPattern").is_none_or(is_like)
+            && parameter.get("AllowedValues").is_none_or(is_one_of)
+            && parameter.get("MaxLength").is_none_or(fits)
+    }
+
     /// The value of each parameter: what was set, else its default.
     fn all(&self, set: &Parameters) -> Parameters {
         let declared = self.value["Parameters"].as_object().expect("there are parameters");
-        for name in set.keys() {
-            assert!(declared.contains_key(name), "the template has no parameter {name}");
+        for (name, value) in set {
+            assert!(self.takes(name, value), "the template does not take {value:?} for {name}");
         }
         let value = |(name, parameter): (&String, &Value)| {
             let default = || parameter.get("Default").map(plain).unwrap_or_else(|| panic!("{name} has no default"));
