@@ -253,7 +253,6 @@ fn with_way_out(error: Error, name: &UserName) -> Error {
          Key={FORCE_DISCONNECT},Value=true) and delete it again"
     );
     match error {
-        Error::Confirm(words) => Error::Confirm(words),
         Error::Unreachable { call, server, cause } => {
             Error::Unreachable { call, server, cause: format!("{cause}. {way_out}") }
         }

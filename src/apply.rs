@@ -19,7 +19,7 @@ use crate::iam::keys::NewKey;
 use crate::iam::marks::{ACCESS_KEY_ID, Lease, Owner, PENDING, PENDING_REGION, REGISTERED};
 use crate::iam::marks::{LEASE, WORKSPACE, get};
 use crate::observe;
-use crate::plan::{Flow, Step, Wanted};
+use crate::plan::{Flow, Step};
 use crate::present::{Link, Prepared};
 use crate::properties::tags::Tag;
 use crate::sts::Sts;
@@ -138,7 +138,7 @@ impl<'a> Run<'a> {
                 sleep(self.context.config.key_settle).await;
                 Ok(())
             }
-            Step::LookAgain => self.look_again().await.map(|_| ()),
+            Step::LookAgain => self.look_again().await,
             Step::Register => self.register().await,
             Step::ReadBack => self.read_back().await,
             Step::Verify => self.verify().await,
@@ -184,13 +184,6 @@ impl<'a> Run<'a> {
         locked(&self.settled).unwrap_or(unsettled)
     }
 
-    /// Reads the outcome off an error, where it says one.
-    pub fn note_outcome(&self, error: &Error) {
-        if matches!(error, Error::Refused(_)) {
-            *locked(&self.settled) = Some(Outcome::Refused);
-        }
-    }
-
     async fn create_user(&self) -> Result<(), Error> {
         let wanted = self.tags_of_new_user();
         let spec = &self.prepared.spec;
@@ -222,14 +215,8 @@ impl<'a> Run<'a> {
     }
 
     fn tags_of_new_user(&self) -> Vec<Tag> {
-        let wanted = Wanted {
-            spec: &self.prepared.spec,
-            tags: self.context.marks.on_all(&self.prepared.spec),
-            old_tag_keys: Vec::new(),
-            workspace: self.prepared.link.as_ref().map(|link| link.workspace.as_str()),
-            registers: true,
-        };
-        let mut tags = wanted.user_tags();
+        let workspace = self.prepared.link.as_ref().map(|link| link.workspace.as_str());
+        let mut tags = self.context.marks.on_user(&self.prepared.spec, workspace);
         tags.push(self.context.lease.tag());
         tags
     }
@@ -349,14 +336,14 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Sees that no other run has taken over, and returns the user's tags.
-    async fn look_again(&self) -> Result<Vec<Tag>, Error> {
+    /// Sees that no other run has taken over.
+    async fn look_again(&self) -> Result<(), Error> {
         let tags = self.context.iam.known_user(self.user()).await?.tags;
         let lease = Lease::read(&tags);
         if self.context.marks.owner(&tags) == Owner::Ours
             && lease.as_ref().is_some_and(|lease| lease.is_same_run(&self.context.lease))
         {
-            return Ok(tags);
+            return Ok(());
         }
         Err(Error::Busy(lease.map_or_else(|| "the lease is gone".to_owned(), |lease| lease.describe())))
     }
@@ -423,7 +410,7 @@ impl<'a> Run<'a> {
     async fn missing(&self) -> Result<Vec<String>, Error> {
         let seen = observe::user(&self.context.iam, &self.context.marks, &self.prepared.spec.user).await?;
         let attached = seen.as_ref().map(|seen| seen.attached.clone()).unwrap_or_default();
-        let wanted = Kind::ALL.into_iter().filter(|kind| *kind == Kind::Ongoing || self.prepared.spec.attach_setup);
+        let wanted = Kind::ALL.into_iter().filter(|kind| self.prepared.spec.attaches(*kind));
         let policies = wanted.map(|kind| self.arn(kind)).filter(|arn| !attached.contains(arn));
         let id = self.key()?.id;
         let key_is_there = seen.is_some_and(|seen| seen.keys.iter().any(|key| key.id == id && key.active));

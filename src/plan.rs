@@ -5,7 +5,7 @@ use std::fmt;
 use crate::coiled::registration::Digests;
 use crate::iam::document::{Kind, same};
 use crate::iam::keys;
-use crate::iam::marks::{ACCESS_KEY_ID, Owner, PENDING, REGISTERED, SERVER, WORKSPACE, get};
+use crate::iam::marks::{ACCESS_KEY_ID, Owner, PENDING, REGISTERED, get};
 use crate::iam::policy::Policy;
 use crate::observe::Observed;
 use crate::properties::Spec;
@@ -156,28 +156,14 @@ fn in_order(steps: Vec<Step>) -> Flow {
 pub struct Wanted<'a> {
     /// The connection.
     pub spec: &'a Spec,
-    /// The tags of user and policies: marks and the user's own.
+    /// The tags of the policies: marks, and the user's own.
     pub tags: Vec<Tag>,
+    /// The tags of the user: those, and to what it is connected.
+    pub user_tags: Vec<Tag>,
     /// Keys of tags that an earlier version of the stack put there.
     pub old_tag_keys: Vec<String>,
-    /// The resolved workspace, where it is known.
-    pub workspace: Option<&'a str>,
     /// Whether a key is registered: [`registration`] says why.
     pub registers: bool,
-}
-
-impl Wanted<'_> {
-    /// The tags of the user alone.
-    pub fn user_tags(&self) -> Vec<Tag> {
-        let mut tags = self.tags.clone();
-        tags.push(Tag::new(SERVER, self.spec.server.to_string()));
-        tags.extend(self.workspace.map(|slug| Tag::new(WORKSPACE, slug)));
-        tags
-    }
-
-    fn is_attached(&self, kind: Kind) -> bool {
-        kind == Kind::Ongoing || self.spec.attach_setup
-    }
 }
 
 /// Why a key has to be registered, or that none has to.
@@ -240,7 +226,7 @@ fn user_changes(wanted: &Wanted, observed: &Observed) -> Vec<Step> {
     // CreateUser brings tags and boundary itself.
     let Some(seen) = &observed.user else { return Vec::new() };
     let (remove, add) = match seen.owner {
-        Owner::Ours => tag_changes(&wanted.user_tags(), &wanted.old_tag_keys, &seen.user.tags),
+        Owner::Ours => tag_changes(&wanted.user_tags, &wanted.old_tag_keys, &seen.user.tags),
         // AdoptUser brings the tags with the marks.
         _ => Default::default(),
     };
@@ -274,7 +260,7 @@ fn policy_changes(kind: Kind, wanted: &Wanted, observed: &Observed) -> Vec<Step>
         Some(policy) => existing_policy(kind, policy, wanted),
     };
     let is_attached = observed.is_attached(kind);
-    match (wanted.is_attached(kind), is_attached) {
+    match (wanted.spec.attaches(kind), is_attached) {
         (true, false) => steps.push(Step::Attach(kind)),
         (false, true) => steps.push(Step::Detach(kind)),
         _ => {}

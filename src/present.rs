@@ -68,7 +68,6 @@ pub async fn run(context: &Context<'_>, request: RequestType) -> Result<Data, Fa
 /// After a failure: Create unwinds what it made; Update takes back only a key that Coiled cannot hold.
 async fn give_back(context: &Context<'_>, request: RequestType, run: &Run<'_>, mut failure: Failure) -> Failure {
     tracing::error!(%failure, "the request failed");
-    run.note_outcome(&failure.error);
     let undo = async { Ok(run.unwind(request == RequestType::Create).await) };
     match context.guarded(context.deadlines.undo, undo).await {
         Ok(leftovers) => failure.leftovers = leftovers,
@@ -92,11 +91,12 @@ async fn carry_out(context: &Context<'_>, prepared: &Prepared, run: &Run<'_>) ->
 
 fn wanted<'p>(context: &Context<'_>, prepared: &'p Prepared) -> Wanted<'p> {
     let tagged = prepared.observed.ours().and_then(|seen| get(&seen.user.tags, WORKSPACE));
+    let workspace = prepared.link.as_ref().map(|link| link.workspace.as_str()).or(tagged);
     Wanted {
         spec: &prepared.spec,
         tags: context.marks.on_all(&prepared.spec),
+        user_tags: context.marks.on_user(&prepared.spec, workspace),
         old_tag_keys: tags::keys_leniently(&context.envelope.old_properties),
-        workspace: prepared.link.as_ref().map(|link| link.workspace.as_str()).or(tagged),
         registers: prepared.link.is_some(),
     }
 }

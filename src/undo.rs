@@ -39,6 +39,12 @@ pub enum Undo {
     Registration,
 }
 
+impl Undo {
+    fn is_on_user(&self) -> bool {
+        !matches!(self, Undo::Policy(_) | Undo::PolicyMarks(_) | Undo::Document(..) | Undo::Registration)
+    }
+}
+
 /// What to undo, last first.
 #[derive(Debug, Default)]
 pub struct Journal(Mutex<Vec<Undo>>);
@@ -133,12 +139,8 @@ impl Run<'_> {
     }
 
     async fn undo(&self, undo: &Undo) -> Result<(), Error> {
-        if *undo == Undo::Registration {
-            return self.undo_registration().await;
-        }
         // EntityAlreadyExists may have meant somebody else's: so look at the marks again.
-        let on_policy = matches!(undo, Undo::Policy(_) | Undo::PolicyMarks(_) | Undo::Document(..));
-        if !on_policy && !self.context.is_mine(self.user()).await? {
+        if undo.is_on_user() && !self.context.is_mine(self.user()).await? {
             return Ok(());
         }
         let (iam, user) = (&self.context.iam, self.user());
@@ -154,7 +156,7 @@ impl Run<'_> {
             Undo::Detachment(kind) => iam.attach(user, &self.arn(*kind)).await,
             Undo::NewKeys { before } => self.undo_keys(before).await,
             Undo::Pending => iam.untag_user(user, &[PENDING.to_owned(), PENDING_REGION.to_owned()]).await,
-            Undo::Registration => Ok(()),
+            Undo::Registration => self.undo_registration().await,
         }
     }
 

@@ -53,15 +53,12 @@ impl Coiled {
                 Ok(Err(error)) => error,
                 Err(_) => self.lost("no greeting in time".into()),
             };
-            let pause = self.pace.pause(attempt);
             let passing = match &error {
                 Error::Coiled { status, .. } => matches!(status, 429 | 502 | 503 | 504),
                 error => matches!(error, Error::Unreachable { .. }),
             };
-            let over = Instant::now() + pause >= (began + self.pace.retry).min(self.pace.until);
-            if !passing || over {
-                return Err(error);
-            }
+            let pause = self.pace.again(attempt, began, self.pace.retry).filter(|_| passing);
+            let Some(pause) = pause else { return Err(error) };
             tracing::info!(%error, "the socket is opened again");
             sleep(pause).await;
             attempt += 1;

@@ -75,6 +75,14 @@ impl Marks {
         tags.extend(spec.tags.iter().cloned());
         tags
     }
+
+    /// The tags that the user carries: those, and to what it is connected.
+    pub fn on_user(&self, spec: &Spec, workspace: Option<&str>) -> Vec<Tag> {
+        let mut tags = self.on_all(spec);
+        tags.push(Tag::new(SERVER, spec.server.to_string()));
+        tags.extend(workspace.map(|slug| Tag::new(WORKSPACE, slug)));
+        tags
+    }
 }
 
 /// The value of a tag; keys ignore case, as in IAM.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::iam::keys::Key;
-use crate::iam::marks::{LEASE, LOGICAL_ID, Lease, Marks, PENDING_REGION, STACK_ID};
+use crate::iam::marks::{LEASE, LOGICAL_ID, Lease, Marks, PENDING_REGION, SERVER, STACK_ID, WORKSPACE};
 use crate::iam::user::User;
 use crate::observe::SeenUser;
 use crate::properties::tags::keys_leniently;
@@ -25,7 +25,8 @@ fn marks() -> Marks {
 }
 
 fn wanted(spec: &Spec, registers: bool) -> Wanted<'_> {
-    Wanted { spec, tags: marks().on_all(spec), old_tag_keys: Vec::new(), workspace: Some("ada"), registers }
+    let (tags, user_tags) = (marks().on_all(spec), marks().on_user(spec, Some("ada")));
+    Wanted { spec, tags, user_tags, old_tag_keys: Vec::new(), registers }
 }
 
 fn key(id: &str) -> Key {
@@ -44,7 +45,7 @@ fn policy(kind: Kind, spec: &Spec) -> Policy {
 /// What a finished Create leaves behind.
 fn connected(spec: &Spec) -> Observed {
     let digests = Digests { wanted: Digests::wanted(spec), shown: "shown".into() };
-    let mut tags = wanted(spec, false).user_tags();
+    let mut tags = wanted(spec, false).user_tags;
     tags.extend([Tag::new(ACCESS_KEY_ID, "AKIA1"), Tag::new(REGISTERED, digests.tag_value())]);
     let policies: BTreeMap<Kind, Policy> = Kind::ALL.into_iter().map(|kind| (kind, policy(kind, spec))).collect();
     let attached = policies.values().map(|policy| policy.arn.clone()).collect();
@@ -203,7 +204,7 @@ fn only_tags_of_this_stack_are_removed() {
 #[test]
 fn an_owner_of_the_users_replaces_ours() {
     let own = spec(json!({"Tags": [{"Key": "Owner", "Value": "team"}]}));
-    let keys: Vec<String> = wanted(&own, false).user_tags().into_iter().map(|tag| tag.key).collect();
+    let keys: Vec<String> = wanted(&own, false).user_tags.into_iter().map(|tag| tag.key).collect();
     assert_eq!(keys, [STACK_ID, LOGICAL_ID, "Owner", SERVER, WORKSPACE]);
 }
 

@@ -9,6 +9,7 @@ pub mod tags;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Fault};
+use crate::iam::document::Kind;
 use crate::redact::shorten;
 use names::{Server, UserName, UserPath, is_region, partition_of};
 use network::{Ingress, Network};
@@ -67,6 +68,11 @@ impl Spec {
     }
 
     /// Reads everything before it gives up on anything, so that no fault is missed.
+    /// Whether a policy is to be attached to the user; both are made.
+    pub fn attaches(&self, kind: Kind) -> bool {
+        kind == Kind::Ongoing || self.attach_setup
+    }
+
     fn read(reader: &mut Reader, stack_region: &str, partition: &str) -> Option<Self> {
         // CloudFormation adds these two to what the template says; Release is there to make an update happen, and
         // ForceDisconnect is read at Delete.
