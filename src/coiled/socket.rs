@@ -90,7 +90,8 @@ impl Coiled {
         let body = reply.body().as_ref().map(|body| String::from_utf8_lossy(body).into_owned()).unwrap_or_default();
         let words = words(&scrub(&body, &[&self.token]));
         match status {
-            401 | 403 | 404 => Error::Workspace(format!(
+            401 => Error::Token { status, words },
+            403 | 404 => Error::Workspace(format!(
                 "Coiled does not let this token change workspace {workspace} (status {status}: {words}); its owner has to be an admin there"
             )),
             _ => Error::Coiled { call: "WebSocket cluster-info".into(), status, words },

@@ -67,12 +67,12 @@ impl Spec {
         }
     }
 
-    /// Reads everything before it gives up on anything, so that no fault is missed.
     /// Whether a policy is to be attached to the user; both are made.
     pub fn attaches(&self, kind: Kind) -> bool {
         kind == Kind::Ongoing || self.attach_setup
     }
 
+    /// Reads everything before it gives up on anything, so that no fault is missed.
     fn read(reader: &mut Reader, stack_region: &str, partition: &str) -> Option<Self> {
         // CloudFormation adds these two to what the template says; Release is there to make an update happen, and
         // ForceDisconnect is read at Delete.
@@ -189,6 +189,8 @@ pub struct Remnant {
     pub user: Option<UserName>,
     /// The path of the user and its policies; `None` where there can't be one.
     pub path: Option<UserPath>,
+    /// The user's boundary, if one was named.
+    pub boundary: Option<String>,
     /// Whether to go on where Coiled asks, or does not answer.
     pub force_disconnect: bool,
 }
@@ -204,6 +206,7 @@ impl Remnant {
             server: read_or(&mut reader, "CoiledServer", Server::DEFAULT, Server::parse),
             user: read_or(&mut reader, "UserName", "coiled", UserName::parse),
             path: read_or(&mut reader, "UserPath", "/", UserPath::parse),
+            boundary: reader.text("PermissionsBoundaryArn"),
             force_disconnect: reader.flag("ForceDisconnect", false),
         }
     }
