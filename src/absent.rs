@@ -59,7 +59,7 @@ pub async fn run(context: &Context<'_>) -> Result<Data, Failure> {
 
 async fn remove(context: &Context<'_>) -> Result<(), Failure> {
     let Some(ours) = context.step("look", look(context)).await? else {
-        tracing::info!("nothing of this stack is there");
+        tracing::info!("nothing of this stack is there; what it registered, if it did, stays at Coiled");
         return Ok(());
     };
     tracing::info!(plan = %ours.plan(), "plan");
@@ -224,11 +224,12 @@ async fn deregister(context: &Context<'_>, ours: &Ours, tags: &[Tag]) -> Result<
 
 async fn forget(coiled: &crate::coiled::Coiled, workspace: &str, tags: &[Tag], force: bool) -> Result<(), Error> {
     let shown = coiled.shown(workspace).await?;
-    if !shown.is_connected() {
+    if !shown.is_connected() && get(tags, PENDING).is_none() {
         tracing::info!(workspace, "Coiled shows no connection any more");
         return Ok(());
     }
-    if !is_ours(tags, &shown) {
+    // With an outcome that is unknown, Coiled may still be building, and show it later: so it is told in any case.
+    if shown.is_connected() && !is_ours(tags, &shown) {
         tracing::warn!(workspace, shown = %shown.describe(), "Coiled shows a connection that is not this stack's; it stays");
         return Ok(());
     }
@@ -253,7 +254,7 @@ fn with_way_out(error: Error, name: &UserName) -> Error {
          Key={FORCE_DISCONNECT},Value=true) and delete it again"
     );
     match error {
-        Error::Confirm(words) => Error::Confirm(words),
+        Error::Confirm(words) => Error::Confirm(format!("{words}. {way_out}")),
         Error::Unreachable { call, server, cause } => {
             Error::Unreachable { call, server, cause: format!("{cause}. {way_out}") }
         }

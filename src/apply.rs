@@ -15,11 +15,11 @@ use crate::coiled::socket::Socket;
 use crate::context::{Context, locked};
 use crate::error::{Error, Failure};
 use crate::iam::document::Kind;
-use crate::iam::keys::NewKey;
+use crate::iam::keys::{Key, NewKey};
 use crate::iam::marks::{ACCESS_KEY_ID, Lease, Owner, PENDING, PENDING_REGION, REGISTERED};
 use crate::iam::marks::{LEASE, WORKSPACE, get};
 use crate::observe;
-use crate::plan::{Flow, Step, Wanted};
+use crate::plan::{Flow, Step};
 use crate::present::{Link, Prepared};
 use crate::properties::tags::Tag;
 use crate::sts::Sts;
@@ -51,6 +51,8 @@ pub struct Run<'a> {
     settled: Mutex<Option<Outcome>>,
     /// A step beside this one has failed: nothing here is worth waiting for.
     failed: AtomicBool,
+    /// The reply to a CreateAccessKey was lost.
+    reply_lost: AtomicBool,
     /// Another run made the user between this one's look and its CreateUser.
     overtaken: AtomicBool,
 }
@@ -70,6 +72,7 @@ impl<'a> Run<'a> {
             sent: AtomicBool::new(false),
             settled: Mutex::default(),
             failed: AtomicBool::new(false),
+            reply_lost: AtomicBool::new(false),
             overtaken: AtomicBool::new(false),
         }
     }
@@ -138,7 +141,7 @@ impl<'a> Run<'a> {
                 sleep(self.context.config.key_settle).await;
                 Ok(())
             }
-            Step::LookAgain => self.look_again().await.map(|_| ()),
+            Step::LookAgain => self.look_again().await,
             Step::Register => self.register().await,
             Step::ReadBack => self.read_back().await,
             Step::Verify => self.verify().await,
@@ -184,13 +187,6 @@ impl<'a> Run<'a> {
         locked(&self.settled).unwrap_or(unsettled)
     }
 
-    /// Reads the outcome off an error, where it says one.
-    pub fn note_outcome(&self, error: &Error) {
-        if matches!(error, Error::Refused(_)) {
-            *locked(&self.settled) = Some(Outcome::Refused);
-        }
-    }
-
     async fn create_user(&self) -> Result<(), Error> {
         let wanted = self.tags_of_new_user();
         let spec = &self.prepared.spec;
@@ -222,14 +218,8 @@ impl<'a> Run<'a> {
     }
 
     fn tags_of_new_user(&self) -> Vec<Tag> {
-        let wanted = Wanted {
-            spec: &self.prepared.spec,
-            tags: self.context.marks.on_all(&self.prepared.spec),
-            old_tag_keys: Vec::new(),
-            workspace: self.prepared.link.as_ref().map(|link| link.workspace.as_str()),
-            registers: true,
-        };
-        let mut tags = wanted.user_tags();
+        let workspace = self.prepared.link.as_ref().map(|link| link.workspace.as_str());
+        let mut tags = self.context.marks.on_user(&self.prepared.spec, workspace);
         tags.push(self.context.lease.tag());
         tags
     }
@@ -323,12 +313,17 @@ impl<'a> Run<'a> {
 
     /// The list tells whether the lost call worked; then that key is nobody's, for its secret was in the reply.
     async fn create_key_after_lost_reply(&self, before: &[String]) -> Result<NewKey, Error> {
-        let iam = &self.context.iam;
-        for key in iam.keys(self.user()).await?.into_iter().filter(|key| !before.contains(&key.id)) {
+        self.reply_lost.store(true, Ordering::SeqCst);
+        self.delete_lost_keys(self.context.iam.keys(self.user()).await?, before).await?;
+        self.context.iam.create_key(self.user()).await
+    }
+
+    async fn delete_lost_keys(&self, there: Vec<Key>, known: &[String]) -> Result<(), Error> {
+        for key in there.into_iter().filter(|key| !known.contains(&key.id)) {
             tracing::warn!(access_key_id = %key.id, "its secret was lost with the reply; removed");
-            iam.delete_key(self.user(), &key.id).await?;
+            self.context.iam.delete_key(self.user(), &key.id).await?;
         }
-        iam.create_key(self.user()).await
+        Ok(())
     }
 
     async fn prove_key(&self) -> Result<(), Error> {
@@ -337,26 +332,32 @@ impl<'a> Run<'a> {
     }
 
     async fn mark_pending(&self) -> Result<(), Error> {
-        self.journal.note(Undo::Pending);
+        let before = self.prepared.observed.ours().map(|seen| seen.user.tags.clone()).unwrap_or_default();
+        let before = before.into_iter().filter(|tag| [PENDING, PENDING_REGION].contains(&tag.key.as_str()));
+        self.journal.note(Undo::Pending(before.collect()));
         let tags = [Tag::new(PENDING, self.key()?.id), Tag::new(PENDING_REGION, &self.prepared.spec.region)];
         self.context.iam.tag_user(self.user(), &tags).await
     }
 
     async fn open_socket(&self) -> Result<(), Error> {
         let link = self.link()?;
-        let socket = link.coiled.open(&link.workspace).await?;
+        let open = locked(&link.socket).take();
+        let socket = match open {
+            Some(socket) => socket,
+            None => link.coiled.open(&link.workspace).await?,
+        };
         *locked(&self.socket) = Some(socket);
         Ok(())
     }
 
-    /// Sees that no other run has taken over, and returns the user's tags.
-    async fn look_again(&self) -> Result<Vec<Tag>, Error> {
+    /// Sees that no other run has taken over.
+    async fn look_again(&self) -> Result<(), Error> {
         let tags = self.context.iam.known_user(self.user()).await?.tags;
         let lease = Lease::read(&tags);
         if self.context.marks.owner(&tags) == Owner::Ours
             && lease.as_ref().is_some_and(|lease| lease.is_same_run(&self.context.lease))
         {
-            return Ok(tags);
+            return Ok(());
         }
         Err(Error::Busy(lease.map_or_else(|| "the lease is gone".to_owned(), |lease| lease.describe())))
     }
@@ -392,7 +393,9 @@ impl<'a> Run<'a> {
     /// A FINISHED alone is no proof: what Coiled shows has to be an AWS connection.
     async fn read_back(&self) -> Result<(), Error> {
         let link = self.link()?;
-        let shown = link.coiled.shown(&link.workspace).await?;
+        // What has been registered is worth all the time that is left.
+        let coiled = link.coiled.paced(link.coiled.pace().ending(self.context.deadlines.work));
+        let shown = coiled.shown(&link.workspace).await?;
         if !shown.is_connected() {
             return Err(Error::Unproved(format!(
                 "Coiled reported success, but shows workspace {} unconnected ({})",
@@ -422,8 +425,13 @@ impl<'a> Run<'a> {
 
     async fn missing(&self) -> Result<Vec<String>, Error> {
         let seen = observe::user(&self.context.iam, &self.context.marks, &self.prepared.spec.user).await?;
+        if let Some(seen) = seen.as_ref().filter(|_| self.reply_lost.load(Ordering::SeqCst)) {
+            // The list that was asked right after the lost reply may have lagged behind it.
+            let known = self.prepared.observed.keys().iter().map(|key| key.id.clone()).chain([self.key()?.id]);
+            self.delete_lost_keys(seen.keys.clone(), &known.collect::<Vec<_>>()).await?;
+        }
         let attached = seen.as_ref().map(|seen| seen.attached.clone()).unwrap_or_default();
-        let wanted = Kind::ALL.into_iter().filter(|kind| *kind == Kind::Ongoing || self.prepared.spec.attach_setup);
+        let wanted = Kind::ALL.into_iter().filter(|kind| self.prepared.spec.attaches(*kind));
         let policies = wanted.map(|kind| self.arn(kind)).filter(|arn| !attached.contains(arn));
         let id = self.key()?.id;
         let key_is_there = seen.is_some_and(|seen| seen.keys.iter().any(|key| key.id == id && key.active));

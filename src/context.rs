@@ -15,7 +15,7 @@ use crate::coiled::{Coiled, Pace};
 use crate::config::Config;
 use crate::deadline::Deadlines;
 use crate::error::{Error, Failure};
-use crate::iam::marks::{Lease, Marks, Owner};
+use crate::iam::marks::{LEASE, Lease, Marks, Owner};
 use crate::iam::{Account, Iam};
 use crate::observe::{self, SeenUser};
 use crate::properties::names::{Server, UserName};
@@ -157,12 +157,24 @@ impl<'a> Context<'a> {
 
     /// Leaves this run's lease, ended, as a trace: the next run need not wait, and cleans up.
     pub async fn end_lease(&self, name: &str) -> Result<(), Error> {
-        let Some(user) = self.iam.user(name).await? else { return Ok(()) };
-        let has_lease = Lease::read(&user.tags).is_some_and(|lease| lease.is_same_run(&self.lease));
-        if !has_lease || self.marks.owner(&user.tags) != Owner::Ours {
+        if !self.has_lease(name).await? {
             return Ok(());
         }
         self.iam.tag_user(name, &[self.lease.ended().tag()]).await
+    }
+
+    /// Takes this run's lease away: it has left nothing to clean up.
+    pub async fn release_lease(&self, name: &str) -> Result<(), Error> {
+        if !self.has_lease(name).await? {
+            return Ok(());
+        }
+        self.iam.untag_user(name, &[LEASE.to_owned()]).await
+    }
+
+    async fn has_lease(&self, name: &str) -> Result<bool, Error> {
+        let Some(user) = self.iam.user(name).await? else { return Ok(false) };
+        let lease = Lease::read(&user.tags);
+        Ok(self.marks.owner(&user.tags) == Owner::Ours && lease.is_some_and(|lease| lease.is_same_run(&self.lease)))
     }
 
     fn lease_of_another_run(&self, seen: Option<&SeenUser>) -> Option<Lease> {

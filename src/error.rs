@@ -136,6 +136,11 @@ impl Error {
                 "Nothing was touched. Delete this stack and launch it anew, or launch a second one beside it.".into()
             }
             Error::Secret { fix, .. } => (*fix).into(),
+            Error::Token { status: 403, .. } => {
+                "See that the token's owner may do that in this workspace; or make a new token at Coiled (profile, API \
+                 tokens), store it in the secret, and deploy again."
+                    .into()
+            }
             Error::Token { .. } => {
                 "Make a new token at Coiled (profile, API tokens), store it in the secret, and deploy again.".into()
             }
@@ -145,7 +150,8 @@ impl Error {
             }
             Error::Foreign { .. } => {
                 "Choose another UserName; or, if `coiled setup aws` made it, set AdoptExisting to true \
-                 (this can't be undone); or delete it."
+                 (this can't be undone); or delete it. If it is this stack's and has lost its tags, put them back: \
+                 coiled-stack:stack-id and coiled-stack:logical-id."
                     .into()
             }
             Error::Connected { .. } => {
@@ -153,7 +159,7 @@ impl Error {
                  AdoptExisting to true to replace it (this can't be undone)."
                     .into()
             }
-            Error::Busy(_) => "Wait until the other run has ended, and try again.".into(),
+            Error::Busy(_) => "Wait until the other run has ended, and try again. If it has died, remove the user's tag coiled-stack:lease.".into(),
             Error::Aws { code, .. } => aws_fix(code),
             Error::Coiled { status: 426, .. } => "Take the newest release of this stack.".into(),
             Error::Coiled { .. } => "If Coiled's words don't help, ask support@coiled.io, naming them.".into(),
@@ -162,14 +168,13 @@ impl Error {
                 .into(),
             Error::Refused(_) => "Do what Coiled says, and deploy again.".into(),
             Error::OutcomeUnknown(_) => {
-                "Both keys stay, for Coiled may hold either. Try again: the next run settles it.".into()
+                "Coiled may still be at work on it. Try again: the next run settles it. If Coiled shows a connection after \
+                 the stack is gone, disconnect it there (workspace settings): its key works no more."
+                    .into()
             }
             Error::Unproved(_) => "Try again; if it stays so, ask support@coiled.io, naming these words.".into(),
             Error::Confirm(_) => {
-                "Stop the workspace's clusters and delete the stack again. To disconnect all the same, \
-                 which orphans what runs, tag the user: aws iam tag-user --user-name NAME --tags \
-                 Key=coiled-stack:force-disconnect,Value=true, and delete the stack again."
-                    .into()
+                "Stop the workspace's clusters, and try again. To disconnect all the same orphans what runs.".into()
             }
             Error::Blocked(_) => "Nothing was removed. Undo that, and delete the stack again.".into(),
             Error::Deadline => "Try again; the log says what took so long.".into(),

@@ -12,11 +12,6 @@ async fn connected(properties: Value) -> World {
     world
 }
 
-async fn tag(world: &World, key: &str, value: &str) {
-    let tag = aws_sdk_iam::types::Tag::builder().key(key).value(value).build().unwrap();
-    world.iam.tag_user().user_name("coiled").tags(tag).send().await.unwrap();
-}
-
 #[tokio::test]
 async fn everything_goes_coiled_first() {
     let world = connected(json!({})).await;
@@ -107,7 +102,7 @@ async fn a_coiled_that_does_not_answer_fails_the_delete_and_a_tag_is_the_way_out
             assert!(answer.reason().contains("maintenance until noon"), "{}", answer.reason());
         }
         assert_eq!(world.keys("coiled").await, before, "{how:?}");
-        tag(&world, "coiled-stack:force-disconnect", "true").await;
+        world.tag_user("coiled-stack:force-disconnect", "true").await;
         world.delete(json!({})).await.succeeded();
         assert!(world.user_tags("coiled").await.is_none() && world.policies().await.is_empty());
     }
@@ -119,7 +114,7 @@ async fn coiled_asks_a_person_before_it_orphans_clusters() {
     world.coiled.ask_for_confirmation("ada", "2 clusters are running");
     world.delete(json!({})).await.failed(&["2 clusters are running", "coiled-stack:force-disconnect"]);
     world.connected_but_for_lease().await;
-    tag(&world, "coiled-stack:force-disconnect", "true").await;
+    world.tag_user("coiled-stack:force-disconnect", "true").await;
     world.delete(json!({})).await.succeeded();
     world.nothing_left().await;
 

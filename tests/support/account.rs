@@ -24,6 +24,12 @@ impl World {
         self.user_tags("coiled").await.and_then(|mut tags| tags.remove(key)).unwrap_or_default()
     }
 
+    /// Sets one tag of the user.
+    pub async fn tag_user(&self, key: &str, value: &str) {
+        let tag = aws_sdk_iam::types::Tag::builder().key(key).value(value).build().unwrap();
+        self.iam.tag_user().user_name("coiled").tags(tag).send().await.unwrap();
+    }
+
     /// Whether STS of a region knows a key at this moment.
     pub async fn key_works(&self, id: &str, region: &'static str) -> bool {
         let sdk = super::sdk(&self.aws.url(), id).into_builder().region(Region::new(region)).build();
