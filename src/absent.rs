@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::aws::code;
 use crate::coiled::connection::Disconnected;
 use crate::coiled::registration::is_ours;
 use crate::context::Context;
-use crate::error::{Error, Failure};
+use crate::error::{Error, Failure, is_denied};
 use crate::iam::Account;
 use crate::iam::document::Kind;
 use crate::iam::marks::{ACCESS_KEY_ID, FORCE_DISCONNECT, Owner, PENDING, SERVER, WORKSPACE, get};
@@ -84,7 +85,7 @@ async fn look(context: &Context<'_>) -> Result<Option<Ours>, Error> {
     let remnant = Remnant::read(&context.envelope.properties);
     // Without StackId and LogicalResourceId nothing carries our marks; no user has a name that IAM does not take.
     let (true, Some(name)) = (context.envelope.is_identified(), remnant.user) else { return Ok(None) };
-    let user = context.user_at_rest(&name).await?;
+    let user = user_within_reach(context, remnant.path.as_ref(), &name).await?;
     let (ours, other) = match user {
         Some(user) if user.owner == Owner::Ours => (Some(user), None),
         other => (None, other),
@@ -112,6 +113,27 @@ async fn look(context: &Context<'_>) -> Result<Option<Ours>, Error> {
         token_secret: remnant.token_secret,
         server: remnant.server,
     }))
+}
+
+/// The user of that name, unless it is where this role does not reach.
+///
+/// IAM finds a user by its name alone, and then asks for the right to where it is. So a refusal that lasts, while our
+/// policies can be looked for and aren't there, is about somebody else's user under another path.
+async fn user_within_reach(
+    context: &Context<'_>,
+    path: Option<&UserPath>,
+    name: &UserName,
+) -> Result<Option<SeenUser>, Error> {
+    let error = match context.user_at_rest(name).await {
+        Err(error) if code(&error).is_some_and(is_denied) => error,
+        seen => return seen,
+    };
+    let (Some(account), Some(path)) = (account(context, None).await?, path) else { return Err(error) };
+    if !our_policies(context, &account, path.as_str(), name).await?.is_empty() {
+        return Err(error);
+    }
+    tracing::warn!(%error, user = %name, "a user of that name is under another path, so not this stack's, and stays");
+    Ok(None)
 }
 
 /// The account: a user's ARN says it, else STS, else the StackId.

@@ -160,7 +160,7 @@ impl Error {
                     .into()
             }
             Error::Busy(_) => "Wait until the other run has ended, and try again. If it has died, remove the user's tag coiled-stack:lease.".into(),
-            Error::Aws { code, .. } => aws_fix(code),
+            Error::Aws { call, code, .. } => aws_fix(call, code),
             Error::Coiled { status: 426, .. } => "Take the newest release of this stack.".into(),
             Error::Coiled { .. } => "If Coiled's words don't help, ask support@coiled.io, naming them.".into(),
             Error::Unreachable { .. } => "See that CoiledServer is right and up, and that the function can reach it; \
@@ -184,7 +184,13 @@ impl Error {
     }
 }
 
-fn aws_fix(code: &str) -> String {
+fn aws_fix(call: &str, code: &str) -> String {
+    // IAM asks for the right to where the user is, and this role's ends with its own path.
+    if is_denied(code) && ["GetUser", "ListAccessKeys", "ListAttachedUserPolicies"].contains(&call) {
+        return "If there is a user of this name under another path, choose another UserName. Else give the function's role \
+                that right, or ask whoever set the organisation's policies; then try again."
+            .into();
+    }
     if is_denied(code) {
         "Give the function's role that right, or ask whoever set the organisation's policies; then try again.".into()
     } else {

@@ -165,7 +165,12 @@ async fn first_round(
     spec: &Spec,
 ) -> Result<(Option<SeenUser>, Option<Asked>), Error> {
     if request == RequestType::Update {
-        return Ok((context.user_at_rest(&spec.user).await?, None));
+        let seen = context.user_at_rest(&spec.user).await;
+        // The role has been changed already: a user under the old path can't be looked at any more.
+        if seen.is_err() {
+            same_identity(context, spec, None)?;
+        }
+        return Ok((seen?, None));
     }
     let (seen, asked) = tokio::join!(context.user_at_rest(&spec.user), ask_around(context, spec));
     Ok((seen?, Some(asked)))

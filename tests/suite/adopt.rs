@@ -12,7 +12,10 @@ const OLD_DOCUMENT: &str =
 
 /// A user `coiled` with the tag `owner=coiled`, two unmarked policies, `keys` keys, and a connection.
 async fn set_up_before(keys: usize) -> World {
-    let world = World::new().await;
+    set_up_in(World::new().await, keys).await
+}
+
+async fn set_up_in(world: World, keys: usize) -> World {
     let owner = aws_sdk_iam::types::Tag::builder().key("owner").value("coiled").build().unwrap();
     world.iam.create_user().user_name("coiled").tags(owner).send().await.unwrap();
     for name in ["coiled-setup", "coiled-ongoing"] {
@@ -63,12 +66,29 @@ async fn a_failed_adoption_gives_everything_back_as_it_was() {
     let world = set_up_before(1).await;
     let before = world.snapshot().await;
     world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no".into()), times: 1 });
-    let tagged = json!({"AdoptExisting": "true", "AttachSetupPolicy": "false", "Tags": [{"Key": "Owner", "Value": "team"}],
-        "PermissionsBoundaryArn": AWS_POLICY});
+    let tagged =
+        json!({"AdoptExisting": "true", "AttachSetupPolicy": "false", "Tags": [{"Key": "Owner", "Value": "team"}]});
     world.create(tagged.clone()).await.failed(&["register"]);
     assert_eq!(before, world.snapshot().await, "after the Create");
     world.delete(tagged).await.succeeded();
     assert_eq!(before, world.snapshot().await, "after the Delete");
+}
+
+/// The function may put a boundary on, and never take one off: else whoever controls it could free the user of it.
+#[tokio::test]
+async fn a_failed_adoption_says_which_boundary_it_left_on() {
+    let world = set_up_in(World::where_role_lacks_something().await, 1).await;
+    let before = world.snapshot().await;
+    world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no".into()), times: 1 });
+    let bounded = json!({"AdoptExisting": "true", "PermissionsBoundaryArn": AWS_POLICY});
+    world.create(bounded.clone()).await.failed(&[
+        "register",
+        "Left in the account",
+        "user/coiled (its permissions boundary was none)",
+    ]);
+    assert_eq!(world.aws.boundary("coiled").as_deref(), Some(AWS_POLICY));
+    world.iam.delete_user_permissions_boundary().user_name("coiled").send().await.unwrap();
+    assert_eq!(before, world.snapshot().await, "all else is as it was");
 }
 
 /// With two keys there one has to go first: the one that was used least recently.

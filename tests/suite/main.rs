@@ -13,6 +13,7 @@ mod adopt;
 mod answers;
 mod bad_input;
 mod consistency;
+mod contents;
 mod create;
 mod delete;
 mod events;

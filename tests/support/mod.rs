@@ -132,6 +132,16 @@ pub fn config() -> Config {
 impl World {
     /// A new account, a new Coiled, and a secret with its token.
     pub async fn new() -> Self {
+        Self::with(config()).await
+    }
+
+    /// The same, for a test about a right that the function's role does not have. It is not waited for.
+    pub async fn where_role_lacks_something() -> Self {
+        let config = Config { access_denied_grace: Duration::from_millis(50), ..config() };
+        Self { role_lacks_something: true, ..Self::with(config).await }
+    }
+
+    async fn with(config: Config) -> Self {
         let logs = Logs::default();
         let guard = tracing::subscriber::set_default(coiled_aws_stack::log::lines("trace", logs.clone()));
         let (aws, coiled, bucket) = (Aws::start().await, StandIn::start().await, Bucket::start().await);
@@ -141,7 +151,7 @@ impl World {
         let secrets = aws_sdk_secretsmanager::Client::new(&own);
         let made = secrets.create_secret().name("coiled-token").secret_string(coiled.token()).send().await.unwrap();
         Self {
-            function: Function::new(&sdk(&aws.url(), FUNCTION_KEY), config()).unwrap(),
+            function: Function::new(&sdk(&aws.url(), FUNCTION_KEY), config).unwrap(),
             iam: aws_sdk_iam::Client::new(&own),
             secrets,
             secret_arn: made.arn.unwrap(),

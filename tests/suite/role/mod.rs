@@ -5,3 +5,4 @@
 
 mod known_cases;
 mod rendering;
+mod rights;
