@@ -224,6 +224,8 @@ async fn deregister(context: &Context<'_>, ours: &Ours, tags: &[Tag]) -> Result<
     };
     let token = match token {
         Ok(token) => token,
+        // Here a moment's patience saves what would else stay at Coiled for good.
+        Err(error @ Error::Secret { fix: None, .. }) if !ours.force => return Err(with_way_out(error, &ours.name)),
         Err(error) => {
             tracing::warn!(%error, what_stays, "the token can't be read: Coiled keeps what it has, and its key is removed here");
             return Ok(());
@@ -276,6 +278,7 @@ fn with_way_out(error: Error, name: &UserName) -> Error {
          Key={FORCE_DISCONNECT},Value=true) and delete it again"
     );
     match error {
+        Error::Secret { arn, cause, fix } => Error::Secret { arn, cause: format!("{cause}. {way_out}"), fix },
         Error::Confirm(words) => Error::Confirm(format!("{words}. {way_out}")),
         Error::Unreachable { call, server, cause } => {
             Error::Unreachable { call, server, cause: format!("{cause}. {way_out}") }

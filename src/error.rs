@@ -23,8 +23,8 @@ pub enum Error {
         arn: String,
         /// What Secrets Manager said, with its code.
         cause: String,
-        /// What to do now.
-        fix: &'static str,
+        /// What to do now; `None` where it may be readable in a moment, for nothing says that it is gone or forbidden.
+        fix: Option<&'static str>,
     },
     /// Coiled does not accept the token.
     #[error("Coiled does not accept the API token (status {status}): {words}")]
@@ -135,7 +135,9 @@ impl Error {
             Error::Identity(_) => {
                 "Nothing was touched. Delete this stack and launch it anew, or launch a second one beside it.".into()
             }
-            Error::Secret { fix, .. } => (*fix).into(),
+            Error::Secret { fix, .. } => {
+                fix.unwrap_or("Try again; if it stays so, the AWS message says what is in the way.").into()
+            }
             Error::Token { status: 403, .. } => {
                 "See that the token's owner may do that in this workspace; or make a new token at Coiled (profile, API \
                  tokens), store it in the secret, and deploy again."

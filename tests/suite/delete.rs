@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
+use crate::support::aws::{AwsFault, AwsHow};
 
 async fn connected(properties: Value) -> World {
     let world = World::new().await;
@@ -87,6 +88,21 @@ async fn without_a_token_the_aws_side_goes_and_the_log_says_what_stays() {
         assert!(world.coiled.connection("ada").is_some(), "{case}");
         assert!(world.logs.text().contains("the AWS credentials of workspace ada"), "{case}");
     }
+}
+
+/// A secret that can't be read at this moment may be in the next: what Coiled holds does not stay there for that.
+#[tokio::test]
+async fn a_token_that_can_not_be_read_for_a_moment_is_worth_waiting_for() {
+    let world = connected(json!({})).await;
+    let before = world.keys("coiled").await;
+    for how in [AwsHow::Reset, AwsHow::Throttled] {
+        world.aws.fault(AwsFault { action: "GetSecretValue", how, times: u32::MAX });
+        world.delete(json!({})).await.failed(&["deregister", "GetSecretValue", "coiled-stack:force-disconnect"]);
+        assert_eq!(world.keys("coiled").await, before);
+        world.aws.clear_faults();
+    }
+    world.delete(json!({})).await.succeeded();
+    world.nothing_left().await;
 }
 
 #[tokio::test]
