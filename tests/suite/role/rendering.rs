@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::support::policy::combinations;
 use crate::support::policy::template::{Parameters, Place, Template};
 
 const PLACES: [(&str, &str); 3] = [("aws", "us-east-1"), ("aws-cn", "cn-northwest-1"), ("aws-us-gov", "us-gov-west-1")];
@@ -108,6 +109,49 @@ fn the_renderer_guesses_nothing() {
             Template::read(text).stack(&Parameters::new(), &place).properties("R")
         });
         assert!(rendered.is_err(), "{text} became {rendered:?}");
+    }
+}
+
+/// What a parameter may hold goes into the ARNs of the role: nothing in it may match more than itself.
+#[test]
+fn no_parameter_of_the_role_takes_a_wildcard() {
+    let template = Template::shipped();
+    let role = template.value["Resources"]["FunctionRole"].to_string();
+    let is_named = |name: &str| [format!("\"{name}\""), format!("${{{name}}}")].iter().any(|form| role.contains(form));
+    let mut tried = 0;
+    for (parameters, _) in combinations::all() {
+        for (name, value) in parameters.iter().filter(|(name, _)| is_named(name)) {
+            for bad in ["*", "?", "$", "${aws:username}", "\"", "\n", " ", "\\"] {
+                let (end, middle) = (value.len(), value.len() / 2);
+                for at in [0, middle, end.saturating_sub(1), end] {
+                    let wild = format!("{}{bad}{}", &value[..at], &value[at..]);
+                    assert!(!template.takes(name, &wild), "{name} takes {wild:?}");
+                    tried += 1;
+                }
+            }
+        }
+    }
+    assert!(tried > 1000, "{tried}");
+}
+
+/// The function has this role, and the role this one policy: nothing else in the template grants it anything.
+#[test]
+fn nothing_else_in_the_template_grants_the_function_anything() {
+    let resources = Template::shipped().value["Resources"].as_object().unwrap();
+    let of_type = |kind: &str| {
+        let named = resources.iter().filter(|(_, resource)| resource["Type"].as_str().unwrap().starts_with(kind));
+        named.map(|(name, _)| name.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(of_type("AWS::IAM::"), ["FunctionRole"]);
+    for kind in
+        ["AWS::SecretsManager::ResourcePolicy", "AWS::KMS::", "AWS::Lambda::Permission", "AWS::Serverless::Application"]
+    {
+        assert!(of_type(kind).is_empty(), "{kind}");
+    }
+    let function = &resources["Function"]["Properties"];
+    assert_eq!(function["Role"], serde_json::json!({"Fn::GetAtt": ["FunctionRole", "Arn"]}));
+    for name in ["Policies", "Events", "FunctionUrlConfig", "VpcConfig"] {
+        assert!(function.get(name).is_none(), "{name}");
     }
 }
 

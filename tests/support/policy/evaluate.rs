@@ -9,7 +9,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::condition::Condition;
-use super::pattern::{is_like, is_resource};
+use super::pattern::{is_action, is_resource};
 
 /// One or many texts: in a policy both are written where many may stand.
 pub type Texts = Vec<String>;
@@ -133,9 +133,7 @@ impl Statement {
 
     /// Whether it is about a request.
     pub fn matches(&self, request: &Request) -> bool {
-        // The names of actions ignore case.
-        let action = request.action.to_lowercase();
-        self.actions.has(|pattern| is_like(&pattern.to_lowercase(), &action))
+        self.actions.has(|pattern| is_action(pattern, &request.action))
             && self.resources.has(|pattern| is_resource(pattern, &request.resource))
             && self.conditions.iter().all(|condition| condition.holds(request))
     }

@@ -52,6 +52,8 @@ impl Judgement {
         };
         let calls: BTreeSet<Request> = record.iter().filter_map(carried).collect();
         let (policy, strangers) = (stack.role_policy(), negatives::of(&calls, &names));
+        // What is lost or won by a mistake in one statement could else be the doing of another.
+        assert!(policy.statements.iter().all(|statement| statement.allows), "a Deny in the role is not judged here");
         let mutants = mutants::of(&policy);
         let survives = |mutant: &&Mutant| !is_noticed(&policy, mutant, &calls, &strangers);
         let survivors = mutants.iter().filter(survives).map(|mutant| mutant.what.clone()).collect();
@@ -95,6 +97,6 @@ impl Judgement {
 fn is_noticed(policy: &Policy, mutant: &Mutant, calls: &BTreeSet<Request>, strangers: &BTreeSet<Request>) -> bool {
     let mut others = policy.clone();
     others.statements.remove(mutant.at);
-    let matches = |request: &Request| mutant.statement.as_ref().is_some_and(|statement| statement.matches(request));
+    let matches = |request: &Request| mutant.instead.iter().any(|statement| statement.matches(request));
     calls.iter().any(|call| !matches(call) && !others.allows(call)) || strangers.iter().any(matches)
 }

@@ -3,39 +3,39 @@
 
 use super::arn::widened;
 use super::condition::Condition;
-use super::evaluate::{Policy, Set, Statement};
+use super::evaluate::{Policy, Set, Statement, Texts};
 
-/// One mistake: a statement that has become another, or has gone.
+/// One mistake: a statement that has become another one, or two, or has gone.
 #[derive(Debug)]
 pub struct Mutant {
     /// What was done.
     pub what: String,
     /// To which statement.
     pub at: usize,
-    /// What it is now.
-    pub statement: Option<Statement>,
+    /// What is there now.
+    pub instead: Vec<Statement>,
 }
 
 /// Every mistake of the kinds below in a policy.
 pub fn of(policy: &Policy) -> Vec<Mutant> {
     let each = policy.statements.iter().enumerate().flat_map(|(at, statement)| {
-        let changed = [actions(statement), resources(statement), conditions(statement)].concat();
-        let gone = Mutant { what: format!("{}: dropped", statement.sid), at, statement: None };
+        let changed = [actions(statement), resources(statement), pairs(statement), conditions(statement)].concat();
+        let gone = Mutant { what: format!("{}: dropped", statement.sid), at, instead: Vec::new() };
         let changed = changed.into_iter().map(move |(what, changed)| Mutant {
             what: format!("{}: {what}", statement.sid),
             at,
-            statement: Some(changed),
+            instead: changed,
         });
         [gone].into_iter().chain(changed)
     });
     each.collect()
 }
 
-type Changed = (String, Statement);
+type Changed = (String, Vec<Statement>);
 
 /// One action dropped; one that has become all of its service's; an action that nobody uses.
 fn actions(statement: &Statement) -> Vec<Changed> {
-    let with = |what: String, actions| (what, Statement { actions: Set::These(actions), ..statement.clone() });
+    let with = |what: String, actions| (what, vec![Statement { actions: Set::These(actions), ..statement.clone() }]);
     let all = statement.actions.these();
     let each = all.iter().enumerate().flat_map(|(n, action)| {
         let service = action.split(':').next().unwrap_or_default();
@@ -48,7 +48,8 @@ fn actions(statement: &Statement) -> Vec<Changed> {
 
 /// One resource dropped, or widened.
 fn resources(statement: &Statement) -> Vec<Changed> {
-    let with = |what: String, resources| (what, Statement { resources: Set::These(resources), ..statement.clone() });
+    let with =
+        |what: String, resources| (what, vec![Statement { resources: Set::These(resources), ..statement.clone() }]);
     let all = statement.resources.these();
     let each = all.iter().enumerate().flat_map(|(n, resource)| {
         let wider =
@@ -59,10 +60,30 @@ fn resources(statement: &Statement) -> Vec<Changed> {
     each.collect()
 }
 
+/// One action with all resources but one: for each action is needed with each resource.
+fn pairs(statement: &Statement) -> Vec<Changed> {
+    let (actions, resources) = (statement.actions.these(), statement.resources.these());
+    if actions.len() < 2 || resources.len() < 2 {
+        return Vec::new();
+    }
+    let with = |actions: Texts, resources: Texts| {
+        let (actions, resources) = (Set::These(actions), Set::These(resources));
+        Statement { actions, resources, ..statement.clone() }
+    };
+    let each = actions.iter().enumerate().flat_map(|(a, action)| {
+        let one = move |r: usize| {
+            let narrow = with(vec![action.clone()], without(resources, r));
+            (format!("{action} not with {}", resources[r]), vec![with(without(actions, a), resources.clone()), narrow])
+        };
+        (0..resources.len()).map(one)
+    });
+    each.collect()
+}
+
 /// One condition dropped, made optional, or one of its values dropped or widened.
 fn conditions(statement: &Statement) -> Vec<Changed> {
     let all = &statement.conditions;
-    let with = |what: String, conditions| (what, Statement { conditions, ..statement.clone() });
+    let with = |what: String, conditions| (what, vec![Statement { conditions, ..statement.clone() }]);
     let each = all.iter().enumerate().flat_map(|(n, condition)| {
         let key = &condition.key;
         let dropped = with(format!("condition on {key} dropped"), without(all, n));

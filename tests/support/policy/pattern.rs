@@ -1,6 +1,14 @@
 //! Wildcards, which mean three different things in IAM.
 
-/// `StringLike`, `Action`: `*` is any text, `?` any one character, over the whole value.
+/// `Action`: `*` and `?` as in a string, in any case.
+pub fn is_action(pattern: &str, action: &str) -> bool {
+    match is_wild(pattern) {
+        true => is_like(&pattern.to_lowercase(), &action.to_lowercase()),
+        false => pattern.eq_ignore_ascii_case(action),
+    }
+}
+
+/// `StringLike`: `*` is any text, `?` any one character, over the whole value.
 pub fn is_like(pattern: &str, text: &str) -> bool {
     glob(pattern, text, false)
 }
@@ -19,7 +27,15 @@ pub fn is_resource(pattern: &str, arn: &str) -> bool {
     glob(pattern, arn, true)
 }
 
+/// Most patterns are none, and this is asked millions of times: so it is asked first.
+fn is_wild(pattern: &str) -> bool {
+    pattern.as_bytes().contains(&b'*') || pattern.as_bytes().contains(&b'?')
+}
+
 fn glob(pattern: &str, text: &str, in_parts: bool) -> bool {
+    if !is_wild(pattern) {
+        return pattern == text;
+    }
     let Some(first) = pattern.chars().next() else { return text.is_empty() };
     let rest = &pattern[first.len_utf8()..];
     let next = text.chars().next();
