@@ -76,6 +76,9 @@ pub fn strangers(arn: &str) -> Vec<String> {
 
 /// Patterns that match this ARN and others: each piece for itself, and all of it.
 pub fn widened(arn: &str) -> Vec<String> {
+    if arn == "*" {
+        return Vec::new();
+    }
     let pieces = Pieces::of(arn);
     let all = pieces.replaced(|n, piece| match n {
         1..=TYPE => vec!["*".to_owned()],

@@ -96,7 +96,9 @@ fn conditions(statement: &Statement) -> Vec<Changed> {
 }
 
 fn weaker(condition: &Condition) -> Vec<Condition> {
+    let is_optional = condition.operator.ends_with("IfExists");
     let optional = Condition { operator: format!("{}IfExists", condition.operator), ..condition.clone() };
+    let optional = (!is_optional).then_some(optional);
     let values = &condition.values;
     let fewer = (0..values.len()).map(|n| Condition { values: without(values, n), ..condition.clone() });
     let wider = values.iter().enumerate().flat_map(|(n, value)| {
@@ -107,7 +109,7 @@ fn weaker(condition: &Condition) -> Vec<Condition> {
         };
         wider_value(value).into_iter().map(like)
     });
-    [optional].into_iter().chain(fewer).chain(wider).collect()
+    optional.into_iter().chain(fewer).chain(wider).collect()
 }
 
 fn wider_value(value: &str) -> Vec<String> {

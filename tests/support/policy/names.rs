@@ -50,7 +50,8 @@ impl Names {
         all.map(|(_, value)| value.as_str()).collect()
     }
 
-    fn get(&self, thing: &str) -> Option<&str> {
+    /// What a thing is called.
+    pub fn get(&self, thing: &str) -> Option<&str> {
         self.0.iter().find(|(other, _)| *other == thing).map(|(_, value)| value.as_str())
     }
 

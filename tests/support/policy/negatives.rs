@@ -139,10 +139,10 @@ fn others(value: &str) -> Vec<String> {
 
 /// With a boundary given it can't be taken off; without one, none can be put on.
 fn other_boundary_action(names: &Names) -> Vec<Request> {
-    let action = if names.has("boundary") { "Delete" } else { "Put" };
-    let request = |resource: &&str| {
-        Request::new(format!("iam:{action}UserPermissionsBoundary"), *resource)
-            .with("iam:PermissionsBoundary", ADMINISTRATOR)
+    let (action, boundary) = match names.get("boundary") {
+        Some(given) => ("iam:DeleteUserPermissionsBoundary", given),
+        None => ("iam:PutUserPermissionsBoundary", ADMINISTRATOR),
     };
-    names.resources().iter().map(request).collect()
+    let request = |resource: &str| Request::new(action, resource).with("iam:PermissionsBoundary", boundary);
+    names.resources().into_iter().map(request).collect()
 }
