@@ -35,7 +35,7 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  $(bold)make %-11s$(plain) %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: test
-test: $(VENV) ## Unit tests, then the suite: real protocols against moto and the stand-in for Coiled
+test: $(VENV) ## Unit tests, then the suite: real protocols against moto and the stand-in for Coiled; last the function's role
 	@$(call say,tests)
 	cargo test --locked
 

@@ -1,6 +1,7 @@
 //! The world around the function: an account, Coiled, and CloudFormation's end of the line; one of each for every test.
 
 pub mod account;
+mod answer;
 pub mod aws;
 pub mod bucket;
 pub mod logs;
@@ -21,6 +22,7 @@ use tracing::subscriber::DefaultGuard;
 
 use crate::stand_in::StandIn;
 use account::TEST_KEY;
+pub use answer::Answer;
 use aws::{Aws, FUNCTION_KEY};
 use bucket::{Bucket, SIGNATURE};
 use logs::Logs;
@@ -60,47 +62,6 @@ pub struct World {
     requests: Mutex<u32>,
     // Log lines come here only on the test's own thread, which a #[tokio::test] never leaves.
     _guard: DefaultGuard,
-}
-
-/// What CloudFormation reads.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// The whole answer.
-    pub value: Value,
-}
-
-impl Answer {
-    /// Whether it says SUCCESS.
-    pub fn is_success(&self) -> bool {
-        self.value["Status"] == "SUCCESS"
-    }
-
-    /// The Reason; empty for a success.
-    pub fn reason(&self) -> &str {
-        self.value["Reason"].as_str().unwrap_or_default()
-    }
-
-    /// One of the Data.
-    pub fn data(&self, name: &str) -> &str {
-        self.value["Data"][name].as_str().unwrap_or_default()
-    }
-
-    /// Panics unless it says SUCCESS.
-    #[track_caller]
-    pub fn succeeded(self) -> Self {
-        assert!(self.is_success(), "{}", self.reason());
-        self
-    }
-
-    /// Panics unless it says FAILED with all these words in its Reason.
-    #[track_caller]
-    pub fn failed(self, words: &[&str]) -> Self {
-        assert_eq!(self.value["Status"], "FAILED", "{:?}", self.value);
-        for word in words {
-            assert!(self.reason().contains(word), "{word:?} is not in: {}", self.reason());
-        }
-        self
-    }
 }
 
 fn sdk(url: &str, key: &str) -> SdkConfig {

@@ -155,6 +155,32 @@ fn nothing_else_in_the_template_grants_the_function_anything() {
     }
 }
 
+/// "IAM and AWS STS quotas": 10,240 characters in all inline policies of a role, white space not counted. Longer, and the
+/// role can't be made: nobody would guess that it was for the path.
+#[test]
+fn the_policy_fits_into_the_role_with_the_longest_of_everything() {
+    let place = Place::new("aws-us-gov", "us-gov-west-1", "111122223333");
+    let path = |longest: usize| format!("/{}/", "p".repeat(longest - 2));
+    let arn = |rest: String| format!("arn:aws-us-gov:{rest}");
+    let secret = |c: &str| arn(format!("secretsmanager:us-gov-west-1:111122223333:secret:{}-AbCdEf", c.repeat(512)));
+    let key = arn("kms:us-gov-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab".into());
+    let taken = |name: &str| Template::shipped().value["Parameters"][name]["MaxLength"].as_u64().unwrap();
+    let longest_taken = |name: &str| usize::try_from(taken(name)).unwrap();
+    let longest = [
+        ("UserName", "u".repeat(longest_taken("UserName"))),
+        ("UserPath", path(longest_taken("UserPath"))),
+        ("PermissionsBoundaryArn", arn(format!("iam::111122223333:policy{}{}", path(512), "b".repeat(128)))),
+        ("CoiledTokenSecretArn", secret("t")),
+        ("CoiledTokenKmsKeyArn", key.clone()),
+        ("DockerHubTokenSecretArn", secret("h")),
+        ("DockerHubTokenKmsKeyArn", key),
+    ];
+    let longest: Parameters = longest.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let role = Template::shipped().stack(&longest, &place).properties("FunctionRole").unwrap();
+    let size = role["Policies"][0]["PolicyDocument"].to_string().chars().filter(|c| !c.is_whitespace()).count();
+    assert!(size <= 10_240, "{size}");
+}
+
 /// Only Lambda can be the function, and the role has a path that `role/coiled-*` does not reach.
 #[test]
 fn the_role_is_lambdas_alone_and_out_of_coileds_reach() {

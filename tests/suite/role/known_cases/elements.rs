@@ -84,6 +84,7 @@ fn resources() -> Vec<Case> {
         resource("* within a part", &user("c*d"), &user("coiled"), Allowed),
         resource("? is one character", &user("coile?"), &user("coiled"), Allowed),
         resource("wildcards are for within the parts", "arn:aws:iam::1?:user/a", "arn:aws:iam::1:user/a", NotGranted),
+        resource("? is no colon", "arn:aws:s3:::a?b", "arn:aws:s3:::a:b", NotGranted),
         resource("* in a part crosses no colon", "arn:aws:s3:::a*b", "arn:aws:s3:::a:b", NotGranted),
         resource("but at its end it may", "arn:aws:logs:*:log-group:a", "arn:aws:logs:r:1:log-group:a", Allowed),
         resource(
