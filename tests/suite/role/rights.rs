@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::support::World;
+use crate::support::account::AWS_POLICY;
 
 const KEYS: [&str; 2] = [
     "arn:aws:kms:us-east-1:111122223333:key/1a2b3c4d-0000-4000-8000-000000000001",
@@ -66,4 +67,15 @@ async fn a_changed_path_is_refused_and_its_rollback_passes() {
         world.update(new, old).await.succeeded();
         assert_eq!(before, (world.user_tags("coiled").await, world.keys("coiled").await));
     }
+}
+
+/// The role attaches policies only to a user with the boundary: so the boundary has to come first.
+#[tokio::test]
+async fn a_boundary_comes_before_the_policies() {
+    let world = World::new().await;
+    let without = json!({"AttachSetupPolicy": "false"});
+    world.create(without.clone()).await.succeeded();
+    world.update(without, json!({"PermissionsBoundaryArn": AWS_POLICY})).await.succeeded();
+    assert_eq!(world.aws.boundary("coiled").as_deref(), Some(AWS_POLICY));
+    assert_eq!(world.attached("coiled").await, ["coiled-ongoing", "coiled-setup"]);
 }
