@@ -50,8 +50,6 @@ pub struct World {
     pub secret_arn: String,
     /// The stack's name.
     pub stack: String,
-    /// Whether the secret is the user's own, and not one that the stack makes.
-    pub secret_is_own: bool,
     /// Whether the stack is told the KMS key of a secret that has one.
     pub keys_are_named: bool,
     /// Whether this test is about a right that the function's role does not have.
@@ -117,7 +115,6 @@ impl World {
             secrets,
             secret_arn: made.arn.unwrap(),
             stack: "coiled".into(),
-            secret_is_own: false,
             keys_are_named: true,
             role_lacks_something: false,
             timeout: Duration::from_secs(20),

@@ -33,8 +33,8 @@ impl World {
         for name in ["UserName", "UserPath", "PermissionsBoundaryArn", "DockerHubTokenSecretArn"] {
             set(name, property(name).map(str::to_owned));
         }
-        // The stack makes the secret itself, unless this test's is the user's own.
-        let token = property("CoiledTokenSecretArn").filter(|secret| self.secret_is_own || **secret != self.secret_arn);
+        // The world's secret is the one that the stack makes; any other is the user's own.
+        let token = property("CoiledTokenSecretArn").filter(|secret| **secret != self.secret_arn);
         match token {
             Some(own) => set("CoiledTokenSecretArn", Some(own.to_owned())),
             None => set("CoiledToken", Some("pasted".to_owned())),

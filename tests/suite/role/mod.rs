@@ -1,7 +1,7 @@
-//! The function's own role, as template.yaml writes it.
+//! The function's own role, as template.yaml writes it. Every test of the suite runs with it; `tests/role` judges it by all of
+//! them together.
 //!
-//! Here is what holds without a run: the evaluator against
-//! known cases, and the template rendered.
+//! Here is the rest: the evaluator against known cases, the template rendered, and what the role is in the way of.
 
 mod known_cases;
 mod rendering;

@@ -35,6 +35,13 @@ impl<'a> Pieces<'a> {
         if slashed { TYPE + 1..self.all.len().saturating_sub(1) } else { 0..0 }
     }
 
+    /// The whole without its path.
+    fn without_path(&self) -> String {
+        let path = self.path();
+        let rest = self.all.iter().enumerate().filter(|(n, _)| !path.contains(n));
+        rest.map(|(_, (before, piece))| format!("{before}{piece}")).collect()
+    }
+
     /// The whole with one piece replaced; by nothing, and its separator goes too.
     fn with(&self, n: usize, piece: Option<&str>) -> String {
         let each = self.all.iter().enumerate().map(|(m, (before, old))| match (m == n, piece) {
@@ -70,6 +77,7 @@ pub fn strangers(arn: &str) -> Vec<String> {
     if !pieces.path().is_empty() || pieces.all.len() == TYPE + 2 {
         all.push(pieces.with(TYPE, Some(&format!("{}/other", pieces.all[TYPE].1))));
     }
+    all.push(pieces.without_path());
     all.retain(|other| other != arn);
     all
 }

@@ -33,7 +33,7 @@ pub fn of(policy: &Policy) -> Vec<Mutant> {
 
 type Changed = (String, Vec<Statement>);
 
-/// One action dropped; one that has become all of its service's; an action that nobody uses.
+/// One action dropped, or become all of its service's.
 fn actions(statement: &Statement) -> Vec<Changed> {
     let with = |what: String, actions| (what, vec![Statement { actions: Set::These(actions), ..statement.clone() }]);
     let all = statement.actions.these();
