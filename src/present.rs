@@ -300,7 +300,7 @@ fn ownership(spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
     let what = match seen.owner {
         Owner::Ours => return Ok(()),
         Owner::Coiled if spec.adopt && seen.user.name == spec.user.as_str() && seen.user.path == spec.path.as_str() => {
-            return Ok(());
+            return bounded(spec, seen);
         }
         Owner::AnotherStack => {
             let stack = get(&seen.user.tags, marks::STACK_ID).unwrap_or_default();
@@ -309,6 +309,20 @@ fn ownership(spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
         Owner::Coiled | Owner::Unmarked => format!("user {}", seen.user.arn),
     };
     Err(Error::Foreign { what })
+}
+
+/// Refuses a user that would get a boundary by being adopted: with a boundary given the function's role may put it on, and
+/// never take it off, so a Create that failed could not give the user back as it was.
+fn bounded(spec: &Spec, seen: &SeenUser) -> Result<(), Error> {
+    match &spec.boundary {
+        Some(wanted) if seen.user.boundary.as_ref() != Some(wanted) => Err(Error::Unbounded {
+            arn: seen.user.arn.clone(),
+            user: seen.user.name.clone(),
+            wanted: wanted.clone(),
+            there: seen.user.boundary.clone().unwrap_or_else(|| "none".into()),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Policies without our marks, unless they become ours together with their user.
