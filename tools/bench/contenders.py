@@ -40,19 +40,33 @@ class Run:
 
     def proofs(self):
         """Calls to STS after the key was made: how often it had to work."""
-        names = [request.name for request in self.requests]
-        return names[names.index("CreateAccessKey") :].count("GetCallerIdentity")
+        return len(self._tried())
 
     def settle_seconds(self):
         """From the answer to the last proof to the message that registers the key."""
-        proved = max(request.ended for request in self.requests if request.name == "GetCallerIdentity")
-        return next(request.began for request in self.requests if request.is_message) - proved
+        return self._told().began - self._tried()[-1].ended
 
     def added_up(self):
         """The round trips of the path, without those that the settle time hides: they are over before it is."""
-        proved = max(request.ended for request in self.requests if request.name == "GetCallerIdentity")
-        said = next(request.began for request in self.requests if request.is_message)
-        return [request for request in self.chain if not (request.began >= proved and request.ended <= said)]
+        proved, told = self._tried()[-1].ended, self._told().began
+        return [request for request in self.chain if request.began < proved or request.ended > told]
+
+    def cli_settle_seconds(self):
+        """The command tries the key, pauses, and tries it again on its way to registering it."""
+        first, *_, last = self._tried()
+        return last.began - first.ended
+
+    def shortest_ms(self):
+        """Of every request that was answered."""
+        return min(request.ended - request.began for request in self.requests) * 1000
+
+    def _tried(self):
+        names = [request.name for request in self.requests]
+        after = self.requests[names.index("CreateAccessKey") :]
+        return [request for request in after if request.name == "GetCallerIdentity"]
+
+    def _told(self):
+        return next(request for request in self.requests if request.is_message)
 
 
 class Track:
