@@ -51,19 +51,13 @@ pub enum Error {
         /// The thing's ARN or name, and whose it is where it says so.
         what: String,
     },
-    /// The user that would become ours has another boundary than it shall have.
-    #[error(
-        "user {arn} has not the permissions boundary {wanted} (it has {there}), and this function could not take it off again"
-    )]
+    /// The user that would become ours has another boundary than it shall have, or none.
+    #[error("user {arn} has not the permissions boundary {wanted}, and this function could not take it off again")]
     Unbounded {
         /// The user's ARN.
         arn: String,
-        /// Its name.
-        user: String,
         /// The boundary that it shall have.
         wanted: String,
-        /// The one that it has.
-        there: String,
     },
     /// The workspace is connected to something else already.
     #[error("workspace {workspace} is already connected ({shown})")]
@@ -170,9 +164,10 @@ impl Error {
                  coiled-stack:stack-id and coiled-stack:logical-id."
                     .into()
             }
-            Error::Unbounded { user, wanted, .. } => format!(
-                "Nothing was touched. Put it on (aws iam put-user-permissions-boundary --user-name {user} \
-                 --permissions-boundary {wanted}), and deploy again."
+            Error::Unbounded { arn, wanted, .. } => format!(
+                "Nothing was touched. Put it on (aws iam put-user-permissions-boundary --user-name {} \
+                 --permissions-boundary {wanted}), and deploy again.",
+                arn.rsplit('/').next().unwrap_or_default()
             ),
             Error::Connected { .. } => {
                 "Disconnect it at Coiled (workspace settings), choose another Workspace, or set \

@@ -315,12 +315,9 @@ fn ownership(spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
 /// never take it off, so a Create that failed could not give the user back as it was.
 fn bounded(spec: &Spec, seen: &SeenUser) -> Result<(), Error> {
     match &spec.boundary {
-        Some(wanted) if seen.user.boundary.as_ref() != Some(wanted) => Err(Error::Unbounded {
-            arn: seen.user.arn.clone(),
-            user: seen.user.name.clone(),
-            wanted: wanted.clone(),
-            there: seen.user.boundary.clone().unwrap_or_else(|| "none".into()),
-        }),
+        Some(wanted) if seen.user.boundary.as_ref() != Some(wanted) => {
+            Err(Error::Unbounded { arn: seen.user.arn.clone(), wanted: wanted.clone() })
+        }
         _ => Ok(()),
     }
 }
