@@ -51,8 +51,8 @@ pub enum Error {
         /// The thing's ARN or name, and whose it is where it says so.
         what: String,
     },
-    /// The user that would become ours has another boundary than it shall have.
-    #[error("user {arn} has no permissions boundary, or not {wanted}; and this function could not take that off again")]
+    /// The user that would become ours has another boundary than it shall have, or none.
+    #[error("user {arn} has not the permissions boundary {wanted}, and this function could not take it off again")]
     Unbounded {
         /// The user's ARN.
         arn: String,

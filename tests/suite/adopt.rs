@@ -77,7 +77,11 @@ async fn a_user_that_is_adopted_has_its_boundary_already() {
     let world = set_up_before(1).await;
     let (before, bounded) =
         (world.snapshot().await, json!({"AdoptExisting": "true", "PermissionsBoundaryArn": AWS_POLICY}));
-    world.create(bounded.clone()).await.failed(&["Nothing was touched", "put-user-permissions-boundary", AWS_POLICY]);
+    world.create(bounded.clone()).await.failed(&[
+        "Nothing was touched",
+        "put-user-permissions-boundary --user-name coiled ",
+        AWS_POLICY,
+    ]);
     world.delete(bounded.clone()).await.succeeded();
     assert_eq!(before, world.snapshot().await);
 

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::support::World;
 use crate::support::account::AWS_POLICY;
+use crate::support::aws::{AwsFault, AwsHow};
 
 const KEYS: [&str; 2] = [
     "arn:aws:kms:us-east-1:111122223333:key/1a2b3c4d-0000-4000-8000-000000000001",
@@ -51,6 +52,21 @@ async fn a_user_of_this_name_under_another_path_stays() {
         world.delete(properties).await.succeeded();
         assert_eq!(before, world.snapshot().await);
     }
+}
+
+/// But where our policies are, our user is too, and a Delete that can't see it has not removed it.
+#[tokio::test]
+async fn a_user_that_can_not_be_looked_at_fails_the_delete_where_its_policies_are_ours() {
+    let mut world = World::where_role_lacks_something().await;
+    world.role_lacks_something = false;
+    world.create(json!({})).await.succeeded();
+    let before = world.snapshot().await;
+    world.aws.fault(AwsFault { action: "GetUser", how: AwsHow::AccessDenied, times: u32::MAX });
+    world.delete(json!({})).await.failed(&["GetUser", "AccessDenied"]);
+    world.aws.clear_faults();
+    assert_eq!(before, world.snapshot().await);
+    world.delete(json!({})).await.succeeded();
+    world.nothing_left().await;
 }
 
 /// The role is changed before the function is asked: so it can't see the user that it would have to compare with.
