@@ -98,33 +98,9 @@ impl World {
         assert_eq!(self.policies().await, ["coiled-ongoing", "coiled-setup"]);
     }
 
-    /// What else a person may have put into a user, and which of its keys are active.
-    async fn inside(&self, name: &str) -> String {
-        let keys = self.iam.list_access_keys().user_name(name).send().await.unwrap().access_key_metadata;
-        let active: Vec<_> = keys.into_iter().filter_map(|key| key.status).collect();
-        let inline = self.iam.list_user_policies().user_name(name).send().await.unwrap().policy_names;
-        let groups = self.iam.list_groups_for_user().user_name(name).send().await.unwrap().groups;
-        let groups: Vec<_> = groups.into_iter().map(|group| group.group_name).collect();
-        let has_password = self.iam.get_login_profile().user_name(name).send().await.is_ok();
-        format!("{active:?} {inline:?} {groups:?} {has_password}")
-    }
-
-    /// Everything in the account and at Coiled as one text: equal texts mean that nothing has changed.
-    pub async fn snapshot(&self) -> String {
-        let mut text = String::new();
-        for user in self.iam.list_users().send().await.unwrap().users {
-            let name = user.user_name;
-            let tags = self.user_tags(&name).await;
-            let (keys, attached) = (self.keys(&name).await, self.attached(&name).await);
-            let inside = self.inside(&name).await;
-            text += &format!("{} {tags:?} {keys:?} {attached:?} {inside} {:?}\n", user.arn, self.aws.boundary(&name));
-        }
-        for name in self.policies().await {
-            let policy = self.iam.get_policy().policy_arn(self.policy_arn(&name)).send().await.unwrap().policy.unwrap();
-            let versions = self.iam.list_policy_versions().policy_arn(self.policy_arn(&name)).send().await.unwrap();
-            text +=
-                &format!("{name} {:?} {:?} {}\n", policy.tags, versions.versions().len(), self.document(&name).await);
-        }
-        text + &format!("{:?}", self.coiled.connection("ada"))
+    /// Tags a user, as a person would or another run.
+    pub async fn tag_user(&self, name: &str, key: &str, value: &str) {
+        let tag = aws_sdk_iam::types::Tag::builder().key(key).value(value).build().unwrap();
+        self.iam.tag_user().user_name(name).tags(tag).send().await.unwrap();
     }
 }

@@ -4,8 +4,10 @@ pub mod account;
 pub mod aws;
 pub mod bucket;
 pub mod logs;
+pub mod moments;
 pub mod moto;
 mod serve;
+pub mod snapshot;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -124,6 +126,11 @@ pub fn config() -> Config {
 impl World {
     /// A new account, a new Coiled, and a secret with its token.
     pub async fn new() -> Self {
+        Self::with(config()).await
+    }
+
+    /// The same, with a function of another patience.
+    pub async fn with(config: Config) -> Self {
         let logs = Logs::default();
         let guard = tracing::subscriber::set_default(coiled_aws_stack::log::lines("trace", logs.clone()));
         let (aws, coiled, bucket) = (Aws::start().await, StandIn::start().await, Bucket::start().await);
@@ -133,7 +140,7 @@ impl World {
         let secrets = aws_sdk_secretsmanager::Client::new(&own);
         let made = secrets.create_secret().name("coiled-token").secret_string(coiled.token()).send().await.unwrap();
         Self {
-            function: Function::new(&sdk(&aws.url(), FUNCTION_KEY), config()).unwrap(),
+            function: Function::new(&sdk(&aws.url(), FUNCTION_KEY), config).unwrap(),
             iam: aws_sdk_iam::Client::new(&own),
             secrets,
             secret_arn: made.arn.unwrap(),

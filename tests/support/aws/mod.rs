@@ -23,7 +23,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
 use futures_util::future::BoxFuture;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 pub use call::{AwsCall, round_trips};
 pub use fault::{AwsFault, AwsHow};
@@ -49,6 +49,8 @@ struct Shared {
     facts: Mutex<Facts>,
     /// Told of each call that is over.
     changes: Notify,
+    /// How many calls are being answered.
+    at_work: watch::Sender<usize>,
 }
 
 /// What the layer knows beside the emulator.
@@ -77,6 +79,7 @@ impl Aws {
             http: reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap(),
             facts: Mutex::default(),
             changes: Notify::new(),
+            at_work: watch::Sender::new(0),
         });
         let router = Router::new().fallback(handle).with_state(shared.clone());
         Self { shared, server: Arc::new(serve(router).await) }
@@ -118,6 +121,11 @@ impl Aws {
         }
     }
 
+    /// Waits until every call that has arrived is done: a client that left does not stop them.
+    pub async fn quiet(&self) {
+        self.shared.at_work.subscribe().wait_for(|calls| *calls == 0).await.expect("the sender lives in self");
+    }
+
     /// Lets something go wrong.
     pub fn fault(&self, fault: AwsFault) {
         locked(&self.shared.facts).faults.push(fault);
@@ -154,6 +162,7 @@ impl Aws {
     }
 }
 
+/// In a task of its own: what has arrived is carried out, whether or not the client stays to hear of it.
 async fn handle(
     State(shared): State<Arc<Shared>>,
     method: Method,
@@ -161,6 +170,17 @@ async fn handle(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    shared.at_work.send_modify(|calls| *calls += 1);
+    let done = shared.clone();
+    let reply = tokio::spawn(async move {
+        let reply = carry_out(shared, (method, uri, headers, body)).await;
+        done.at_work.send_modify(|calls| *calls -= 1);
+        reply
+    });
+    reply.await.expect("the layer does not panic").into_response()
+}
+
+async fn carry_out(shared: Arc<Shared>, (method, uri, headers, body): (Method, Uri, HeaderMap, Bytes)) -> reply::Reply {
     let mut call = AwsCall::read(&headers, &body);
     let began = std::time::Instant::now();
     let fault = fault::take(&mut locked(&shared.facts).faults, &call);
@@ -174,7 +194,7 @@ async fn handle(
         locked(&shared.facts).calls.push(call);
         shared.changes.notify_waiters();
     }
-    reply.into_response()
+    reply
 }
 
 impl Shared {
