@@ -51,7 +51,7 @@ pub struct Run<'a> {
     settled: Mutex<Option<Outcome>>,
     /// A step beside this one has failed: nothing here is worth waiting for.
     failed: AtomicBool,
-    /// Another run made the user between this one's look and its CreateUser.
+    /// Another run took the user between this one's look and its own CreateUser or lease.
     overtaken: AtomicBool,
 }
 
@@ -106,7 +106,7 @@ impl<'a> Run<'a> {
         match step {
             Step::CreateUser => self.create_user().await,
             Step::AdoptUser => self.adopt_user().await,
-            Step::TakeLease => iam.tag_user(user, &[self.context.lease.tag()]).await,
+            Step::TakeLease => self.claim(&[self.context.lease.tag()]).await,
             Step::UntagUser(keys) => iam.untag_user(user, keys).await,
             Step::TagUser(tags) => iam.tag_user(user, tags).await,
             Step::PutBoundary(arn) => {
@@ -138,7 +138,7 @@ impl<'a> Run<'a> {
                 sleep(self.context.config.key_settle).await;
                 Ok(())
             }
-            Step::LookAgain => self.look_again().await.map(|_| ()),
+            Step::LookAgain => self.context.holds_lease(user).await,
             Step::Register => self.register().await,
             Step::ReadBack => self.read_back().await,
             Step::Verify => self.verify().await,
@@ -242,8 +242,7 @@ impl<'a> Run<'a> {
             return Ok(true);
         }
         if self.context.marks.owner(&found.tags) == Owner::Ours {
-            self.overtaken.store(true, Ordering::SeqCst);
-            return Err(Error::Busy("it made the user at this moment".into()));
+            return Err(self.overtaken_by("it made the user at this moment".into()));
         }
         Err(Error::Foreign { what: format!("user {}", found.arn) })
     }
@@ -252,7 +251,30 @@ impl<'a> Run<'a> {
         self.journal.note(Undo::UserMarks);
         let tags = self.tags_of_new_user();
         tracing::warn!(user = self.user(), "the user that `coiled setup aws` made becomes this stack's");
-        self.context.iam.tag_user(self.user(), &tags).await
+        self.claim(&tags).await
+    }
+
+    /// Puts this run's lease on a user that is there, and sees whether it stays.
+    ///
+    /// Tags know no compare-and-set. So whoever finds no lease writes its own, waits longer than another run takes from that
+    /// look to its write, and looks again: of two that wrote, the last one finds its own (Fischer's algorithm).
+    async fn claim(&self, tags: &[Tag]) -> Result<(), Error> {
+        let (context, name) = (self.context, self.user());
+        let seen = context.iam.user(name).await?;
+        if let Some(lease) = seen.and_then(|user| context.live_lease_of_another_run(&user.tags)) {
+            return Err(self.overtaken_by(lease.describe()));
+        }
+        context.iam.tag_user(name, tags).await?;
+        sleep(context.config.lease_settle).await;
+        match context.holds_lease(name).await {
+            Err(Error::Busy(by)) => Err(self.overtaken_by(by)),
+            other => other,
+        }
+    }
+
+    fn overtaken_by(&self, run: String) -> Error {
+        self.overtaken.store(true, Ordering::SeqCst);
+        Error::Busy(run)
     }
 
     fn note_boundary(&self) {
@@ -349,18 +371,6 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Sees that no other run has taken over, and returns the user's tags.
-    async fn look_again(&self) -> Result<Vec<Tag>, Error> {
-        let tags = self.context.iam.known_user(self.user()).await?.tags;
-        let lease = Lease::read(&tags);
-        if self.context.marks.owner(&tags) == Owner::Ours
-            && lease.as_ref().is_some_and(|lease| lease.is_same_run(&self.context.lease))
-        {
-            return Ok(tags);
-        }
-        Err(Error::Busy(lease.map_or_else(|| "the lease is gone".to_owned(), |lease| lease.describe())))
-    }
-
     async fn register(&self) -> Result<(), Error> {
         let link = self.link()?;
         let request_id = &self.context.envelope.request_id;
@@ -408,7 +418,7 @@ impl<'a> Run<'a> {
     async fn verify(&self) -> Result<(), Error> {
         let until = Instant::now() + self.context.config.consistency;
         loop {
-            self.look_again().await?;
+            self.context.holds_lease(self.user()).await?;
             let missing = self.missing().await?;
             if missing.is_empty() {
                 return Ok(());

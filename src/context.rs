@@ -19,7 +19,8 @@ use crate::iam::marks::{Lease, Marks, Owner};
 use crate::iam::{Account, Iam};
 use crate::observe::{self, SeenUser};
 use crate::properties::names::{Server, UserName};
-use crate::request::Envelope;
+use crate::properties::tags::Tag;
+use crate::request::{Envelope, RequestType};
 use crate::{secrets, sts::Sts};
 
 /// One run: a request, the clients for it, and when it has to end.
@@ -58,13 +59,14 @@ impl<'a> Context<'a> {
         deadlines: Deadlines,
     ) -> Self {
         let patience = Patience::new(config);
+        let deletes = envelope.request_type() == Some(RequestType::Delete);
         Self {
             sdk,
             config,
             http,
             envelope,
             marks: Marks::of(envelope),
-            lease: Lease::new(&envelope.request_id, deadlines.unix),
+            lease: Lease::new(&envelope.request_id, deadlines.unix, deletes),
             deadlines,
             iam: Iam::new(iam, patience.clone()),
             patience,
@@ -134,16 +136,41 @@ impl<'a> Context<'a> {
         let before = locked(&self.step).clone();
         loop {
             let seen = observe::user(&self.iam, &self.marks, name).await?;
-            let Some(lease) = self.lease_of_another_run(seen.as_ref()) else {
+            let lease = seen.as_ref().and_then(|seen| self.live_lease_of_another_run(&seen.user.tags));
+            let Some(lease) = lease else {
                 self.enter(before);
                 return Ok(seen);
             };
+            // CloudFormation gave the resource up: this event is late, and what it made now nobody would ever remove.
+            if lease.deletes() && !self.lease.deletes() {
+                return Err(Error::Busy(format!("a Delete, {}", lease.describe())));
+            }
             if Instant::now() + self.config.poll >= self.work_until() {
                 return Err(Error::Busy(lease.describe()));
             }
             tracing::info!(lease = %lease.describe(), "another run works on this user; waiting for its end");
             // For the Reason of a run that is cut off while it waits.
             self.enter(format!("wait for another run ({})", lease.describe()));
+            sleep(self.config.poll).await;
+        }
+    }
+
+    /// Sees that this run has the lease. What was there before it may still be shown for a while.
+    pub async fn holds_lease(&self, name: &str) -> Result<(), Error> {
+        let until = Instant::now() + self.config.consistency;
+        loop {
+            let tags = self.iam.known_user(name).await?.tags;
+            let lease = Lease::read(&tags);
+            let is_mine = lease.as_ref().is_some_and(|lease| lease.is_same_run(&self.lease));
+            if is_mine && self.marks.owner(&tags) == Owner::Ours {
+                return Ok(());
+            }
+            let is_taken = !is_mine && lease.as_ref().is_some_and(Lease::is_live);
+            if is_taken || Instant::now() + self.config.poll > until {
+                return Err(Error::Busy(
+                    lease.map_or_else(|| "the lease is gone".to_owned(), |lease| lease.describe()),
+                ));
+            }
             sleep(self.config.poll).await;
         }
     }
@@ -165,8 +192,9 @@ impl<'a> Context<'a> {
         self.iam.tag_user(name, &[self.lease.ended().tag()]).await
     }
 
-    fn lease_of_another_run(&self, seen: Option<&SeenUser>) -> Option<Lease> {
-        let lease = seen.filter(|seen| seen.owner == Owner::Ours)?.lease.clone()?;
+    /// The lease that keeps this run from working on the user with these tags.
+    pub fn live_lease_of_another_run(&self, tags: &[Tag]) -> Option<Lease> {
+        let lease = Lease::read(tags).filter(|_| self.marks.owner(tags) == Owner::Ours)?;
         (lease.is_live() && !lease.is_same_run(&self.lease)).then_some(lease)
     }
 }

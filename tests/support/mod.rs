@@ -116,6 +116,8 @@ fn aws_credentials(key: &str) -> aws_sdk_iam::config::SharedCredentialsProvider 
 pub fn config() -> Config {
     Config {
         key_settle: Duration::from_millis(5),
+        lease_settle: Duration::from_millis(10),
+        late_create: Duration::from_millis(20),
         poll: Duration::from_millis(10),
         access_denied_grace: Duration::from_secs(5),
         consistency: Duration::from_secs(3),
