@@ -25,4 +25,5 @@ mod puts;
 mod stand_in_checks;
 mod sts;
 mod tags;
+mod twice;
 mod update;
