@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use crate::aws::gone_is_fine;
 use crate::coiled::connection::Disconnected;
 use crate::coiled::registration::is_ours;
 use crate::context::Context;
@@ -66,7 +67,8 @@ async fn remove(context: &Context<'_>) -> Result<(), Failure> {
     context.step("check what is in the way", blockers(context, &ours)).await?;
     let (iam, name) = (&context.iam, ours.name.as_str());
     if let Some(user) = &ours.user {
-        context.step("take lease", iam.tag_user(name, &[context.lease.tag()])).await?;
+        // One that was removed a moment ago may be shown a while longer.
+        context.step("take lease", async { gone_is_fine(iam.tag_user(name, &[context.lease.tag()]).await) }).await?;
         context.step("deregister", deregister(context, &ours, &user.user.tags)).await?;
         context.step("empty the user", empty(context, &ours.name)).await?;
     }

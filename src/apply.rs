@@ -104,7 +104,11 @@ impl<'a> Run<'a> {
         let iam = &self.context.iam;
         let user = self.user();
         match step {
-            Step::CreateUser => self.create_user().await,
+            Step::CreateUser => {
+                self.create_user().await?;
+                self.journal.confirm(Undo::User);
+                Ok(())
+            }
             Step::AdoptUser => self.adopt_user().await,
             Step::TakeLease => self.claim(&[self.context.lease.tag()]).await,
             Step::UntagUser(keys) => iam.untag_user(user, keys).await,
@@ -117,13 +121,19 @@ impl<'a> Run<'a> {
                 self.note_boundary();
                 iam.delete_boundary(user).await
             }
-            Step::CreatePolicy(kind) => self.create_policy(*kind).await,
+            Step::CreatePolicy(kind) => {
+                self.create_policy(*kind).await?;
+                self.journal.confirm(Undo::Policy(*kind));
+                Ok(())
+            }
             Step::PutDocument(kind) => self.put_document(*kind).await,
             Step::UntagPolicy(kind, keys) => iam.untag_policy(&self.arn(*kind), keys).await,
             Step::TagPolicy(kind, tags) => self.tag_policy(*kind, tags).await,
             Step::Attach(kind) => {
                 self.journal.note(Undo::Attachment(*kind));
-                iam.attach(user, &self.arn(*kind)).await
+                iam.attach(user, &self.arn(*kind)).await?;
+                self.journal.confirm(Undo::Attachment(*kind));
+                Ok(())
             }
             Step::Detach(kind) => {
                 self.journal.note(Undo::Detachment(*kind));

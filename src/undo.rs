@@ -2,11 +2,14 @@
 
 use std::sync::Mutex;
 
+use tokio::time::{Instant, sleep};
+
 use crate::apply::{Outcome, Run};
 use crate::context::locked;
 use crate::error::Error;
 use crate::iam::document::Kind;
 use crate::iam::marks::{Owner, PENDING, PENDING_REGION};
+use crate::observe;
 use crate::properties::tags::Tag;
 
 /// How one step is taken back. Noted before the step runs: a call that timed out may have worked.
@@ -41,29 +44,41 @@ pub enum Undo {
 
 /// What to undo, last first.
 #[derive(Debug, Default)]
-pub struct Journal(Mutex<Vec<Undo>>);
+pub struct Journal {
+    undos: Mutex<Vec<Undo>>,
+    made: Mutex<Vec<Undo>>,
+}
 
 impl Journal {
     /// Notes an undo down, before its step runs.
     pub fn note(&self, undo: Undo) {
-        locked(&self.0).push(undo);
+        locked(&self.undos).push(undo);
+    }
+
+    /// Notes that its step has worked: what that made is there, even if IAM does not show it yet.
+    pub fn confirm(&self, undo: Undo) {
+        locked(&self.made).push(undo);
+    }
+
+    fn is_made(&self, undo: &Undo) -> bool {
+        locked(&self.undos).contains(undo) && locked(&self.made).contains(undo)
     }
 
     fn last(&self) -> Option<Undo> {
-        locked(&self.0).last().cloned()
+        locked(&self.undos).last().cloned()
     }
 
     fn strike(&self) {
-        locked(&self.0).pop();
+        locked(&self.undos).pop();
     }
 
     fn rest(&self) -> Vec<Undo> {
-        locked(&self.0).iter().rev().cloned().collect()
+        locked(&self.undos).iter().rev().cloned().collect()
     }
 
     /// Keeps only what concerns a key that never reached Coiled.
     fn keep_keys_only(&self) {
-        locked(&self.0).retain(|undo| matches!(undo, Undo::NewKeys { .. } | Undo::Pending));
+        locked(&self.undos).retain(|undo| matches!(undo, Undo::NewKeys { .. } | Undo::Pending));
     }
 }
 
@@ -79,6 +94,7 @@ impl Run<'_> {
                 return Vec::new();
             }
         }
+        self.wait_until_shown().await;
         let mut leftovers = Vec::new();
         while let Some(undo) = self.journal.last() {
             self.context.enter(format!("undo: {undo:?}"));
@@ -158,6 +174,41 @@ impl Run<'_> {
         }
     }
 
+    /// What was made a moment ago may not be shown yet, and what is not shown can't be removed.
+    async fn wait_until_shown(&self) {
+        let until = self.undo_until().min(Instant::now() + self.context.config.consistency);
+        while Instant::now() + self.context.config.poll < until {
+            match self.is_shown().await {
+                Ok(false) => sleep(self.context.config.poll).await,
+                Ok(true) => return,
+                Err(error) => return tracing::warn!(%error, "whether all that was made is shown can't be told"),
+            }
+        }
+    }
+
+    async fn is_shown(&self) -> Result<bool, Error> {
+        let context = self.context;
+        for kind in Kind::ALL.into_iter().filter(|kind| self.journal.is_made(&Undo::Policy(*kind))) {
+            if context.iam.policy_tags(&self.arn(kind)).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        let attached = Kind::ALL.map(Undo::Attachment).into_iter().filter(|undo| self.journal.is_made(undo)).count();
+        let key = self.new_key_id();
+        if attached == 0 && key.is_none() && !self.journal.is_made(&Undo::User) {
+            return Ok(true);
+        }
+        let seen = observe::user(&context.iam, &context.marks, &self.prepared.spec.user).await?;
+        Ok(seen.is_some_and(|seen| {
+            key.is_none_or(|id| seen.keys.iter().any(|key| key.id == id)) && self.attachments_are_in(&seen.attached)
+        }))
+    }
+
+    fn attachments_are_in(&self, attached: &[String]) -> bool {
+        let is_made = |kind: &Kind| self.journal.is_made(&Undo::Attachment(*kind));
+        Kind::ALL.into_iter().filter(is_made).all(|kind| attached.contains(&self.arn(kind)))
+    }
+
     async fn end_lease(&self) {
         if let Err(error) = self.context.end_lease(self.user()).await {
             tracing::warn!(%error, "the lease stays until its time is over");
@@ -214,8 +265,8 @@ impl Run<'_> {
     }
 
     /// Half of the undo's time at most is Coiled's: the rest is for the AWS side.
-    fn undo_until(&self) -> tokio::time::Instant {
-        let now = tokio::time::Instant::now();
+    fn undo_until(&self) -> Instant {
+        let now = Instant::now();
         now + self.context.deadlines.undo.saturating_duration_since(now) / 2
     }
 

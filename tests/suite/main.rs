@@ -18,6 +18,7 @@ mod delete;
 mod events;
 mod genuine_client;
 mod killed;
+mod lag;
 mod layer;
 mod leases;
 mod ownership;

@@ -8,6 +8,7 @@ mod document;
 mod fault;
 mod iam;
 mod keys;
+mod lag;
 mod limits;
 mod reply;
 mod seen;
@@ -16,6 +17,7 @@ mod tags;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -28,6 +30,7 @@ use tokio::sync::{Notify, watch};
 pub use call::{AwsCall, round_trips};
 pub use fault::{AwsFault, AwsHow};
 use keys::Key;
+use lag::Lag;
 use seen::Seen;
 
 use super::serve::{Server, serve};
@@ -62,6 +65,11 @@ struct Facts {
     keys: BTreeMap<String, Key>,
     /// How STS answers a new key, call after call, until it always works.
     key_pattern: Vec<bool>,
+    /// How long STS does not know a new key.
+    key_delay: Duration,
+    /// When rights arrive: of a service (`iam:*`), or to one action.
+    rights: BTreeMap<&'static str, Instant>,
+    lag: Lag,
     disabled_regions: BTreeSet<String>,
     boundaries: BTreeMap<String, String>,
     /// What nobody may ever print: secret keys that were made, tokens that were read.
@@ -141,6 +149,21 @@ impl Aws {
         locked(&self.shared.facts).key_pattern = pattern.to_vec();
     }
 
+    /// From now on IAM shows the function everything as it was this long ago.
+    pub fn lag_by(&self, lag: Duration) {
+        locked(&self.shared.facts).lag.by = lag;
+    }
+
+    /// STS knows no new key until this much later; the pattern comes then.
+    pub fn keys_work_after(&self, delay: Duration) {
+        locked(&self.shared.facts).key_delay = delay;
+    }
+
+    /// The function's role has the rights to a service (`iam:*`), or to one action, only after this time.
+    pub fn rights_arrive(&self, rights: &'static str, after: Duration) {
+        locked(&self.shared.facts).rights.insert(rights, Instant::now() + after);
+    }
+
     /// A region that the account has not enabled.
     pub fn disable_region(&self, region: &str) {
         locked(&self.shared.facts).disabled_regions.insert(region.to_owned());
@@ -180,16 +203,19 @@ async fn handle(
     reply.await.expect("the layer does not panic").into_response()
 }
 
-async fn carry_out(shared: Arc<Shared>, (method, uri, headers, body): (Method, Uri, HeaderMap, Bytes)) -> reply::Reply {
+/// A request as it arrived.
+type Arrived = (Method, Uri, HeaderMap, Bytes);
+
+async fn carry_out(shared: Arc<Shared>, (method, uri, headers, body): Arrived) -> reply::Reply {
     let mut call = AwsCall::read(&headers, &body);
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let fault = fault::take(&mut locked(&shared.facts).faults, &call);
     let reply = match fault {
         Some(how) => fault::play(&shared, how, &call, (method, uri, headers, body)).await,
         None => shared.answer(&call, method, uri, headers, body).await,
     };
     (call.status, call.error_code) = (reply.status, reply.error_code());
-    call.span = Some((began, std::time::Instant::now()));
+    call.span = Some((began, Instant::now()));
     if call.access_key_id != super::account::TEST_KEY {
         locked(&shared.facts).calls.push(call);
         shared.changes.notify_waiters();
@@ -200,9 +226,24 @@ async fn carry_out(shared: Arc<Shared>, (method, uri, headers, body): (Method, U
 impl Shared {
     /// The answer of the layer where it has one, else of moto.
     async fn answer(&self, call: &AwsCall, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> reply::Reply {
+        if let Some(denial) = self.not_yet_allowed(call) {
+            return denial;
+        }
         if call.service == "sts" {
             return self.caller_identity(call);
         }
+        if let Some(reply) = Box::pin(self.from_the_past(call)).await {
+            return reply;
+        }
+        let past = Box::pin(self.before_change(call)).await;
+        let reply = self.answer_now(call, (method, uri, headers, body)).await;
+        if (200..300).contains(&reply.status) {
+            self.note_change(past);
+        }
+        reply
+    }
+
+    async fn answer_now(&self, call: &AwsCall, (method, uri, headers, body): Arrived) -> reply::Reply {
         if let Some(reply) = Box::pin(self.before(call)).await {
             return reply;
         }
