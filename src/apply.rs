@@ -15,7 +15,7 @@ use crate::coiled::socket::Socket;
 use crate::context::{Context, locked};
 use crate::error::{Error, Failure};
 use crate::iam::document::Kind;
-use crate::iam::keys::NewKey;
+use crate::iam::keys::{self, NewKey};
 use crate::iam::marks::{ACCESS_KEY_ID, Lease, Owner, PENDING, PENDING_REGION, REGISTERED};
 use crate::iam::marks::{LEASE, WORKSPACE, get};
 use crate::observe;
@@ -48,6 +48,8 @@ pub struct Run<'a> {
     socket: Mutex<Option<Socket>>,
     shown: Mutex<Option<Shown>>,
     sent: AtomicBool,
+    /// The reply to CreateAccessKey was lost, with a key's secret if it worked.
+    lost_a_key: AtomicBool,
     settled: Mutex<Option<Outcome>>,
     /// A step beside this one has failed: nothing here is worth waiting for.
     failed: AtomicBool,
@@ -68,6 +70,7 @@ impl<'a> Run<'a> {
             socket: Mutex::default(),
             shown: Mutex::default(),
             sent: AtomicBool::new(false),
+            lost_a_key: AtomicBool::new(false),
             settled: Mutex::default(),
             failed: AtomicBool::new(false),
             overtaken: AtomicBool::new(false),
@@ -340,27 +343,55 @@ impl<'a> Run<'a> {
     }
 
     async fn create_key(&self) -> Result<(), Error> {
-        let iam = &self.context.iam;
-        let before: Vec<String> = self.prepared.observed.keys().iter().map(|key| key.id.clone()).collect();
+        let before = self.keys_before();
         self.journal.note(Undo::NewKeys { before: before.clone() });
-        let key = match iam.create_key(self.user()).await {
-            Ok(key) => key,
-            Err(error) if is_lost(&error) => self.create_key_after_lost_reply(&before).await?,
-            Err(error) => return Err(error),
+        let key = match self.create_key_in_its_place(&before).await {
+            Err(error) if is_lost(&error) => {
+                self.lost_a_key.store(true, Ordering::SeqCst);
+                self.delete_lost_key().await?;
+                self.create_key_in_its_place(&before).await?
+            }
+            other => other?,
         };
         tracing::info!(access_key_id = %key.id, "key made");
         *locked(&self.key) = Some(key);
         Ok(())
     }
 
-    /// The list tells whether the lost call worked; then that key is nobody's, for its secret was in the reply.
-    async fn create_key_after_lost_reply(&self, before: &[String]) -> Result<NewKey, Error> {
-        let iam = &self.context.iam;
-        for key in iam.keys(self.user()).await?.into_iter().filter(|key| !before.contains(&key.id)) {
-            tracing::warn!(access_key_id = %key.id, "its secret was lost with the reply; removed");
-            iam.delete_key(self.user(), &key.id).await?;
+    fn keys_before(&self) -> Vec<String> {
+        self.prepared.observed.keys().iter().map(|key| key.id.clone()).collect()
+    }
+
+    /// Where this run has just made room, IAM may count the old key a while longer, or not show the lost one yet.
+    async fn create_key_in_its_place(&self, before: &[String]) -> Result<NewKey, Error> {
+        let until = Instant::now() + self.context.config.consistency;
+        loop {
+            let made = self.context.iam.create_key(self.user()).await;
+            let lost = self.lost_a_key.load(Ordering::SeqCst);
+            let has_made_room = lost || before.len() >= keys::LIMIT;
+            let is_full = matches!(&made, Err(error) if code(error) == Some("LimitExceeded"));
+            if !(is_full && has_made_room) || Instant::now() + self.context.config.poll > until {
+                return made;
+            }
+            sleep(self.context.config.poll).await;
+            self.delete_lost_key().await?;
         }
-        iam.create_key(self.user()).await
+    }
+
+    /// A call whose reply was lost may have worked. Then its key is nobody's, for its secret was in the reply; and whatever
+    /// key is neither this run's nor was there before is that one.
+    async fn delete_lost_key(&self) -> Result<(), Error> {
+        if !self.lost_a_key.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let (iam, before, own) = (&self.context.iam, self.keys_before(), self.new_key_id());
+        for key in iam.keys(self.user()).await? {
+            if !before.contains(&key.id) && own.as_ref() != Some(&key.id) {
+                tracing::warn!(access_key_id = %key.id, "its secret was lost with the reply; removed");
+                iam.delete_key(self.user(), &key.id).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn prove_key(&self) -> Result<(), Error> {
@@ -431,7 +462,8 @@ impl<'a> Run<'a> {
             self.context.holds_lease(self.user()).await?;
             let missing = self.missing().await?;
             if missing.is_empty() {
-                return Ok(());
+                // Where the new key is shown, an older one is too.
+                return self.delete_lost_key().await;
             }
             if Instant::now() + self.context.config.poll > until {
                 return Err(Error::Unproved(format!("IAM does not show {}", missing.join(", "))));

@@ -101,7 +101,7 @@ async fn a_step_that_fails_is_undone_before_it_is_shown() {
 async fn a_delete_right_after_a_killed_create_leaves_nothing() {
     for (call, times) in [("iam:CreateUser", 1), ("iam:CreateAccessKey", 1)] {
         let mut world = behind().await;
-        world.timeout = Duration::from_secs(2);
+        world.timeout = Duration::from_secs(5);
         let create = world.event("Create", world.properties(json!({})));
         world.kill(create, &Moment { call: call.into(), times }).await;
         world.timeout = Duration::from_secs(20);
@@ -149,9 +149,10 @@ async fn a_key_lost_with_its_reply_goes_in_the_end() {
 /// Two keys of a person's: one has to go first, and its place seems to be taken a while longer.
 #[tokio::test]
 async fn a_full_user_makes_room_for_a_key() {
-    let world = behind().await;
+    let world = World::new().await;
     world.create(json!({})).await.succeeded();
     world.iam.create_access_key().user_name("coiled").send().await.unwrap();
+    world.aws.lag_by(LAG);
     world.update(json!({}), json!({"RotateKey": "2"})).await.succeeded();
     world.connected().await;
 }
