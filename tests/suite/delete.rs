@@ -139,35 +139,6 @@ async fn a_failed_delete_is_followed_by_one_that_need_not_wait() {
     world.nothing_left().await;
 }
 
-/// terraform-provider-aws#12903: a user is deleted only when nothing is in it any more.
-#[tokio::test]
-async fn what_a_person_put_into_the_user_goes_with_it_and_is_listed() {
-    let world = connected(json!({})).await;
-    let (iam, user) = (&world.iam, "coiled");
-    iam.create_login_profile().user_name(user).password("Pa55word!Pa55word").send().await.unwrap();
-    iam.create_access_key().user_name(user).send().await.unwrap();
-    let document =
-        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*"}]}"#;
-    iam.put_user_policy().user_name(user).policy_name("inline").policy_document(document).send().await.unwrap();
-    let own = iam.create_policy().policy_name("own").policy_document(document).send().await.unwrap().policy.unwrap();
-    iam.attach_user_policy().user_name(user).policy_arn(own.arn().unwrap()).send().await.unwrap();
-    let ssh = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQC test";
-    iam.upload_ssh_public_key().user_name(user).ssh_public_key_body(ssh).send().await.unwrap();
-    let device = iam.create_virtual_mfa_device().virtual_mfa_device_name("phone").send().await.unwrap();
-    let serial = device.virtual_mfa_device.unwrap().serial_number;
-    let enable = iam.enable_mfa_device().user_name(user).serial_number(&serial);
-    enable.authentication_code1("123456").authentication_code2("654321").send().await.unwrap();
-    world.aws.add_service_specific_credential(user, "ACCACREDENTIAL");
-
-    world.delete(json!({})).await.succeeded();
-    assert!(world.user_tags(user).await.is_none());
-    // The person's own policy and device stay; they are only taken out of the user.
-    assert_eq!(world.policies().await, ["own"]);
-    for item in ["login profile", "inline policy inline", "SSH public key", "MFA device", "ACCACREDENTIAL", "/own"] {
-        assert!(world.logs.text().contains(item), "{item} is not in the log");
-    }
-}
-
 /// RemoveUserFromGroup is authorised on the group, and a right over every group is too much.
 #[tokio::test]
 async fn a_group_is_left_to_the_person_who_put_the_user_there() {
@@ -183,18 +154,6 @@ async fn a_group_is_left_to_the_person_who_put_the_user_there() {
     world.iam.remove_user_from_group().user_name("coiled").group_name("admins").send().await.unwrap();
     world.delete(json!({})).await.succeeded();
     world.nothing_left().await;
-}
-
-#[tokio::test]
-async fn a_policy_that_a_person_uses_elsewhere_stops_the_delete_before_anything_is_gone() {
-    let world = connected(json!({})).await;
-    let trust = r#"{"Version":"2012-10-17","Statement":[]}"#;
-    world.iam.create_role().role_name("theirs").assume_role_policy_document(trust).send().await.unwrap();
-    let arn = world.policy_arn("coiled-ongoing");
-    world.iam.attach_role_policy().role_name("theirs").policy_arn(&arn).send().await.unwrap();
-    let before = world.snapshot().await;
-    world.delete(json!({})).await.failed(&["role/theirs", &arn, "detach-role-policy"]);
-    assert_eq!(before, world.snapshot().await);
 }
 
 /// DataDog/cloudformation-template#176: a Delete that is blocked because the thing is gone already.

@@ -12,6 +12,7 @@ mod support;
 mod adopt;
 mod answers;
 mod bad_input;
+mod by_hand;
 mod consistency;
 mod create;
 mod delete;

@@ -81,6 +81,17 @@ impl World {
 
     /// Panics unless all is there and works: the key that Coiled holds is the user's only one, and the one on record.
     pub async fn connected(&self) {
+        self.key_is_connected().await;
+        assert_eq!(self.policies().await, ["coiled-ongoing", "coiled-setup"]);
+    }
+
+    /// The same, where there is a policy of somebody else's too.
+    pub async fn connected_beside(&self, policy: &str) {
+        self.key_is_connected().await;
+        assert_eq!(self.policies().await, ["coiled-ongoing", "coiled-setup", policy]);
+    }
+
+    async fn key_is_connected(&self) {
         let held = self.coiled.connection("ada").expect("Coiled holds a key").access_key_id();
         assert_eq!(self.keys("coiled").await, std::slice::from_ref(&held));
         let tags = self.user_tags("coiled").await.expect("the user is there");
@@ -88,7 +99,6 @@ impl World {
         for gone in ["coiled-stack:pending-access-key-id", "coiled-stack:lease"] {
             assert!(!tags.contains_key(gone), "{gone} is still there");
         }
-        assert_eq!(self.policies().await, ["coiled-ongoing", "coiled-setup"]);
     }
 
     /// The same, where a failed Delete has left the trace of its lease.

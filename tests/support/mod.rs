@@ -3,6 +3,7 @@
 pub mod account;
 pub mod aws;
 pub mod bucket;
+pub mod by_hand;
 pub mod logs;
 pub mod moments;
 pub mod moto;
