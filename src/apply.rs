@@ -257,7 +257,7 @@ impl<'a> Run<'a> {
         if self.context.marks.owner(&found.tags) == Owner::Ours {
             return Err(self.overtaken_by("it made the user at this moment".into()));
         }
-        Err(Error::Foreign { what: format!("user {}", found.arn) })
+        Err(Error::Foreign { what: found.whose() })
     }
 
     async fn adopt_user(&self) -> Result<(), Error> {
@@ -345,17 +345,31 @@ impl<'a> Run<'a> {
     async fn create_key(&self) -> Result<(), Error> {
         let before = self.keys_before();
         self.journal.note(Undo::NewKeys { before: before.clone() });
-        let key = match self.create_key_in_its_place(&before).await {
-            Err(error) if is_lost(&error) => {
-                self.lost_a_key.store(true, Ordering::SeqCst);
-                self.delete_lost_key().await?;
-                self.create_key_in_its_place(&before).await?
-            }
-            other => other?,
-        };
+        let made = self.create_key_or_again(&before).await;
+        if made.as_ref().is_err_and(|error| !is_lost(error)) && !self.lost_a_key() {
+            // IAM said no: whatever key appears now is another run's.
+            self.journal.forget(&Undo::NewKeys { before });
+        }
+        let key = made?;
         tracing::info!(access_key_id = %key.id, "key made");
         *locked(&self.key) = Some(key);
         Ok(())
+    }
+
+    async fn create_key_or_again(&self, before: &[String]) -> Result<NewKey, Error> {
+        match self.create_key_in_its_place(before).await {
+            Err(error) if is_lost(&error) => {
+                self.lost_a_key.store(true, Ordering::SeqCst);
+                self.delete_lost_key().await?;
+                self.create_key_in_its_place(before).await
+            }
+            other => other,
+        }
+    }
+
+    /// Whether a key may be there whose secret nobody has.
+    pub(crate) fn lost_a_key(&self) -> bool {
+        self.lost_a_key.load(Ordering::SeqCst)
     }
 
     fn keys_before(&self) -> Vec<String> {
@@ -367,8 +381,7 @@ impl<'a> Run<'a> {
         let until = Instant::now() + self.context.config.consistency;
         loop {
             let made = self.context.iam.create_key(self.user()).await;
-            let lost = self.lost_a_key.load(Ordering::SeqCst);
-            let has_made_room = lost || before.len() >= keys::LIMIT;
+            let has_made_room = self.lost_a_key() || before.len() >= keys::LIMIT;
             let is_full = matches!(&made, Err(error) if code(error) == Some("LimitExceeded"));
             if !(is_full && has_made_room) || Instant::now() + self.context.config.poll > until {
                 return made;
@@ -381,7 +394,7 @@ impl<'a> Run<'a> {
     /// A call whose reply was lost may have worked. Then its key is nobody's, for its secret was in the reply; and whatever
     /// key is neither this run's nor was there before is that one.
     async fn delete_lost_key(&self) -> Result<(), Error> {
-        if !self.lost_a_key.load(Ordering::SeqCst) {
+        if !self.lost_a_key() {
             return Ok(());
         }
         let (iam, before, own) = (&self.context.iam, self.keys_before(), self.new_key_id());

@@ -31,7 +31,7 @@ pub enum Undo {
     Detachment(Kind),
     /// Put the boundary that an adopted user had on it again, or take ours away.
     Boundary(Option<String>),
-    /// Remove every key but these.
+    /// Remove the key that was made: where its id is not known, every one but these.
     NewKeys {
         /// The ids that were there before.
         before: Vec<String>,
@@ -62,6 +62,11 @@ impl Journal {
 
     fn is_made(&self, undo: &Undo) -> bool {
         locked(&self.undos).contains(undo) && locked(&self.made).contains(undo)
+    }
+
+    /// Nothing came of a step, for sure.
+    pub fn forget(&self, undo: &Undo) {
+        locked(&self.undos).retain(|other| other != undo);
     }
 
     fn last(&self) -> Option<Undo> {
@@ -216,15 +221,18 @@ impl Run<'_> {
     }
 
     async fn undo_keys(&self, before: &[String]) -> Result<(), Error> {
-        let keys = self.context.iam.keys(self.user()).await?;
-        let new = self.new_key_id();
-        let mut made: Vec<String> = keys.into_iter().map(|key| key.id).filter(|id| !before.contains(id)).collect();
-        // The list may lag behind the key.
-        made.extend(new.filter(|id| !made.contains(id)));
-        for id in made {
-            self.context.iam.delete_key(self.user(), &id).await?;
+        let (iam, own) = (&self.context.iam, self.new_key_id());
+        // Where nothing was lost there is no other: a key that appeared beside it is another run's.
+        if own.is_none() || self.lost_a_key() {
+            let keys = iam.keys(self.user()).await?.into_iter().map(|key| key.id);
+            for id in keys.filter(|id| !before.contains(id) && own.as_ref() != Some(id)) {
+                iam.delete_key(self.user(), &id).await?;
+            }
         }
-        Ok(())
+        match own {
+            Some(id) => iam.delete_key(self.user(), &id).await,
+            None => Ok(()),
+        }
     }
 
     async fn undo_policy(&self, kind: Kind) -> Result<(), Error> {

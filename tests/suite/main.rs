@@ -29,3 +29,4 @@ mod sts;
 mod tags;
 mod twice;
 mod update;
+mod window;

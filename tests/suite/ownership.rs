@@ -59,6 +59,28 @@ async fn another_stacks_user_stays() {
     left_alone_with(&world, json!({"AdoptExisting": "true"}), &["of stack", "stack/coiled/"]).await;
 }
 
+/// Both looked before either made the user: whoever comes second is told whose it is, and takes nothing of the other's.
+#[tokio::test]
+async fn two_stacks_with_one_user_name_at_once_are_one_too_many() {
+    let mut world = World::new().await;
+    let first = world.event("Create", world.properties(json!({})));
+    world.stack = "second".into();
+    let second = world.event("Create", world.properties(json!({})));
+    let (one, other) = tokio::join!(world.invoke(first), world.invoke(second));
+    one.and(other).unwrap();
+    let puts = world.bucket.puts();
+    let answers: Vec<Value> = puts.iter().map(|put| serde_json::from_slice(&put.body).unwrap()).collect();
+    let lost = answers.iter().find(|answer| answer["Status"] == "FAILED").expect("one of them fails");
+    let won = answers.iter().find(|answer| answer["Status"] == "SUCCESS").expect("and one succeeds");
+    let reason = lost["Reason"].as_str().unwrap();
+    assert!(reason.contains(won["StackId"].as_str().unwrap()), "{reason}");
+    world.connected().await;
+    let before = world.snapshot().await;
+    world.stack = if lost["StackId"] == world.stack_id() { "second".into() } else { "coiled".into() };
+    world.delete(json!({})).await.succeeded();
+    assert_eq!(before, world.snapshot().await);
+}
+
 #[tokio::test]
 async fn two_stacks_for_one_workspace_are_one_too_many() {
     let mut world = World::new().await;
