@@ -68,7 +68,7 @@ async fn remove(context: &Context<'_>) -> Result<(), Failure> {
     let (iam, name) = (&context.iam, ours.name.as_str());
     if let Some(user) = &ours.user {
         // One that was removed a moment ago may be shown a while longer.
-        context.step("take lease", async { gone_is_fine(iam.tag_user(name, &[context.lease.tag()]).await) }).await?;
+        context.step("take lease", async { gone_is_fine(iam.tag_user(name, &[context.lease_tag()]).await) }).await?;
         context.step("deregister", deregister(context, &ours, &user.user.tags)).await?;
         context.step("empty the user", empty(context, &ours.name)).await?;
     }

@@ -1,5 +1,8 @@
 //! Carrying out a plan: each step's action, with its undo noted down first.
 
+mod key;
+mod user;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Mutex;
@@ -15,14 +18,13 @@ use crate::coiled::socket::Socket;
 use crate::context::{Context, locked};
 use crate::error::{Error, Failure};
 use crate::iam::document::Kind;
-use crate::iam::keys::{self, NewKey};
-use crate::iam::marks::{ACCESS_KEY_ID, Lease, Owner, PENDING, PENDING_REGION, REGISTERED};
+use crate::iam::keys::NewKey;
+use crate::iam::marks::{ACCESS_KEY_ID, Owner, PENDING, PENDING_REGION, REGISTERED};
 use crate::iam::marks::{LEASE, WORKSPACE, get};
 use crate::observe;
-use crate::plan::{Flow, Step, Wanted};
+use crate::plan::{Flow, Step};
 use crate::present::{Link, Prepared};
 use crate::properties::tags::Tag;
-use crate::sts::Sts;
 use crate::undo::{Journal, Undo};
 
 /// What became of the registration.
@@ -113,7 +115,7 @@ impl<'a> Run<'a> {
                 Ok(())
             }
             Step::AdoptUser => self.adopt_user().await,
-            Step::TakeLease => self.claim(&[self.context.lease.tag()]).await,
+            Step::TakeLease => self.claim(&[self.context.lease_tag()]).await,
             Step::UntagUser(keys) => iam.untag_user(user, keys).await,
             Step::TagUser(tags) => iam.tag_user(user, tags).await,
             Step::PutBoundary(arn) => {
@@ -204,92 +206,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn create_user(&self) -> Result<(), Error> {
-        let wanted = self.tags_of_new_user();
-        let spec = &self.prepared.spec;
-        self.journal.note(Undo::User);
-        let (iam, until) = (&self.context.iam, Instant::now() + self.context.config.consistency);
-        loop {
-            let made = iam.create_user(self.user(), spec.path.as_str(), spec.boundary.as_deref(), &wanted).await;
-            match made {
-                Err(error) if code(&error) == Some("EntityAlreadyExists") => {}
-                other => return other,
-            }
-            if self.is_made_by_this_run().await? {
-                return Ok(());
-            }
-            let what = format!("user {} (its name may differ in case, which IAM ignores)", self.user());
-            self.wait_for_name(what, until).await?;
-        }
-    }
-
-    /// A name that is taken by nothing that IAM shows: it was given up a moment ago and will be free, or somebody holds
-    /// it in another case or under another path, and it never will.
-    async fn wait_for_name(&self, what: String, until: Instant) -> Result<(), Error> {
-        if Instant::now() + self.context.config.poll > until {
-            return Err(Error::Foreign { what });
-        }
-        tracing::info!(what, "the name seems to be taken, by nothing that can be seen; asked again");
-        sleep(self.context.config.poll).await;
-        Ok(())
-    }
-
-    fn tags_of_new_user(&self) -> Vec<Tag> {
-        let wanted = Wanted {
-            spec: &self.prepared.spec,
-            tags: self.context.marks.on_all(&self.prepared.spec),
-            old_tag_keys: Vec::new(),
-            workspace: self.prepared.link.as_ref().map(|link| link.workspace.as_str()),
-            registers: true,
-        };
-        let mut tags = wanted.user_tags();
-        tags.push(self.context.lease.tag());
-        tags
-    }
-
-    /// EntityAlreadyExists after a look that found nothing: the reply to our own attempt was lost, and the user carries
-    /// this run's lease; or another run was faster; or it is somebody else's. `false` where IAM shows no such user.
-    async fn is_made_by_this_run(&self) -> Result<bool, Error> {
-        let Some(found) = self.context.iam.user(self.user()).await? else { return Ok(false) };
-        if Lease::read(&found.tags).is_some_and(|lease| lease.is_same_run(&self.context.lease)) {
-            return Ok(true);
-        }
-        if self.context.marks.owner(&found.tags) == Owner::Ours {
-            return Err(self.overtaken_by("it made the user at this moment".into()));
-        }
-        Err(Error::Foreign { what: found.whose() })
-    }
-
-    async fn adopt_user(&self) -> Result<(), Error> {
-        self.journal.note(Undo::UserMarks);
-        let tags = self.tags_of_new_user();
-        tracing::warn!(user = self.user(), "the user that `coiled setup aws` made becomes this stack's");
-        self.claim(&tags).await
-    }
-
-    /// Puts this run's lease on a user that is there, and sees whether it stays.
-    ///
-    /// Tags know no compare-and-set. So whoever finds no lease writes its own, waits longer than another run takes from that
-    /// look to its write, and looks again: of two that wrote, the last one finds its own (Fischer's algorithm).
-    async fn claim(&self, tags: &[Tag]) -> Result<(), Error> {
-        let (context, name) = (self.context, self.user());
-        let seen = context.iam.user(name).await?;
-        if let Some(lease) = seen.and_then(|user| context.live_lease_of_another_run(&user.tags)) {
-            return Err(self.overtaken_by(lease.describe()));
-        }
-        context.iam.tag_user(name, tags).await?;
-        sleep(context.config.lease_settle).await;
-        match context.holds_lease(name).await {
-            Err(Error::Busy(by)) => Err(self.overtaken_by(by)),
-            other => other,
-        }
-    }
-
-    fn overtaken_by(&self, run: String) -> Error {
-        self.overtaken.store(true, Ordering::SeqCst);
-        Error::Busy(run)
-    }
-
     fn note_boundary(&self) {
         let before = self.prepared.observed.user.as_ref().and_then(|seen| seen.user.boundary.clone());
         self.journal.note(Undo::Boundary(before));
@@ -329,87 +245,6 @@ impl<'a> Run<'a> {
             self.journal.note(Undo::PolicyMarks(kind));
         }
         self.context.iam.tag_policy(&self.arn(kind), tags).await
-    }
-
-    async fn free_key_slot(&self, candidates: &[String]) -> Result<(), Error> {
-        let mut used = Vec::new();
-        for id in candidates {
-            used.push((self.context.iam.key_last_used(id).await?, id));
-        }
-        // A key never used comes first: `None` is less than any date.
-        let Some((_, least)) = used.into_iter().min() else { return Ok(()) };
-        tracing::warn!(access_key_id = %least, "removed to make room: the least recently used key");
-        self.context.iam.delete_key(self.user(), least).await
-    }
-
-    async fn create_key(&self) -> Result<(), Error> {
-        let before = self.keys_before();
-        self.journal.note(Undo::NewKeys { before: before.clone() });
-        let made = self.create_key_or_again(&before).await;
-        if made.as_ref().is_err_and(|error| !is_lost(error)) && !self.lost_a_key() {
-            // IAM said no: whatever key appears now is another run's.
-            self.journal.forget(&Undo::NewKeys { before });
-        }
-        let key = made?;
-        tracing::info!(access_key_id = %key.id, "key made");
-        *locked(&self.key) = Some(key);
-        Ok(())
-    }
-
-    async fn create_key_or_again(&self, before: &[String]) -> Result<NewKey, Error> {
-        match self.create_key_in_its_place(before).await {
-            Err(error) if is_lost(&error) => {
-                self.lost_a_key.store(true, Ordering::SeqCst);
-                self.delete_lost_key().await?;
-                self.create_key_in_its_place(before).await
-            }
-            other => other,
-        }
-    }
-
-    /// Whether a key may be there whose secret nobody has.
-    pub(crate) fn lost_a_key(&self) -> bool {
-        self.lost_a_key.load(Ordering::SeqCst)
-    }
-
-    fn keys_before(&self) -> Vec<String> {
-        self.prepared.observed.keys().iter().map(|key| key.id.clone()).collect()
-    }
-
-    /// Where this run has just made room, IAM may count the old key a while longer, or not show the lost one yet.
-    async fn create_key_in_its_place(&self, before: &[String]) -> Result<NewKey, Error> {
-        let until = Instant::now() + self.context.config.consistency;
-        loop {
-            let made = self.context.iam.create_key(self.user()).await;
-            let has_made_room = self.lost_a_key() || before.len() >= keys::LIMIT;
-            let is_full = matches!(&made, Err(error) if code(error) == Some("LimitExceeded"));
-            if !(is_full && has_made_room) || Instant::now() + self.context.config.poll > until {
-                return made;
-            }
-            sleep(self.context.config.poll).await;
-            self.delete_lost_key().await?;
-        }
-    }
-
-    /// A call whose reply was lost may have worked. Then its key is nobody's, for its secret was in the reply; and whatever
-    /// key is neither this run's nor was there before is that one.
-    async fn delete_lost_key(&self) -> Result<(), Error> {
-        if !self.lost_a_key() {
-            return Ok(());
-        }
-        let (iam, before, own) = (&self.context.iam, self.keys_before(), self.new_key_id());
-        for key in iam.keys(self.user()).await? {
-            if !before.contains(&key.id) && own.as_ref() != Some(&key.id) {
-                tracing::warn!(access_key_id = %key.id, "its secret was lost with the reply; removed");
-                iam.delete_key(self.user(), &key.id).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn prove_key(&self) -> Result<(), Error> {
-        let sts = Sts::new(self.context.sdk, &self.prepared.spec.region);
-        sts.prove(&self.key()?, self.context.config, || self.failed.load(Ordering::SeqCst)).await
     }
 
     async fn mark_pending(&self) -> Result<(), Error> {
@@ -506,26 +341,11 @@ impl<'a> Run<'a> {
         self.context.iam.tag_user(self.user(), &tags).await
     }
 
-    async fn delete_keys(&self, keys: &[String]) -> Result<(), Error> {
-        for id in keys {
-            self.context.iam.delete_key(self.user(), id).await?;
-        }
-        Ok(())
-    }
-
     async fn release_lease(&self, pending: bool) -> Result<(), Error> {
         let keys = if pending { vec![LEASE, PENDING, PENDING_REGION] } else { vec![LEASE] };
         let keys: Vec<String> = keys.into_iter().map(str::to_owned).collect();
         self.context.iam.untag_user(self.user(), &keys).await
     }
-}
-
-/// Whether a call may have worked although it failed here.
-fn is_lost(error: &Error) -> bool {
-    matches!(
-        code(error),
-        Some("no answer" | "unreadable answer" | "InternalFailure" | "ServiceFailure" | "InternalServerError")
-    )
 }
 
 /// All failures of steps side by side as one.

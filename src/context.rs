@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_config::SdkConfig;
@@ -46,6 +47,7 @@ pub struct Context<'a> {
     pub iam: Iam,
     began: Instant,
     step: Mutex<String>,
+    writes_lease: AtomicBool,
 }
 
 impl<'a> Context<'a> {
@@ -72,6 +74,7 @@ impl<'a> Context<'a> {
             patience,
             began: Instant::now(),
             step: Mutex::new("begin".into()),
+            writes_lease: AtomicBool::new(false),
         }
     }
 
@@ -182,11 +185,20 @@ impl<'a> Context<'a> {
         Ok(self.marks.owner(&user.tags) == Owner::Ours && lease.is_none_or(|lease| lease.is_same_run(&self.lease)))
     }
 
-    /// Leaves this run's lease, ended, as a trace: the next run need not wait, and cleans up.
+    /// The tag of this run's lease, for a call that puts it on the user.
+    pub fn lease_tag(&self) -> Tag {
+        self.writes_lease.store(true, Ordering::SeqCst);
+        self.lease.tag()
+    }
+
+    /// Leaves this run's lease, ended, as a trace: the next run need not wait, and cleans up. IAM may not show yet that the
+    /// lease was written.
     pub async fn end_lease(&self, name: &str) -> Result<(), Error> {
+        if !self.writes_lease.load(Ordering::SeqCst) {
+            return Ok(());
+        }
         let Some(user) = self.iam.user(name).await? else { return Ok(()) };
-        let has_lease = Lease::read(&user.tags).is_some_and(|lease| lease.is_same_run(&self.lease));
-        if !has_lease || self.marks.owner(&user.tags) != Owner::Ours {
+        if self.marks.owner(&user.tags) != Owner::Ours || self.live_lease_of_another_run(&user.tags).is_some() {
             return Ok(());
         }
         self.iam.tag_user(name, &[self.lease.ended().tag()]).await

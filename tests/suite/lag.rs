@@ -146,6 +146,18 @@ async fn a_key_lost_with_its_reply_goes_in_the_end() {
     }
 }
 
+/// IAM does not show the lease of a run that fails at once: it ends all the same, and nobody waits for it.
+#[tokio::test]
+async fn a_run_that_fails_at_once_gives_its_lease_back() {
+    let world = behind().await;
+    world.create(json!({})).await.succeeded();
+    world.coiled.fault(Fault { on: Call::Disconnect, how: How::Status(400, json!({"detail": "no"})), times: 1 });
+    world.delete(json!({})).await.failed(&["no"]);
+    assert!(world.tag("coiled-stack:lease").await.contains("/0/"), "{}", world.tag("coiled-stack:lease").await);
+    world.delete(json!({})).await.succeeded();
+    world.nothing_left().await;
+}
+
 /// Two keys of a person's: one has to go first, and its place seems to be taken a while longer.
 #[tokio::test]
 async fn a_full_user_makes_room_for_a_key() {

@@ -1,4 +1,4 @@
-//! Twice and at once: every event may come again, and two runs may meet.
+//! Leases: how two runs that meet are kept apart. `twice.rs` lets every kind of run meet every other.
 
 use std::time::Duration;
 
@@ -6,30 +6,6 @@ use serde_json::json;
 
 use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
-
-#[tokio::test]
-async fn an_event_delivered_again_gets_the_same_answer_and_changes_nothing() {
-    let world = World::new().await;
-    let event = world.event("Create", world.properties(json!({})));
-    let first = world.send(event.clone()).await.succeeded();
-    let (snapshot, asked) = (world.snapshot().await, world.coiled.requests().len());
-    let second = world.send(event).await.succeeded();
-    assert_eq!(first.value, second.value);
-    assert_eq!((snapshot, asked), (world.snapshot().await, world.coiled.requests().len()));
-}
-
-#[tokio::test]
-async fn two_deliveries_at_once_make_one_connection() {
-    let world = World::new().await;
-    let event = world.event("Create", world.properties(json!({})));
-    let (first, second) = tokio::join!(world.invoke(event.clone()), world.invoke(event));
-    first.and(second).unwrap();
-    world.connected().await;
-    // Whichever is told first decides: so both have to say the same.
-    let puts: Vec<Vec<u8>> = world.bucket.puts().into_iter().map(|put| put.body).collect();
-    assert_eq!(puts[0], puts[1], "{}", String::from_utf8_lossy(&puts[0]));
-    assert!(String::from_utf8_lossy(&puts[0]).contains("SUCCESS"));
-}
 
 /// An in-flight Create was cancelled: its Delete waits for its end, and finds everything.
 #[tokio::test]

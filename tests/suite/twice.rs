@@ -6,6 +6,7 @@ use coiled_aws_stack::config::Config;
 use serde_json::{Value, json};
 
 use crate::support::account::AWS_POLICY;
+use crate::support::moments::Moment;
 use crate::support::{World, config};
 
 /// A connection to begin with, unless it is a Create, and an event.
@@ -101,26 +102,43 @@ async fn two_deliveries_at_once_end_like_one() {
     }
 }
 
-/// The second delivery begins at each moment of the first.
-#[tokio::test]
-async fn a_delivery_that_meets_the_first_at_work_ends_like_it() {
-    for case in [7, 3, 10].map(|number| cases().swap_remove(number)) {
-        let undisturbed = case.world().await;
-        let before = undisturbed.tally();
-        undisturbed.send(case.event(&undisturbed)).await.succeeded();
-        let end = undisturbed.shape().await;
-        for moment in undisturbed.moments_since(&before) {
-            let world = case.world().await;
-            let event = case.event(&world);
-            let (first, second) = tokio::join!(world.invoke(event.clone()), async {
-                world.until(&moment).await;
-                world.invoke(event.clone()).await
-            });
-            first.and(second).unwrap();
-            both_say_the_same(&world, &format!("{moment:?}")).await;
-            assert_eq!(end, world.shape().await, "{} {moment:?}", case.new);
-        }
+/// The second delivery begins at each moment of the first at which something changes.
+async fn a_second_delivery_at_each_moment(case: Case) {
+    let undisturbed = case.world().await;
+    let before = undisturbed.tally();
+    undisturbed.send(case.event(&undisturbed)).await.succeeded();
+    let end = undisturbed.shape().await;
+    for moment in undisturbed.moments_since(&before).into_iter().filter(Moment::changes_something) {
+        let world = case.world().await;
+        let event = case.event(&world);
+        let (first, second) = tokio::join!(world.invoke(event.clone()), async {
+            world.until(&moment).await;
+            world.invoke(event.clone()).await
+        });
+        first.and(second).unwrap();
+        both_say_the_same(&world, &format!("{moment:?}")).await;
+        assert_eq!(end, world.shape().await, "{} {moment:?}", case.new);
     }
+}
+
+#[tokio::test]
+async fn a_create_that_meets_itself_at_work_ends_like_one() {
+    a_second_delivery_at_each_moment(Case::new("Create", json!({}), json!({}))).await;
+}
+
+#[tokio::test]
+async fn a_rotation_that_meets_itself_at_work_ends_like_one() {
+    a_second_delivery_at_each_moment(Case::new("Update", json!({}), json!({"RotateKey": "2"}))).await;
+}
+
+#[tokio::test]
+async fn a_change_that_meets_itself_at_work_ends_like_one() {
+    a_second_delivery_at_each_moment(Case::new("Update", json!({}), json!({"AttachSetupPolicy": "false"}))).await;
+}
+
+#[tokio::test]
+async fn a_delete_that_meets_itself_at_work_ends_like_one() {
+    a_second_delivery_at_each_moment(Case::new("Delete", json!({}), json!({}))).await;
 }
 
 /// The stack is given up while its Create is at work, at each of its moments.

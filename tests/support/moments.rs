@@ -18,6 +18,14 @@ pub struct Moment {
     pub times: usize,
 }
 
+impl Moment {
+    /// Whether the call changes anything. After one that only reads, everything is as after the call before it.
+    pub fn changes_something(&self) -> bool {
+        let call = self.call.split_once(':').map(|(_, call)| call).unwrap_or_default();
+        !["Get", "List", "Me", "BackendOptions", "WsUpgrade"].iter().any(|read| call.starts_with(read))
+    }
+}
+
 /// How often each call has been answered.
 pub type Tally = BTreeMap<String, usize>;
 
@@ -75,8 +83,10 @@ impl World {
     /// A lease says when Lambda kills its run at the latest. Here that moment is over at once.
     pub async fn lease_ends(&self) {
         let lease = self.tag("coiled-stack:lease").await;
-        if let Some((run, _)) = lease.rsplit_once('/') {
-            self.tag_user("coiled", "coiled-stack:lease", &format!("{run}/1")).await;
+        let mut parts: Vec<&str> = lease.split('/').collect();
+        if let Some(until) = parts.get_mut(2) {
+            *until = "1";
+            self.tag_user("coiled", "coiled-stack:lease", &parts.join("/")).await;
         }
     }
 }
