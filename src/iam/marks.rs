@@ -144,7 +144,10 @@ impl Lease {
 
     /// For a log line: which request, until when.
     pub fn describe(&self) -> String {
-        format!("request {} until {} (Unix time)", self.request_id, self.until)
+        match self.until {
+            0 => format!("request {}, which has ended since", self.request_id),
+            until => format!("request {} until {until} (Unix time)", self.request_id),
+        }
     }
 }
 

@@ -57,10 +57,6 @@ async fn a_run_that_falls_into_the_window_stops_before_it_registers() {
         world.invoke(event.clone()).await
     });
     slow.and(fast).unwrap();
-    println!(
-        "{}",
-        world.logs.text().lines().filter(|l| l.contains("INFO") || l.contains("ERROR")).collect::<Vec<_>>().join("\n")
-    );
     assert!(world.logs.text().contains("another run works on this user"), "one of them has noticed");
     assert!(world.coiled.registrations().len() <= 2, "at most one of them has registered its key");
     world.update(json!({"RotateKey": "2"}), json!({})).await.succeeded();

@@ -78,7 +78,7 @@ impl Shared {
     }
 
     /// The answer of a replica that is behind; `None` where that makes no difference.
-    pub(super) async fn from_the_past(&self, call: &AwsCall) -> Option<Reply> {
+    pub(super) async fn answer_of_the_past(&self, call: &AwsCall) -> Option<Reply> {
         if locked(&self.facts).lag.by.is_zero() || call.access_key_id == TEST_KEY || call.service != "iam" {
             return None;
         }

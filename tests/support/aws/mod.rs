@@ -232,7 +232,7 @@ impl Shared {
         if call.service == "sts" {
             return self.caller_identity(call);
         }
-        if let Some(reply) = Box::pin(self.from_the_past(call)).await {
+        if let Some(reply) = Box::pin(self.answer_of_the_past(call)).await {
             return reply;
         }
         let past = Box::pin(self.before_change(call)).await;
