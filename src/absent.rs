@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
-use crate::aws::code;
+use crate::aws::{code, gone_is_fine};
 use crate::coiled::connection::Disconnected;
 use crate::coiled::registration::is_ours;
 use crate::context::Context;
@@ -59,7 +59,7 @@ pub async fn run(context: &Context<'_>) -> Result<Data, Failure> {
 }
 
 async fn remove(context: &Context<'_>) -> Result<(), Failure> {
-    let Some(ours) = context.step("look", look(context)).await? else {
+    let Some(ours) = context.step("look", look_also_for_a_late_create(context)).await? else {
         tracing::info!("nothing of this stack is there; what it registered, if it did, stays at Coiled");
         return Ok(());
     };
@@ -67,7 +67,8 @@ async fn remove(context: &Context<'_>) -> Result<(), Failure> {
     context.step("check what is in the way", blockers(context, &ours)).await?;
     let (iam, name) = (&context.iam, ours.name.as_str());
     if let Some(user) = &ours.user {
-        context.step("take lease", iam.tag_user(name, &[context.lease.tag()])).await?;
+        // One that was removed a moment ago may be shown a while longer.
+        context.step("take lease", async { gone_is_fine(iam.tag_user(name, &[context.lease_tag()]).await) }).await?;
         context.step("deregister", deregister(context, &ours, &user.user.tags)).await?;
         context.step("empty the user", empty(context, &ours.name)).await?;
     }
@@ -78,6 +79,28 @@ async fn remove(context: &Context<'_>) -> Result<(), Failure> {
         context.step(&format!("delete user {}", user.user.arn), iam.delete_user(name)).await?;
     }
     Ok(())
+}
+
+/// A Create that never answered may still be in Lambda's queue, or at its checks, before which it makes nothing that could
+/// be found. Once this Delete has answered, the stack removes the function's rights: nobody could clean up any more.
+async fn look_also_for_a_late_create(context: &Context<'_>) -> Result<Option<Ours>, Error> {
+    let until = context.work_until().min(Instant::now() + context.config.late_create);
+    loop {
+        let found = look_twice(context).await?;
+        if found.is_some() || context.envelope.was_answered() || Instant::now() + context.config.poll > until {
+            return Ok(found);
+        }
+        tracing::info!("nothing is there, and no Create has ever answered: it may be late, so this looks again");
+        sleep(context.config.poll).await;
+    }
+}
+
+/// Policies without their user may be those of a Create that has made all three since this run looked for the user.
+async fn look_twice(context: &Context<'_>) -> Result<Option<Ours>, Error> {
+    match look(context).await? {
+        Some(ours) if ours.user.is_none() => look(context).await,
+        found => Ok(found),
+    }
 }
 
 /// Finds what carries our marks; `None` where nothing does, or nothing ever could.

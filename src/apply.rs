@@ -1,5 +1,8 @@
 //! Carrying out a plan: each step's action, with its undo noted down first.
 
+mod key;
+mod user;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Mutex;
@@ -15,14 +18,13 @@ use crate::coiled::socket::Socket;
 use crate::context::{Context, locked};
 use crate::error::{Error, Failure};
 use crate::iam::document::Kind;
-use crate::iam::keys::{Key, NewKey};
-use crate::iam::marks::{ACCESS_KEY_ID, Lease, Owner, PENDING, PENDING_REGION, REGISTERED};
+use crate::iam::keys::NewKey;
+use crate::iam::marks::{ACCESS_KEY_ID, Owner, PENDING, PENDING_REGION, REGISTERED};
 use crate::iam::marks::{LEASE, WORKSPACE, get};
 use crate::observe;
 use crate::plan::{Flow, Step};
 use crate::present::{Link, Prepared};
 use crate::properties::tags::Tag;
-use crate::sts::Sts;
 use crate::undo::{Journal, Undo};
 
 /// What became of the registration.
@@ -48,12 +50,12 @@ pub struct Run<'a> {
     socket: Mutex<Option<Socket>>,
     shown: Mutex<Option<Shown>>,
     sent: AtomicBool,
+    /// The reply to CreateAccessKey was lost, with a key's secret if it worked.
+    lost_a_key: AtomicBool,
     settled: Mutex<Option<Outcome>>,
     /// A step beside this one has failed: nothing here is worth waiting for.
     failed: AtomicBool,
-    /// The reply to a CreateAccessKey was lost.
-    reply_lost: AtomicBool,
-    /// Another run made the user between this one's look and its CreateUser.
+    /// Another run took the user between this one's look and its own CreateUser or lease.
     overtaken: AtomicBool,
 }
 
@@ -70,9 +72,9 @@ impl<'a> Run<'a> {
             socket: Mutex::default(),
             shown: Mutex::default(),
             sent: AtomicBool::new(false),
+            lost_a_key: AtomicBool::new(false),
             settled: Mutex::default(),
             failed: AtomicBool::new(false),
-            reply_lost: AtomicBool::new(false),
             overtaken: AtomicBool::new(false),
         }
     }
@@ -107,9 +109,13 @@ impl<'a> Run<'a> {
         let iam = &self.context.iam;
         let user = self.user();
         match step {
-            Step::CreateUser => self.create_user().await,
+            Step::CreateUser => {
+                self.create_user().await?;
+                self.journal.confirm(Undo::User);
+                Ok(())
+            }
             Step::AdoptUser => self.adopt_user().await,
-            Step::TakeLease => iam.tag_user(user, &[self.context.lease.tag()]).await,
+            Step::TakeLease => self.claim(&[self.context.lease_tag()]).await,
             Step::UntagUser(keys) => iam.untag_user(user, keys).await,
             Step::TagUser(tags) => iam.tag_user(user, tags).await,
             Step::PutBoundary(arn) => {
@@ -120,13 +126,19 @@ impl<'a> Run<'a> {
                 self.note_boundary();
                 iam.delete_boundary(user).await
             }
-            Step::CreatePolicy(kind) => self.create_policy(*kind).await,
+            Step::CreatePolicy(kind) => {
+                self.create_policy(*kind).await?;
+                self.journal.confirm(Undo::Policy(*kind));
+                Ok(())
+            }
             Step::PutDocument(kind) => self.put_document(*kind).await,
             Step::UntagPolicy(kind, keys) => iam.untag_policy(&self.arn(*kind), keys).await,
             Step::TagPolicy(kind, tags) => self.tag_policy(*kind, tags).await,
             Step::Attach(kind) => {
                 self.journal.note(Undo::Attachment(*kind));
-                iam.attach(user, &self.arn(*kind)).await
+                iam.attach(user, &self.arn(*kind)).await?;
+                self.journal.confirm(Undo::Attachment(*kind));
+                Ok(())
             }
             Step::Detach(kind) => {
                 self.journal.note(Undo::Detachment(*kind));
@@ -141,7 +153,7 @@ impl<'a> Run<'a> {
                 sleep(self.context.config.key_settle).await;
                 Ok(())
             }
-            Step::LookAgain => self.look_again().await,
+            Step::LookAgain => self.context.holds_lease(user).await,
             Step::Register => self.register().await,
             Step::ReadBack => self.read_back().await,
             Step::Verify => self.verify().await,
@@ -187,64 +199,6 @@ impl<'a> Run<'a> {
         locked(&self.settled).unwrap_or(unsettled)
     }
 
-    async fn create_user(&self) -> Result<(), Error> {
-        let wanted = self.tags_of_new_user();
-        let spec = &self.prepared.spec;
-        self.journal.note(Undo::User);
-        let (iam, until) = (&self.context.iam, Instant::now() + self.context.config.consistency);
-        loop {
-            let made = iam.create_user(self.user(), spec.path.as_str(), spec.boundary.as_deref(), &wanted).await;
-            match made {
-                Err(error) if code(&error) == Some("EntityAlreadyExists") => {}
-                other => return other,
-            }
-            if self.is_made_by_this_run().await? {
-                return Ok(());
-            }
-            let what = format!("user {} (its name may differ in case, which IAM ignores)", self.user());
-            self.wait_for_name(what, until).await?;
-        }
-    }
-
-    /// A name that is taken by nothing that IAM shows: it was given up a moment ago and will be free, or somebody holds
-    /// it in another case or under another path, and it never will.
-    async fn wait_for_name(&self, what: String, until: Instant) -> Result<(), Error> {
-        if Instant::now() + self.context.config.poll > until {
-            return Err(Error::Foreign { what });
-        }
-        tracing::info!(what, "the name seems to be taken, by nothing that can be seen; asked again");
-        sleep(self.context.config.poll).await;
-        Ok(())
-    }
-
-    fn tags_of_new_user(&self) -> Vec<Tag> {
-        let workspace = self.prepared.link.as_ref().map(|link| link.workspace.as_str());
-        let mut tags = self.context.marks.on_user(&self.prepared.spec, workspace);
-        tags.push(self.context.lease.tag());
-        tags
-    }
-
-    /// EntityAlreadyExists after a look that found nothing: the reply to our own attempt was lost, and the user carries
-    /// this run's lease; or another run was faster; or it is somebody else's. `false` where IAM shows no such user.
-    async fn is_made_by_this_run(&self) -> Result<bool, Error> {
-        let Some(found) = self.context.iam.user(self.user()).await? else { return Ok(false) };
-        if Lease::read(&found.tags).is_some_and(|lease| lease.is_same_run(&self.context.lease)) {
-            return Ok(true);
-        }
-        if self.context.marks.owner(&found.tags) == Owner::Ours {
-            self.overtaken.store(true, Ordering::SeqCst);
-            return Err(Error::Busy("it made the user at this moment".into()));
-        }
-        Err(Error::Foreign { what: format!("user {}", found.arn) })
-    }
-
-    async fn adopt_user(&self) -> Result<(), Error> {
-        self.journal.note(Undo::UserMarks);
-        let tags = self.tags_of_new_user();
-        tracing::warn!(user = self.user(), "the user that `coiled setup aws` made becomes this stack's");
-        self.context.iam.tag_user(self.user(), &tags).await
-    }
-
     fn note_boundary(&self) {
         let before = self.prepared.observed.user.as_ref().and_then(|seen| seen.user.boundary.clone());
         self.journal.note(Undo::Boundary(before));
@@ -286,51 +240,6 @@ impl<'a> Run<'a> {
         self.context.iam.tag_policy(&self.arn(kind), tags).await
     }
 
-    async fn free_key_slot(&self, candidates: &[String]) -> Result<(), Error> {
-        let mut used = Vec::new();
-        for id in candidates {
-            used.push((self.context.iam.key_last_used(id).await?, id));
-        }
-        // A key never used comes first: `None` is less than any date.
-        let Some((_, least)) = used.into_iter().min() else { return Ok(()) };
-        tracing::warn!(access_key_id = %least, "removed to make room: the least recently used key");
-        self.context.iam.delete_key(self.user(), least).await
-    }
-
-    async fn create_key(&self) -> Result<(), Error> {
-        let iam = &self.context.iam;
-        let before: Vec<String> = self.prepared.observed.keys().iter().map(|key| key.id.clone()).collect();
-        self.journal.note(Undo::NewKeys { before: before.clone() });
-        let key = match iam.create_key(self.user()).await {
-            Ok(key) => key,
-            Err(error) if is_lost(&error) => self.create_key_after_lost_reply(&before).await?,
-            Err(error) => return Err(error),
-        };
-        tracing::info!(access_key_id = %key.id, "key made");
-        *locked(&self.key) = Some(key);
-        Ok(())
-    }
-
-    /// The list tells whether the lost call worked; then that key is nobody's, for its secret was in the reply.
-    async fn create_key_after_lost_reply(&self, before: &[String]) -> Result<NewKey, Error> {
-        self.reply_lost.store(true, Ordering::SeqCst);
-        self.delete_lost_keys(self.context.iam.keys(self.user()).await?, before).await?;
-        self.context.iam.create_key(self.user()).await
-    }
-
-    async fn delete_lost_keys(&self, there: Vec<Key>, known: &[String]) -> Result<(), Error> {
-        for key in there.into_iter().filter(|key| !known.contains(&key.id)) {
-            tracing::warn!(access_key_id = %key.id, "its secret was lost with the reply; removed");
-            self.context.iam.delete_key(self.user(), &key.id).await?;
-        }
-        Ok(())
-    }
-
-    async fn prove_key(&self) -> Result<(), Error> {
-        let sts = Sts::new(self.context.sdk, &self.prepared.spec.region);
-        sts.prove(&self.key()?, self.context.config, || self.failed.load(Ordering::SeqCst)).await
-    }
-
     async fn mark_pending(&self) -> Result<(), Error> {
         let before = self.prepared.observed.ours().map(|seen| seen.user.tags.clone()).unwrap_or_default();
         let before = before.into_iter().filter(|tag| [PENDING, PENDING_REGION].contains(&tag.key.as_str()));
@@ -348,18 +257,6 @@ impl<'a> Run<'a> {
         };
         *locked(&self.socket) = Some(socket);
         Ok(())
-    }
-
-    /// Sees that no other run has taken over.
-    async fn look_again(&self) -> Result<(), Error> {
-        let tags = self.context.iam.known_user(self.user()).await?.tags;
-        let lease = Lease::read(&tags);
-        if self.context.marks.owner(&tags) == Owner::Ours
-            && lease.as_ref().is_some_and(|lease| lease.is_same_run(&self.context.lease))
-        {
-            return Ok(());
-        }
-        Err(Error::Busy(lease.map_or_else(|| "the lease is gone".to_owned(), |lease| lease.describe())))
     }
 
     async fn register(&self) -> Result<(), Error> {
@@ -411,10 +308,11 @@ impl<'a> Run<'a> {
     async fn verify(&self) -> Result<(), Error> {
         let until = Instant::now() + self.context.config.consistency;
         loop {
-            self.look_again().await?;
+            self.context.holds_lease(self.user()).await?;
             let missing = self.missing().await?;
             if missing.is_empty() {
-                return Ok(());
+                // Where the new key is shown, an older one is too.
+                return self.delete_lost_key().await;
             }
             if Instant::now() + self.context.config.poll > until {
                 return Err(Error::Unproved(format!("IAM does not show {}", missing.join(", "))));
@@ -425,11 +323,6 @@ impl<'a> Run<'a> {
 
     async fn missing(&self) -> Result<Vec<String>, Error> {
         let seen = observe::user(&self.context.iam, &self.context.marks, &self.prepared.spec.user).await?;
-        if let Some(seen) = seen.as_ref().filter(|_| self.reply_lost.load(Ordering::SeqCst)) {
-            // The list that was asked right after the lost reply may have lagged behind it.
-            let known = self.prepared.observed.keys().iter().map(|key| key.id.clone()).chain([self.key()?.id]);
-            self.delete_lost_keys(seen.keys.clone(), &known.collect::<Vec<_>>()).await?;
-        }
         let attached = seen.as_ref().map(|seen| seen.attached.clone()).unwrap_or_default();
         let wanted = Kind::ALL.into_iter().filter(|kind| self.prepared.spec.attaches(*kind));
         let policies = wanted.map(|kind| self.arn(kind)).filter(|arn| !attached.contains(arn));
@@ -449,26 +342,11 @@ impl<'a> Run<'a> {
         self.context.iam.tag_user(self.user(), &tags).await
     }
 
-    async fn delete_keys(&self, keys: &[String]) -> Result<(), Error> {
-        for id in keys {
-            self.context.iam.delete_key(self.user(), id).await?;
-        }
-        Ok(())
-    }
-
     async fn release_lease(&self, pending: bool) -> Result<(), Error> {
         let keys = if pending { vec![LEASE, PENDING, PENDING_REGION] } else { vec![LEASE] };
         let keys: Vec<String> = keys.into_iter().map(str::to_owned).collect();
         self.context.iam.untag_user(self.user(), &keys).await
     }
-}
-
-/// Whether a call may have worked although it failed here.
-fn is_lost(error: &Error) -> bool {
-    matches!(
-        code(error),
-        Some("no answer" | "unreadable answer" | "InternalFailure" | "ServiceFailure" | "InternalServerError")
-    )
 }
 
 /// All failures of steps side by side as one.

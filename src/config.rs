@@ -8,6 +8,12 @@ pub struct Config {
     /// Pause between the last proof that a key works and its registration: Coiled may reach another replica of IAM.
     /// `KEY_SETTLE_MILLIS`, default 1 s.
     pub key_settle: Duration,
+    /// Pause between writing a lease and seeing whether it is still there: longer than another run takes from its look at
+    /// the lease to its own. `LEASE_SETTLE_MILLIS`, default 1 s.
+    pub lease_settle: Duration,
+    /// How long a Delete that finds nothing waits for a Create that has never answered. `LATE_CREATE_MILLIS`, default 10 s:
+    /// as long as the checks of a Create mostly take, before which it makes nothing that could be found.
+    pub late_create: Duration,
     /// Pause between two looks at something that is not there yet. `POLL_MILLIS`, default 1 s.
     pub poll: Duration,
     /// How long AccessDenied is taken for a role that has not arrived yet. `ACCESS_DENIED_GRACE_MILLIS`, default 30 s.
@@ -23,6 +29,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             key_settle: Duration::from_secs(1),
+            lease_settle: Duration::from_secs(1),
+            late_create: Duration::from_secs(10),
             poll: Duration::from_secs(1),
             access_denied_grace: Duration::from_secs(30),
             consistency: Duration::from_secs(120),
@@ -45,6 +53,8 @@ impl Config {
         };
         Self {
             key_settle: millis("KEY_SETTLE_MILLIS", defaults.key_settle),
+            lease_settle: millis("LEASE_SETTLE_MILLIS", defaults.lease_settle),
+            late_create: millis("LATE_CREATE_MILLIS", defaults.late_create),
             // Without any pause a wait would keep a core busy.
             poll: millis("POLL_MILLIS", defaults.poll).max(Duration::from_millis(10)),
             access_denied_grace: millis("ACCESS_DENIED_GRACE_MILLIS", defaults.access_denied_grace),

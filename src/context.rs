@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_config::SdkConfig;
@@ -19,7 +20,8 @@ use crate::iam::marks::{LEASE, Lease, Marks, Owner};
 use crate::iam::{Account, Iam};
 use crate::observe::{self, SeenUser};
 use crate::properties::names::{Server, UserName};
-use crate::request::Envelope;
+use crate::properties::tags::Tag;
+use crate::request::{Envelope, RequestType};
 use crate::{secrets, sts::Sts};
 
 /// One run: a request, the clients for it, and when it has to end.
@@ -45,6 +47,7 @@ pub struct Context<'a> {
     pub iam: Iam,
     began: Instant,
     step: Mutex<String>,
+    writes_lease: AtomicBool,
 }
 
 impl<'a> Context<'a> {
@@ -58,18 +61,20 @@ impl<'a> Context<'a> {
         deadlines: Deadlines,
     ) -> Self {
         let patience = Patience::new(config);
+        let deletes = envelope.request_type() == Some(RequestType::Delete);
         Self {
             sdk,
             config,
             http,
             envelope,
             marks: Marks::of(envelope),
-            lease: Lease::new(&envelope.request_id, deadlines.unix),
+            lease: Lease::new(&envelope.request_id, deadlines.unix, deletes),
             deadlines,
             iam: Iam::new(iam, patience.clone()),
             patience,
             began: Instant::now(),
             step: Mutex::new("begin".into()),
+            writes_lease: AtomicBool::new(false),
         }
     }
 
@@ -134,16 +139,41 @@ impl<'a> Context<'a> {
         let before = locked(&self.step).clone();
         loop {
             let seen = observe::user(&self.iam, &self.marks, name).await?;
-            let Some(lease) = self.lease_of_another_run(seen.as_ref()) else {
+            let lease = seen.as_ref().and_then(|seen| self.live_lease_of_another_run(&seen.user.tags));
+            let Some(lease) = lease else {
                 self.enter(before);
                 return Ok(seen);
             };
+            // CloudFormation gave the resource up: this event is late, and what it made now nobody would ever remove.
+            if lease.deletes() && !self.lease.deletes() {
+                return Err(Error::Busy(format!("a Delete, {}", lease.describe())));
+            }
             if Instant::now() + self.config.poll >= self.work_until() {
                 return Err(Error::Busy(lease.describe()));
             }
             tracing::info!(lease = %lease.describe(), "another run works on this user; waiting for its end");
             // For the Reason of a run that is cut off while it waits.
             self.enter(format!("wait for another run ({})", lease.describe()));
+            sleep(self.config.poll).await;
+        }
+    }
+
+    /// Sees that this run has the lease. What was there before it may still be shown for a while.
+    pub async fn holds_lease(&self, name: &str) -> Result<(), Error> {
+        let until = Instant::now() + self.config.consistency;
+        loop {
+            let tags = self.iam.known_user(name).await?.tags;
+            let lease = Lease::read(&tags);
+            let is_mine = lease.as_ref().is_some_and(|lease| lease.is_same_run(&self.lease));
+            if is_mine && self.marks.owner(&tags) == Owner::Ours {
+                return Ok(());
+            }
+            let is_taken = !is_mine && lease.as_ref().is_some_and(Lease::is_live);
+            if is_taken || Instant::now() + self.config.poll > until {
+                return Err(Error::Busy(
+                    lease.map_or_else(|| "the lease is gone".to_owned(), |lease| lease.describe()),
+                ));
+            }
             sleep(self.config.poll).await;
         }
     }
@@ -155,9 +185,16 @@ impl<'a> Context<'a> {
         Ok(self.marks.owner(&user.tags) == Owner::Ours && lease.is_none_or(|lease| lease.is_same_run(&self.lease)))
     }
 
-    /// Leaves this run's lease, ended, as a trace: the next run need not wait, and cleans up.
+    /// The tag of this run's lease, for a call that puts it on the user.
+    pub fn lease_tag(&self) -> Tag {
+        self.writes_lease.store(true, Ordering::SeqCst);
+        self.lease.tag()
+    }
+
+    /// Leaves this run's lease, ended, as a trace: the next run need not wait, and cleans up. IAM may not show yet that the
+    /// lease was written.
     pub async fn end_lease(&self, name: &str) -> Result<(), Error> {
-        if !self.has_lease(name).await? {
+        if !self.may_end_lease(name).await? {
             return Ok(());
         }
         self.iam.tag_user(name, &[self.lease.ended().tag()]).await
@@ -165,20 +202,23 @@ impl<'a> Context<'a> {
 
     /// Takes this run's lease away: it has left nothing to clean up.
     pub async fn release_lease(&self, name: &str) -> Result<(), Error> {
-        if !self.has_lease(name).await? {
+        if !self.may_end_lease(name).await? {
             return Ok(());
         }
         self.iam.untag_user(name, &[LEASE.to_owned()]).await
     }
 
-    async fn has_lease(&self, name: &str) -> Result<bool, Error> {
+    async fn may_end_lease(&self, name: &str) -> Result<bool, Error> {
+        if !self.writes_lease.load(Ordering::SeqCst) {
+            return Ok(false);
+        }
         let Some(user) = self.iam.user(name).await? else { return Ok(false) };
-        let lease = Lease::read(&user.tags);
-        Ok(self.marks.owner(&user.tags) == Owner::Ours && lease.is_some_and(|lease| lease.is_same_run(&self.lease)))
+        Ok(self.marks.owner(&user.tags) == Owner::Ours && self.live_lease_of_another_run(&user.tags).is_none())
     }
 
-    fn lease_of_another_run(&self, seen: Option<&SeenUser>) -> Option<Lease> {
-        let lease = seen.filter(|seen| seen.owner == Owner::Ours)?.lease.clone()?;
+    /// The lease that keeps this run from working on the user with these tags.
+    pub fn live_lease_of_another_run(&self, tags: &[Tag]) -> Option<Lease> {
+        let lease = Lease::read(tags).filter(|_| self.marks.owner(tags) == Owner::Ours)?;
         (lease.is_live() && !lease.is_same_run(&self.lease)).then_some(lease)
     }
 }

@@ -12,10 +12,10 @@ use crate::coiled::socket::Socket;
 use crate::coiled::{Coiled, settings_url};
 use crate::context::{Context, locked};
 use crate::error::{Error, Failure};
+use crate::iam::Account;
 use crate::iam::document::Kind;
 use crate::iam::marks::{ACCESS_KEY_ID, Owner, SERVER, WORKSPACE, get};
 use crate::iam::policy::Policy;
-use crate::iam::{Account, marks};
 use crate::observe::{self, Observed, SeenUser};
 use crate::plan::{Registration, Wanted, plan, registration};
 use crate::properties::registry::Registry;
@@ -297,18 +297,13 @@ async fn look_at_coiled(coiled: &Coiled, spec: &Spec, tagged: Option<&str>) -> R
 /// Refuses a user that is not ours and may not become ours.
 fn ownership(spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
     let Some(seen) = seen else { return Ok(()) };
-    let what = match seen.owner {
-        Owner::Ours => return Ok(()),
+    match seen.owner {
+        Owner::Ours => Ok(()),
         Owner::Coiled if spec.adopt && seen.user.name == spec.user.as_str() && seen.user.path == spec.path.as_str() => {
-            return bounded(spec, seen);
+            bounded(spec, seen)
         }
-        Owner::AnotherStack => {
-            let stack = get(&seen.user.tags, marks::STACK_ID).unwrap_or_default();
-            format!("user {} (of stack {stack})", seen.user.arn)
-        }
-        Owner::Coiled | Owner::Unmarked => format!("user {}", seen.user.arn),
-    };
-    Err(Error::Foreign { what })
+        _ => Err(Error::Foreign { what: seen.user.whose() }),
+    }
 }
 
 /// Refuses a user that would get a boundary by being adopted: with a boundary given the function's role may put it on, and

@@ -35,6 +35,8 @@ pub struct Envelope {
     pub request_id: String,
     /// The resource's name in the template.
     pub logical_resource_id: String,
+    /// The resource's id as CloudFormation has it: none in a Create.
+    pub sent_physical_id: String,
     /// What the resource shall be.
     pub properties: Value,
     /// What it was before an Update; read leniently only.
@@ -52,6 +54,7 @@ impl Envelope {
             stack_id: text("StackId"),
             request_id: text("RequestId"),
             logical_resource_id: text("LogicalResourceId"),
+            sent_physical_id: text("PhysicalResourceId"),
             properties: value("ResourceProperties"),
             old_properties: value("OldResourceProperties"),
         }
@@ -92,6 +95,12 @@ impl Envelope {
         digest.update(self.logical_resource_id.as_bytes());
         let hex = crate::redact::hex(&digest.finalize());
         format!("coiled-connection-{}", hex.get(..32).unwrap_or_default())
+    }
+
+    /// Whether this function has ever answered for this resource. Where it has not, CloudFormation makes an id up
+    /// (cloudformation-coverage-roadmap#1814): the Create was cancelled, or its time was over.
+    pub fn was_answered(&self) -> bool {
+        self.sent_physical_id == self.physical_resource_id()
     }
 
     /// Partition, region and account of the stack, each if the StackId has it.

@@ -11,6 +11,7 @@ use crate::context::locked;
 use crate::error::Error;
 use crate::iam::document::Kind;
 use crate::iam::marks::{Owner, PENDING, PENDING_REGION};
+use crate::observe;
 use crate::present::Link;
 use crate::properties::tags::Tag;
 
@@ -33,7 +34,7 @@ pub enum Undo {
     Detachment(Kind),
     /// Put the boundary that an adopted user had on it again, or take ours away.
     Boundary(Option<String>),
-    /// Remove every key but these.
+    /// Remove the key that was made: where its id is not known, every one but these.
     NewKeys {
         /// The ids that were there before.
         before: Vec<String>,
@@ -52,29 +53,46 @@ impl Undo {
 
 /// What to undo, last first.
 #[derive(Debug, Default)]
-pub struct Journal(Mutex<Vec<Undo>>);
+pub struct Journal {
+    undos: Mutex<Vec<Undo>>,
+    made: Mutex<Vec<Undo>>,
+}
 
 impl Journal {
     /// Notes an undo down, before its step runs.
     pub fn note(&self, undo: Undo) {
-        locked(&self.0).push(undo);
+        locked(&self.undos).push(undo);
+    }
+
+    /// Notes that its step has worked: what that made is there, even if IAM does not show it yet.
+    pub fn confirm(&self, undo: Undo) {
+        locked(&self.made).push(undo);
+    }
+
+    fn is_made(&self, undo: &Undo) -> bool {
+        locked(&self.undos).contains(undo) && locked(&self.made).contains(undo)
+    }
+
+    /// Nothing came of a step, for sure.
+    pub fn forget(&self, undo: &Undo) {
+        locked(&self.undos).retain(|other| other != undo);
     }
 
     fn last(&self) -> Option<Undo> {
-        locked(&self.0).last().cloned()
+        locked(&self.undos).last().cloned()
     }
 
     fn strike(&self) {
-        locked(&self.0).pop();
+        locked(&self.undos).pop();
     }
 
     fn rest(&self) -> Vec<Undo> {
-        locked(&self.0).iter().rev().cloned().collect()
+        locked(&self.undos).iter().rev().cloned().collect()
     }
 
     /// Keeps only what concerns a key that never reached Coiled.
     fn keep_keys_only(&self) {
-        locked(&self.0).retain(|undo| matches!(undo, Undo::NewKeys { .. } | Undo::Pending(_)));
+        locked(&self.undos).retain(|undo| matches!(undo, Undo::NewKeys { .. } | Undo::Pending(_)));
     }
 }
 
@@ -89,6 +107,7 @@ impl Run<'_> {
                 return Vec::new();
             }
         }
+        self.wait_until_shown().await;
         let mut leftovers = Vec::new();
         while let Some(undo) = self.journal.last() {
             self.context.enter(format!("undo: {undo:?}"));
@@ -195,6 +214,41 @@ impl Run<'_> {
         }
     }
 
+    /// What was made a moment ago may not be shown yet, and what is not shown can't be removed.
+    async fn wait_until_shown(&self) {
+        let until = self.undo_until().min(Instant::now() + self.context.config.consistency);
+        while Instant::now() + self.context.config.poll < until {
+            match self.is_shown().await {
+                Ok(false) => sleep(self.context.config.poll).await,
+                Ok(true) => return,
+                Err(error) => return tracing::warn!(%error, "whether all that was made is shown can't be told"),
+            }
+        }
+    }
+
+    async fn is_shown(&self) -> Result<bool, Error> {
+        let context = self.context;
+        for kind in Kind::ALL.into_iter().filter(|kind| self.journal.is_made(&Undo::Policy(*kind))) {
+            if context.iam.policy_tags(&self.arn(kind)).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        let attached = Kind::ALL.map(Undo::Attachment).into_iter().filter(|undo| self.journal.is_made(undo)).count();
+        let key = self.new_key_id();
+        if attached == 0 && key.is_none() && !self.journal.is_made(&Undo::User) {
+            return Ok(true);
+        }
+        let seen = observe::user(&context.iam, &context.marks, &self.prepared.spec.user).await?;
+        Ok(seen.is_some_and(|seen| {
+            key.is_none_or(|id| seen.keys.iter().any(|key| key.id == id)) && self.attachments_are_in(&seen.attached)
+        }))
+    }
+
+    fn attachments_are_in(&self, attached: &[String]) -> bool {
+        let is_made = |kind: &Kind| self.journal.is_made(&Undo::Attachment(*kind));
+        Kind::ALL.into_iter().filter(is_made).all(|kind| attached.contains(&self.arn(kind)))
+    }
+
     async fn end_lease(&self) {
         if let Err(error) = self.context.end_lease(self.user()).await {
             tracing::warn!(%error, "the lease stays until its time is over");
@@ -202,15 +256,18 @@ impl Run<'_> {
     }
 
     async fn undo_keys(&self, before: &[String]) -> Result<(), Error> {
-        let keys = self.context.iam.keys(self.user()).await?;
-        let new = self.new_key_id();
-        let mut made: Vec<String> = keys.into_iter().map(|key| key.id).filter(|id| !before.contains(id)).collect();
-        // The list may lag behind the key.
-        made.extend(new.filter(|id| !made.contains(id)));
-        for id in made {
-            self.context.iam.delete_key(self.user(), &id).await?;
+        let (iam, own) = (&self.context.iam, self.new_key_id());
+        // Where nothing was lost there is no other: a key that appeared beside it is another run's.
+        if own.is_none() || self.lost_a_key() {
+            let keys = iam.keys(self.user()).await?.into_iter().map(|key| key.id);
+            for id in keys.filter(|id| !before.contains(id) && own.as_ref() != Some(id)) {
+                iam.delete_key(self.user(), &id).await?;
+            }
         }
-        Ok(())
+        match own {
+            Some(id) => iam.delete_key(self.user(), &id).await,
+            None => Ok(()),
+        }
     }
 
     async fn undo_policy(&self, kind: Kind) -> Result<(), Error> {
@@ -276,6 +333,11 @@ impl Run<'_> {
             }
             sleep(self.context.config.poll).await;
         }
+    }
+
+    fn undo_until(&self) -> Instant {
+        let now = Instant::now();
+        now + self.context.deadlines.undo.saturating_duration_since(now) / 2
     }
 
     /// Gives an adopted user its tags back as they were.

@@ -27,6 +27,8 @@ pub const PENDING_REGION: &str = "coiled-stack:pending-region";
 pub const REGISTERED: &str = "coiled-stack:registered";
 /// Who works on the user, until when.
 pub const LEASE: &str = "coiled-stack:lease";
+/// The last part of a Delete's lease.
+const DELETES: &str = "Delete";
 /// Set by a person: disconnect whatever Coiled asks or does not answer.
 pub const FORCE_DISCONNECT: &str = "coiled-stack:force-disconnect";
 
@@ -92,8 +94,8 @@ pub fn get<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {
 
 /// Who works on the user: one invocation of one request, until its deadline.
 ///
-/// Tags know no compare-and-set. So a run that takes the lease looks again later whether it still has it, and the
-/// window that remains is a few milliseconds on each side of one TagUser.
+/// Tags know no compare-and-set: how a run takes a lease all the same is in [`crate::apply`], and which window remains in
+/// `docs/guarantees.md`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     request_id: String,
@@ -101,6 +103,8 @@ pub struct Lease {
     run: u128,
     /// Unix seconds; 0: the run has ended, and left something for the next one to clean up.
     until: u64,
+    /// Whether its run removes everything.
+    deletes: bool,
 }
 
 impl Lease {
@@ -108,23 +112,25 @@ impl Lease {
     const LONGEST: u64 = 16 * 60;
 
     /// A lease for this run.
-    pub fn new(request_id: &str, until: u64) -> Self {
+    pub fn new(request_id: &str, until: u64, deletes: bool) -> Self {
         let run = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
         // A tag's value has at most 256 characters; a real RequestId has 36, all of them allowed in it.
         let request_id = request_id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect();
-        Self { request_id, run, until }
+        Self { request_id, run, until, deletes }
     }
 
     /// Reads a tag; a value that nobody wrote so is no lease.
     pub fn read(tags: &[Tag]) -> Option<Self> {
         let mut parts = get(tags, LEASE)?.split('/');
         let (request_id, run, until) = (parts.next()?, parts.next()?, parts.next()?);
-        Some(Self { request_id: request_id.to_owned(), run: run.parse().ok()?, until: until.parse().ok()? })
+        let deletes = parts.next() == Some(DELETES);
+        Some(Self { request_id: request_id.to_owned(), run: run.parse().ok()?, until: until.parse().ok()?, deletes })
     }
 
     /// The tag.
     pub fn tag(&self) -> Tag {
-        Tag::new(LEASE, format!("{}/{}/{}", self.request_id, self.run, self.until))
+        let deletes = if self.deletes { format!("/{DELETES}") } else { String::new() };
+        Tag::new(LEASE, format!("{}/{}/{}{deletes}", self.request_id, self.run, self.until))
     }
 
     /// The same lease, ended: the next run need not wait, and knows that something may be left over.
@@ -139,6 +145,11 @@ impl Lease {
         (now + 1..=now + Self::LONGEST).contains(&self.until)
     }
 
+    /// Whether its run removes everything.
+    pub fn deletes(&self) -> bool {
+        self.deletes
+    }
+
     /// Whether it is this run's, whatever its end.
     pub fn is_same_run(&self, other: &Lease) -> bool {
         self.request_id == other.request_id && self.run == other.run
@@ -146,7 +157,10 @@ impl Lease {
 
     /// For a log line: which request, until when.
     pub fn describe(&self) -> String {
-        format!("request {} until {} (Unix time)", self.request_id, self.until)
+        match self.until {
+            0 => format!("request {}, which has ended since", self.request_id),
+            until => format!("request {} until {until} (Unix time)", self.request_id),
+        }
     }
 }
 
@@ -172,11 +186,13 @@ mod tests {
 
     #[test]
     fn a_lease_survives_its_tag() {
-        let lease = Lease::new("aaaa-bbbb", unix(SystemTime::now()) + 60);
-        let read = Lease::read(&[lease.tag()]);
-        assert!(lease.is_live() && read.as_ref() == Some(&lease));
-        assert!(!lease.ended().is_live() && lease.ended().is_same_run(&lease));
-        assert!(!lease.is_same_run(&Lease::new("aaaa-bbbb", 0)));
+        for deletes in [false, true] {
+            let lease = Lease::new("aaaa-bbbb", unix(SystemTime::now()) + 60, deletes);
+            let read = Lease::read(&[lease.tag()]);
+            assert!(lease.is_live() && read.as_ref() == Some(&lease) && lease.deletes() == deletes);
+            assert!(!lease.ended().is_live() && lease.ended().is_same_run(&lease));
+            assert!(!lease.is_same_run(&Lease::new("aaaa-bbbb", 0, deletes)));
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use aws_sdk_iam::types;
 
+use super::marks::{STACK_ID, get};
 use super::{Iam, from_sdk, to_sdk};
 use crate::aws::{absent_is_none, gone_is_fine};
 use crate::error::Error;
@@ -34,6 +35,14 @@ impl From<&types::User> for User {
                 .map(Into::into),
             tags: from_sdk(user.tags()),
         }
+    }
+}
+
+impl User {
+    /// For a person: which user, and of which stack where it says so.
+    pub fn whose(&self) -> String {
+        let stack = get(&self.tags, STACK_ID).map(|stack| format!(" (of stack {stack})"));
+        format!("user {}{}", self.arn, stack.unwrap_or_default())
     }
 }
 

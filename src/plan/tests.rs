@@ -175,7 +175,7 @@ fn a_stray_key_goes_only_where_a_run_died() {
     let mut observed = connected(&spec);
     seen(&mut observed).keys.push(key("AKIASTRAY"));
     assert!(plan(&wanted(&spec, false), &observed).is_empty());
-    let lease = Lease::new("r", 0);
+    let lease = Lease::new("r", 0, false);
     seen(&mut observed).user.tags.push(Tag::new(LEASE, lease.tag().value));
     seen(&mut observed).lease = Some(lease);
     assert_eq!(planned(&spec, &observed), "take lease > (delete keys AKIASTRAY) > look again > release lease");

@@ -144,6 +144,12 @@ impl StandIn {
         self.state.look(|facts| facts.workspace(workspace)?.connection.clone())
     }
 
+    /// What every workspace holds now, by slug.
+    pub fn connections(&self) -> Vec<(String, Option<Connection>)> {
+        let held = |workspace: &Workspace| (workspace.slug.clone(), workspace.connection.clone());
+        self.state.look(|facts| facts.workspaces.iter().map(held).collect())
+    }
+
     /// Connects the workspace as if a colleague had, by other means: `data` is not judged.
     pub fn connect(&self, workspace: &str, data: Value) {
         self.workspace(workspace, |workspace| workspace.connection = Some(Connection { data }));

@@ -1,109 +1,145 @@
-//! Runs that Lambda kills in the middle: nothing is undone, nobody is answered, and the next run finds what is there.
+//! Runs that Lambda kills in the middle, after each of their calls: nothing is undone, nobody is answered, and whatever
+//! comes next gets to the same end as if nothing had happened.
 
 use serde_json::{Value, json};
 
-use crate::stand_in::Call;
 use crate::support::World;
+use crate::support::moments::Moment;
 
-/// Where a Create is killed: once this call has been answered this many times. Of Secrets Manager's, IAM's and STS's
-/// calls only these change what the next run finds.
-const PLACES: [(&str, usize); 6] = [
-    ("CreateUser", 1),
-    ("CreatePolicy", 1),
-    ("AttachUserPolicy", 2),
-    ("CreateAccessKey", 1),
-    // The pending mark.
-    ("TagUser", 1),
-    // What Coiled showed has been recorded; the lease is still there.
-    ("TagUser", 2),
-];
+/// What a run is about.
+struct Case {
+    /// What was there before: nothing, or a connection with these properties.
+    before: Option<Value>,
+    request: &'static str,
+    new: Value,
+}
 
-/// A Create that dies, and its event.
-async fn killed(place: (&str, usize)) -> (World, Value) {
-    let world = World::new().await;
-    let event = world.event("Create", world.properties(json!({})));
-    tokio::select! {
-        ended = world.invoke(event.clone()) => panic!("{place:?}: it ended before: {ended:?}"),
-        () = world.aws.until(place.0, place.1) => {}
+impl Case {
+    fn create() -> Self {
+        Self { before: None, request: "Create", new: json!({}) }
     }
-    lease_ends(&world).await;
-    (world, event)
-}
 
-/// A lease says when Lambda kills its run at the latest. Here that moment is over at once: no test sleeps.
-async fn lease_ends(world: &World) {
-    let lease = world.tag("coiled-stack:lease").await;
-    let mut parts: Vec<&str> = lease.split('/').collect();
-    let last = parts.last_mut().unwrap_or_else(|| panic!("a lease: {lease}"));
-    *last = "1";
-    let tag = aws_sdk_iam::types::Tag::builder().key("coiled-stack:lease").value(parts.join("/")).build().unwrap();
-    world.iam.tag_user().user_name("coiled").tags(tag).send().await.unwrap();
-}
-
-/// What CloudFormation does once the killed run's time is over.
-#[tokio::test]
-async fn the_delete_that_follows_finds_everything() {
-    for place in PLACES {
-        let (world, _) = killed(place).await;
-        world.delete(json!({})).await.succeeded();
-        world.nothing_left().await;
+    fn update(new: Value) -> Self {
+        Self { before: Some(json!({})), request: "Update", new }
     }
-}
 
-/// Lambda may deliver an event once more.
-#[tokio::test]
-async fn the_same_event_again_ends_what_was_begun() {
-    for place in PLACES {
-        let (world, event) = killed(place).await;
-        world.send(event).await.succeeded();
-        world.connected().await;
+    fn delete() -> Self {
+        Self { before: Some(json!({})), request: "Delete", new: json!({}) }
     }
-}
 
-/// The message has reached Coiled, and nobody has noted that down: the pending mark says whose connection it is.
-#[tokio::test]
-async fn a_registration_that_nobody_recorded_is_found() {
-    for again in [false, true] {
+    async fn world(&self) -> World {
         let world = World::new().await;
-        let event = world.event("Create", world.properties(json!({})));
-        tokio::select! {
-            ended = world.invoke(event.clone()) => panic!("it ended before: {ended:?}"),
-            // It is reading back what it registered.
-            () = world.coiled.until(|coiled| coiled.calls(Call::BackendOptions).len() > 1) => {}
+        if let Some(before) = &self.before {
+            world.create(before.clone()).await.succeeded();
         }
-        assert!(world.coiled.connection("ada").is_some());
-        lease_ends(&world).await;
-        if again {
-            world.send(event).await.succeeded();
-            world.connected().await;
-        } else {
-            world.delete(json!({})).await.succeeded();
+        world
+    }
+
+    fn event(&self, world: &World) -> Value {
+        match (self.request, &self.before) {
+            ("Update", Some(before)) => world.update_event(before.clone(), self.new.clone()),
+            (request, _) => world.event(request, world.properties(self.new.clone())),
+        }
+    }
+
+    /// The moments of the run, and what is there after it.
+    async fn undisturbed(&self) -> (Vec<Moment>, String) {
+        let world = self.world().await;
+        let before = world.tally();
+        world.send(self.event(&world)).await.succeeded();
+        let moments = world.moments_since(&before);
+        assert!(moments.len() > 5, "{moments:?}");
+        (moments, world.shape().await)
+    }
+
+    /// Kills the run once at each moment.
+    async fn killed_at(&self, moment: &Moment) -> (World, Value) {
+        let world = self.world().await;
+        let event = self.event(&world);
+        world.kill(event.clone(), moment).await;
+        world.lease_ends().await;
+        (world, event)
+    }
+
+    /// Lambda delivers the event once more.
+    async fn again(&self) {
+        let (moments, end) = self.undisturbed().await;
+        for moment in moments {
+            let (world, event) = self.killed_at(&moment).await;
+            let answer = world.send(event).await;
+            assert!(answer.is_success(), "{moment:?}: {}", answer.reason());
+            assert_eq!(end, world.shape().await, "{moment:?}");
+        }
+    }
+
+    /// CloudFormation deletes what never answered. Calls that only read are tried in `again` alone.
+    async fn then_deleted(&self) {
+        for moment in self.undisturbed().await.0.into_iter().filter(Moment::changes_something) {
+            let (world, _) = self.killed_at(&moment).await;
+            let answer = world.delete(self.new.clone()).await;
+            assert!(answer.is_success(), "{moment:?}: {}", answer.reason());
             world.nothing_left().await;
         }
     }
+
+    /// CloudFormation rolls back what never answered.
+    async fn then_rolled_back(&self) {
+        let before = self.before.clone().expect("an Update");
+        let end = self.world().await.shape().await;
+        for moment in self.undisturbed().await.0.into_iter().filter(Moment::changes_something) {
+            let (world, _) = self.killed_at(&moment).await;
+            let answer = world.update(self.new.clone(), before.clone()).await;
+            assert!(answer.is_success(), "{moment:?}: {}", answer.reason());
+            assert_eq!(end, world.shape().await, "{moment:?}");
+        }
+    }
 }
 
-/// A rotation that dies leaves two keys; the rollback, or the same Update again, leaves one that Coiled holds.
 #[tokio::test]
-async fn a_killed_rotation_ends_with_one_key() {
-    for (new, place) in [
-        (json!({}), ("CreateAccessKey", 1)),
-        (json!({"RotateKey": "2"}), ("CreateAccessKey", 1)),
-        // The lease, the pending mark.
-        (json!({}), ("TagUser", 2)),
-        (json!({"RotateKey": "2"}), ("TagUser", 2)),
-        (json!({"RotateKey": "2"}), ("TagUser", 3)),
-    ] {
-        let world = World::new().await;
-        world.create(json!({})).await.succeeded();
-        world.aws.forget_calls();
-        let update = world.update_event(json!({}), json!({"RotateKey": "2"}));
-        tokio::select! {
-            ended = world.invoke(update) => panic!("{place:?}: it ended before: {ended:?}"),
-            () = world.aws.until(place.0, place.1) => {}
-        }
-        lease_ends(&world).await;
-        world.update(json!({}), new).await.succeeded();
-        world.connected().await;
-    }
+async fn a_create_comes_again() {
+    Case::create().again().await;
+}
+
+#[tokio::test]
+async fn a_create_is_followed_by_its_delete() {
+    Case::create().then_deleted().await;
+}
+
+#[tokio::test]
+async fn a_rotation_comes_again() {
+    Case::update(json!({"RotateKey": "2"})).again().await;
+}
+
+#[tokio::test]
+async fn a_rotation_is_rolled_back() {
+    Case::update(json!({"RotateKey": "2"})).then_rolled_back().await;
+}
+
+#[tokio::test]
+async fn a_rotation_is_followed_by_a_delete() {
+    Case::update(json!({"RotateKey": "2"})).then_deleted().await;
+}
+
+/// An Update that registers nothing: setup policy, tags and boundary.
+fn without_a_key() -> Case {
+    Case::update(json!({
+        "AttachSetupPolicy": "false",
+        "Tags": [{"Key": "team", "Value": "data"}],
+        "PermissionsBoundaryArn": crate::support::account::AWS_POLICY,
+    }))
+}
+
+#[tokio::test]
+async fn a_change_in_place_comes_again() {
+    without_a_key().again().await;
+}
+
+#[tokio::test]
+async fn a_change_in_place_is_rolled_back() {
+    without_a_key().then_rolled_back().await;
+}
+
+#[tokio::test]
+async fn a_delete_comes_again() {
+    Case::delete().again().await;
 }

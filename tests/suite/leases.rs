@@ -1,4 +1,4 @@
-//! Twice and at once: every event may come again, and two runs may meet.
+//! Leases: how two runs that meet are kept apart. `twice.rs` lets every kind of run meet every other.
 
 use std::time::Duration;
 
@@ -10,30 +10,6 @@ use crate::support::World;
 /// Unix seconds: within the time that a run of Lambda's may have.
 fn in_ten_minutes() -> u64 {
     coiled_aws_stack::deadline::unix(std::time::SystemTime::now()) + 600
-}
-
-#[tokio::test]
-async fn an_event_delivered_again_gets_the_same_answer_and_changes_nothing() {
-    let world = World::new().await;
-    let event = world.event("Create", world.properties(json!({})));
-    let first = world.send(event.clone()).await.succeeded();
-    let (snapshot, asked) = (world.snapshot().await, world.coiled.requests().len());
-    let second = world.send(event).await.succeeded();
-    assert_eq!(first.value, second.value);
-    assert_eq!((snapshot, asked), (world.snapshot().await, world.coiled.requests().len()));
-}
-
-#[tokio::test]
-async fn two_deliveries_at_once_make_one_connection() {
-    let world = World::new().await;
-    let event = world.event("Create", world.properties(json!({})));
-    let (first, second) = tokio::join!(world.invoke(event.clone()), world.invoke(event));
-    first.and(second).unwrap();
-    world.connected().await;
-    // Whichever is told first decides: so both have to say the same.
-    let puts: Vec<Vec<u8>> = world.bucket.puts().into_iter().map(|put| put.body).collect();
-    assert_eq!(puts[0], puts[1], "{}", String::from_utf8_lossy(&puts[0]));
-    assert!(String::from_utf8_lossy(&puts[0]).contains("SUCCESS"));
 }
 
 /// An in-flight Create was cancelled: its Delete waits for its end, and finds everything.
@@ -59,7 +35,7 @@ async fn a_lease_whose_time_is_over_holds_nobody_up() {
     world.create(json!({})).await.succeeded();
     // A run's time ends; and one that would end in years is no run's.
     for until in [1, 99_999_999_999_u64] {
-        world.tag_user("coiled-stack:lease", &format!("dead/1/{until}")).await;
+        world.tag_user("coiled", "coiled-stack:lease", &format!("dead/1/{until}")).await;
         world.update(json!({}), json!({"Release": "2"})).await.succeeded();
         assert_eq!(world.tag("coiled-stack:lease").await, "", "it is cleaned up");
     }
@@ -70,7 +46,7 @@ async fn a_lease_whose_time_is_over_holds_nobody_up() {
 async fn a_lease_that_outlasts_the_run_is_named() {
     let mut world = World::new().await;
     world.create(json!({})).await.succeeded();
-    world.tag_user("coiled-stack:lease", &format!("alive/1/{}", in_ten_minutes())).await;
+    world.tag_user("coiled", "coiled-stack:lease", &format!("alive/1/{}", in_ten_minutes())).await;
     world.timeout = Duration::from_secs(4);
     let before = world.snapshot().await;
     world.update(json!({}), json!({"RotateKey": "1"})).await.failed(&["another run", "request alive"]);
@@ -85,7 +61,7 @@ async fn a_run_that_lost_its_lease_registers_nothing() {
     let create = world.event("Create", world.properties(json!({})));
     let (created, ()) = tokio::join!(world.invoke(create), async {
         world.coiled.until(|coiled| !coiled.calls(Call::WsUpgrade).is_empty()).await;
-        world.tag_user("coiled-stack:lease", &format!("other/1/{}", in_ten_minutes())).await;
+        world.tag_user("coiled", "coiled-stack:lease", &format!("other/1/{}", in_ten_minutes())).await;
     });
     created.unwrap();
     assert_eq!(world.coiled.registrations(), Vec::<serde_json::Value>::new());

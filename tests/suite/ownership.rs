@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
+use crate::support::aws::{AwsFault, AwsHow};
 
 /// Create fails and names it, its clean-up Delete succeeds, and all is as it was, byte for byte.
 async fn left_alone(world: &World, words: &[&str]) {
@@ -42,16 +43,10 @@ async fn a_user_whose_name_differs_in_case_is_another_ones() {
 
 #[tokio::test]
 async fn a_foreign_policy_of_the_same_name_stays() {
-    for (path, name) in [("/", "coiled-ongoing"), ("/other/", "coiled-ongoing"), ("/", "Coiled-Setup")] {
+    for (path, name) in [("/", "coiled-ongoing"), ("/other/", "coiled-ongoing"), ("/", "COILED-setup")] {
         let world = World::new().await;
-        let document =
-            r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*"}]}"#;
-        world.iam.create_policy().path(path).policy_name(name).policy_document(document).send().await.unwrap();
-        world.create(json!({})).await.failed(&["policy", "coiled-", "not made by this stack"]);
-        assert_eq!(world.policies().await, [name], "{path}");
-        world.delete(json!({})).await.succeeded();
-        assert_eq!(world.policies().await, [name], "{path}");
-        assert!(world.user_tags("coiled").await.is_none());
+        world.make_policy(path, name).await;
+        left_alone(&world, &["policy", "coiled-", "not made by this stack"]).await;
     }
 }
 
@@ -62,6 +57,28 @@ async fn another_stacks_user_stays() {
     world.stack = "second".into();
     left_alone(&world, &["of stack", "stack/coiled/"]).await;
     left_alone_with(&world, json!({"AdoptExisting": "true"}), &["of stack", "stack/coiled/"]).await;
+}
+
+/// Both looked before either made the user: whoever comes second is told whose it is, and takes nothing of the other's.
+#[tokio::test]
+async fn two_stacks_with_one_user_name_at_once_are_one_too_many() {
+    let mut world = World::new().await;
+    let first = world.event("Create", world.properties(json!({})));
+    world.stack = "second".into();
+    let second = world.event("Create", world.properties(json!({})));
+    let (one, other) = tokio::join!(world.invoke(first), world.invoke(second));
+    one.and(other).unwrap();
+    let puts = world.bucket.puts();
+    let answers: Vec<Value> = puts.iter().map(|put| serde_json::from_slice(&put.body).unwrap()).collect();
+    let lost = answers.iter().find(|answer| answer["Status"] == "FAILED").expect("one of them fails");
+    let won = answers.iter().find(|answer| answer["Status"] == "SUCCESS").expect("and one succeeds");
+    let reason = lost["Reason"].as_str().unwrap();
+    assert!(reason.contains(won["StackId"].as_str().unwrap()), "{reason}");
+    world.connected().await;
+    let before = world.snapshot().await;
+    world.stack = if lost["StackId"] == world.stack_id() { "second".into() } else { "coiled".into() };
+    world.delete(json!({})).await.succeeded();
+    assert_eq!(before, world.snapshot().await);
 }
 
 #[tokio::test]
@@ -79,6 +96,41 @@ async fn a_connection_made_by_someone_else_before_stays() {
     let world = World::new().await;
     world.coiled.connect("ada", theirs("us-east-1"));
     left_alone(&world, &["ada", "already connected", "us-east-1"]).await;
+}
+
+/// Even where it may be replaced, a Create that gets no key registered leaves it as it was.
+#[tokio::test]
+async fn a_connection_that_may_be_replaced_survives_a_create_that_fails_before_it_replaces_it() {
+    let refused = Fault { on: Call::WsMessage, how: How::IsError("no quota".into()), times: 1 };
+    let no_socket = Fault { on: Call::WsUpgrade, how: How::Status(400, json!({"detail": "no quota"})), times: 1 };
+    let how = AwsHow::Error(400, "LimitExceeded", "no quota");
+    for (coiled, aws) in [(Some(refused), None), (Some(no_socket), None), (None, Some("CreatePolicy"))] {
+        let world = World::new().await;
+        world.coiled.connect("ada", theirs("us-east-1"));
+        coiled.into_iter().for_each(|fault| world.coiled.fault(fault));
+        aws.into_iter().for_each(|action| world.aws.fault(AwsFault { action, how: how.clone(), times: 1 }));
+        left_alone_with(&world, json!({"AdoptExisting": "true"}), &["no quota"]).await;
+    }
+}
+
+/// Whatever they connected since: another cloud, the same region by role, another network.
+#[tokio::test]
+async fn a_connection_made_by_someone_else_since_survives_updates_and_the_delete() {
+    let gcp = json!({"backend": "vm", "options": {"provider_name": "gcp", "gcp_region_name": "us-east1"}});
+    let mut network = theirs("us-east-1");
+    network["options"]["network"] = json!({"network_id": "vpc-0123abcd"});
+    for theirs in [gcp, theirs("us-east-1"), network] {
+        let world = World::new().await;
+        world.create(json!({})).await.succeeded();
+        world.coiled.connect("ada", theirs.clone());
+        let before = world.snapshot().await;
+        world.update(json!({}), json!({"RotateKey": "2"})).await.failed(&["ada", "already connected"]);
+        world.update(json!({"RotateKey": "2"}), json!({})).await.succeeded();
+        assert_eq!(before, world.snapshot().await, "{theirs}");
+        world.delete(json!({})).await.succeeded();
+        assert_eq!(world.coiled.connection("ada").unwrap().data, theirs);
+        assert!(world.user_tags("coiled").await.is_none() && world.policies().await.is_empty());
+    }
 }
 
 /// The connection appears between the look and the registration's failure.

@@ -39,7 +39,7 @@ async fn as_many_tags_as_are_let_in_fit_beside_the_marks() {
     let tags: Vec<Value> = (0..38).map(|n| json!({"Key": format!("key-{n}"), "Value": "x".repeat(256)})).collect();
     let many = json!({"Tags": tags});
     world.create(many.clone()).await.succeeded();
-    world.tag_user("coiled-stack:force-disconnect", "true").await;
+    world.tag_user("coiled", "coiled-stack:force-disconnect", "true").await;
     let rotated = json!({"Tags": many["Tags"], "RotateKey": "2"});
     world.update(many, rotated.clone()).await.succeeded();
     world.connected().await;
@@ -52,7 +52,7 @@ async fn as_many_tags_as_are_let_in_fit_beside_the_marks() {
 async fn tags_of_others_stay() {
     let world = World::new().await;
     world.create(json!({"Tags": [{"Key": "team", "Value": "a"}]})).await.succeeded();
-    world.tag_user("cost", "7").await;
+    world.tag_user("coiled", "cost", "7").await;
     world.update(json!({"Tags": [{"Key": "team", "Value": "a"}]}), json!({})).await.succeeded();
     let tags = world.user_tags("coiled").await.unwrap();
     assert_eq!((tags.get("cost").map(String::as_str), tags.get("team")), (Some("7"), None));

@@ -24,12 +24,6 @@ impl World {
         self.user_tags("coiled").await.and_then(|mut tags| tags.remove(key)).unwrap_or_default()
     }
 
-    /// Sets one tag of the user.
-    pub async fn tag_user(&self, key: &str, value: &str) {
-        let tag = aws_sdk_iam::types::Tag::builder().key(key).value(value).build().unwrap();
-        self.iam.tag_user().user_name("coiled").tags(tag).send().await.unwrap();
-    }
-
     /// Whether STS of a region knows a key at this moment.
     pub async fn key_works(&self, id: &str, region: &'static str) -> bool {
         let sdk = super::sdk(&self.aws.url(), id).into_builder().region(Region::new(region)).build();
@@ -87,6 +81,17 @@ impl World {
 
     /// Panics unless all is there and works: the key that Coiled holds is the user's only one, and the one on record.
     pub async fn connected(&self) {
+        self.key_is_connected().await;
+        assert_eq!(self.policies().await, ["coiled-ongoing", "coiled-setup"]);
+    }
+
+    /// The same, where there is a policy of somebody else's too.
+    pub async fn connected_beside(&self, policy: &str) {
+        self.key_is_connected().await;
+        assert_eq!(self.policies().await, ["coiled-ongoing", "coiled-setup", policy]);
+    }
+
+    async fn key_is_connected(&self) {
         let held = self.coiled.connection("ada").expect("Coiled holds a key").access_key_id();
         assert_eq!(self.keys("coiled").await, std::slice::from_ref(&held));
         let tags = self.user_tags("coiled").await.expect("the user is there");
@@ -94,7 +99,6 @@ impl World {
         for gone in ["coiled-stack:pending-access-key-id", "coiled-stack:lease"] {
             assert!(!tags.contains_key(gone), "{gone} is still there");
         }
-        assert_eq!(self.policies().await, ["coiled-ongoing", "coiled-setup"]);
     }
 
     /// The same, where a failed Delete has left the trace of its lease.
@@ -104,33 +108,9 @@ impl World {
         assert_eq!(self.policies().await, ["coiled-ongoing", "coiled-setup"]);
     }
 
-    /// What else a person may have put into a user, and which of its keys are active.
-    async fn inside(&self, name: &str) -> String {
-        let keys = self.iam.list_access_keys().user_name(name).send().await.unwrap().access_key_metadata;
-        let active: Vec<_> = keys.into_iter().filter_map(|key| key.status).collect();
-        let inline = self.iam.list_user_policies().user_name(name).send().await.unwrap().policy_names;
-        let groups = self.iam.list_groups_for_user().user_name(name).send().await.unwrap().groups;
-        let groups: Vec<_> = groups.into_iter().map(|group| group.group_name).collect();
-        let has_password = self.iam.get_login_profile().user_name(name).send().await.is_ok();
-        format!("{active:?} {inline:?} {groups:?} {has_password}")
-    }
-
-    /// Everything in the account and at Coiled as one text: equal texts mean that nothing has changed.
-    pub async fn snapshot(&self) -> String {
-        let mut text = String::new();
-        for user in self.iam.list_users().send().await.unwrap().users {
-            let name = user.user_name;
-            let tags = self.user_tags(&name).await;
-            let (keys, attached) = (self.keys(&name).await, self.attached(&name).await);
-            let inside = self.inside(&name).await;
-            text += &format!("{} {tags:?} {keys:?} {attached:?} {inside} {:?}\n", user.arn, self.aws.boundary(&name));
-        }
-        for name in self.policies().await {
-            let policy = self.iam.get_policy().policy_arn(self.policy_arn(&name)).send().await.unwrap().policy.unwrap();
-            let versions = self.iam.list_policy_versions().policy_arn(self.policy_arn(&name)).send().await.unwrap();
-            text +=
-                &format!("{name} {:?} {:?} {}\n", policy.tags, versions.versions().len(), self.document(&name).await);
-        }
-        text + &format!("{:?}", self.coiled.connection("ada"))
+    /// Tags a user, as a person would or another run.
+    pub async fn tag_user(&self, name: &str, key: &str, value: &str) {
+        let tag = aws_sdk_iam::types::Tag::builder().key(key).value(value).build().unwrap();
+        self.iam.tag_user().user_name(name).tags(tag).send().await.unwrap();
     }
 }

@@ -4,11 +4,14 @@ pub mod account;
 mod answer;
 pub mod aws;
 pub mod bucket;
+pub mod by_hand;
 pub mod logs;
+pub mod moments;
 pub mod moto;
 pub mod policy;
 mod role;
 mod serve;
+pub mod snapshot;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -81,6 +84,8 @@ fn aws_credentials(key: &str) -> aws_sdk_iam::config::SharedCredentialsProvider 
 pub fn config() -> Config {
     Config {
         key_settle: Duration::from_millis(5),
+        lease_settle: Duration::from_millis(10),
+        late_create: Duration::from_millis(20),
         poll: Duration::from_millis(10),
         access_denied_grace: Duration::from_secs(5),
         consistency: Duration::from_secs(3),
@@ -100,7 +105,8 @@ impl World {
         Self { role_lacks_something: true, ..Self::with(config).await }
     }
 
-    async fn with(config: Config) -> Self {
+    /// The same, with a function of another patience.
+    pub async fn with(config: Config) -> Self {
         let logs = Logs::default();
         let guard = tracing::subscriber::set_default(coiled_aws_stack::log::lines("trace", logs.clone()));
         let (aws, coiled, bucket) = (Aws::start().await, StandIn::start().await, Bucket::start().await);

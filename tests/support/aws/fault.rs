@@ -1,13 +1,14 @@
 //! What can go wrong between the function and AWS.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, Uri};
 
-use super::Shared;
 use super::call::AwsCall;
 use super::reply::Reply;
+use super::{FUNCTION_KEY, Shared};
+use crate::support::locked;
 
 /// Something that goes wrong at one kind of call.
 #[derive(Debug, Clone)]
@@ -47,6 +48,23 @@ pub enum AwsHow {
     Slow(Duration),
 }
 
+impl Shared {
+    /// The role's rights have not arrived everywhere.
+    pub(super) fn not_yet_allowed(&self, call: &AwsCall) -> Option<Reply> {
+        let service = format!("{}:*", call.service);
+        let rights = locked(&self.facts).rights.clone();
+        let is_missing = |right: &&str| rights.get(*right).is_some_and(|arrival| *arrival > Instant::now());
+        let is_denied = [service.as_str(), &call.action].iter().any(is_missing);
+        (is_denied && call.access_key_id == FUNCTION_KEY).then(|| denied(call))
+    }
+}
+
+fn denied(call: &AwsCall) -> Reply {
+    let code = if call.service == "secretsmanager" { "AccessDeniedException" } else { "AccessDenied" };
+    let status = if call.service == "secretsmanager" { 400 } else { 403 };
+    Reply::error(call, status, code, &format!("not authorized to perform {}:{}", call.service, call.action))
+}
+
 pub(super) fn take(faults: &mut [AwsFault], call: &AwsCall) -> Option<AwsHow> {
     let fault = faults.iter_mut().find(|fault| fault.is_for(call) && fault.times > 0)?;
     if fault.times != u32::MAX {
@@ -62,11 +80,7 @@ pub(super) async fn play(
     (method, uri, headers, body): (Method, Uri, HeaderMap, Bytes),
 ) -> Reply {
     match how {
-        AwsHow::AccessDenied => {
-            let code = if call.service == "secretsmanager" { "AccessDeniedException" } else { "AccessDenied" };
-            let status = if call.service == "secretsmanager" { 400 } else { 403 };
-            Reply::error(call, status, code, &format!("not authorized to perform {}:{}", call.service, call.action))
-        }
+        AwsHow::AccessDenied => denied(call),
         AwsHow::Throttled => Reply::error(call, 400, "Throttling", "Rate exceeded"),
         AwsHow::Hang => std::future::pending().await,
         AwsHow::Reset => Reply::none(),

@@ -43,18 +43,20 @@ impl Shared {
                 locked(&self.facts).boundaries.remove(user);
             }
             "GetPolicyVersion" => document::rewrite(&mut reply),
-            "GetUser" => {
-                if let Some(arn) = locked(&self.facts).boundaries.get(user) {
-                    let boundary = format!(
-                        "<PermissionsBoundary><PermissionsBoundaryType>Policy</PermissionsBoundaryType>\
-                         <PermissionsBoundaryArn>{arn}</PermissionsBoundaryArn></PermissionsBoundary></User>"
-                    );
-                    reply.body = reply.body.replace("</User>", &boundary);
-                }
-            }
+            "GetUser" => reply.body = self.with_boundary(user, reply.body),
             _ => {}
         }
         reply
+    }
+
+    pub(super) fn with_boundary(&self, user: &str, shown: String) -> String {
+        let facts = locked(&self.facts);
+        let Some(arn) = facts.boundaries.get(user) else { return shown };
+        let boundary = format!(
+            "<PermissionsBoundary><PermissionsBoundaryType>Policy</PermissionsBoundaryType>\
+             <PermissionsBoundaryArn>{arn}</PermissionsBoundaryArn></PermissionsBoundary></User>"
+        );
+        shown.replace("</User>", &boundary)
     }
 
     /// Names are unique in the account whatever their path, and ignore case; moto keeps `Coiled` beside `coiled`.

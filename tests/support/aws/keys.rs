@@ -2,6 +2,7 @@
 //! flickers meanwhile, and refuses a key that is unknown, deleted or inactive.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::call::AwsCall;
 use super::reply::{Reply, inside};
@@ -13,6 +14,8 @@ use crate::support::locked;
 pub(super) struct Key {
     user: String,
     active: bool,
+    /// STS knows it from then on, but for the pattern.
+    known_from: Instant,
     pattern: VecDeque<bool>,
 }
 
@@ -52,7 +55,7 @@ impl Shared {
     fn user_of(&self, id: &str) -> Option<String> {
         let mut facts = locked(&self.facts);
         let key = facts.keys.get_mut(id)?;
-        let is_known = key.pattern.pop_front().unwrap_or(true);
+        let is_known = Instant::now() >= key.known_from && key.pattern.pop_front().unwrap_or(true);
         (is_known && key.active).then(|| key.user.clone())
     }
 
@@ -78,6 +81,7 @@ impl Facts {
         let Some(id) = inside(&reply.body, "AccessKeyId") else { return };
         self.secrets.extend(inside(&reply.body, "SecretAccessKey").map(str::to_owned));
         let pattern = self.key_pattern.iter().copied().collect();
-        self.keys.insert(id.to_owned(), Key { user: call.param("UserName").to_owned(), active: true, pattern });
+        let (user, known_from) = (call.param("UserName").to_owned(), Instant::now() + self.key_delay);
+        self.keys.insert(id.to_owned(), Key { user, active: true, known_from, pattern });
     }
 }

@@ -9,6 +9,7 @@ mod document;
 mod fault;
 mod iam;
 mod keys;
+mod lag;
 mod limits;
 mod reply;
 mod role;
@@ -18,6 +19,7 @@ mod tags;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -25,11 +27,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
 use futures_util::future::BoxFuture;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 pub use call::{AwsCall, round_trips};
 pub use fault::{AwsFault, AwsHow};
 use keys::Key;
+use lag::Lag;
 pub use role::Role;
 use seen::Seen;
 
@@ -52,6 +55,8 @@ struct Shared {
     facts: Mutex<Facts>,
     /// Told of each call that is over.
     changes: Notify,
+    /// How many calls are being answered.
+    at_work: watch::Sender<usize>,
 }
 
 /// What the layer knows beside the emulator.
@@ -63,6 +68,11 @@ struct Facts {
     keys: BTreeMap<String, Key>,
     /// How STS answers a new key, call after call, until it always works.
     key_pattern: Vec<bool>,
+    /// How long STS does not know a new key.
+    key_delay: Duration,
+    /// When rights arrive: of a service (`iam:*`), or to one action.
+    rights: BTreeMap<&'static str, Instant>,
+    lag: Lag,
     disabled_regions: BTreeSet<String>,
     boundaries: BTreeMap<String, String>,
     /// What nobody may ever print: secret keys that were made, tokens that were read.
@@ -85,6 +95,7 @@ impl Aws {
             http: reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap(),
             facts: Mutex::default(),
             changes: Notify::new(),
+            at_work: watch::Sender::new(0),
         });
         let router = Router::new().fallback(handle).with_state(shared.clone());
         Self { shared, server: Arc::new(serve(router).await) }
@@ -126,6 +137,11 @@ impl Aws {
         }
     }
 
+    /// Waits until every call that has arrived is done: a client that left does not stop them.
+    pub async fn quiet(&self) {
+        self.shared.at_work.subscribe().wait_for(|calls| *calls == 0).await.expect("the sender lives in self");
+    }
+
     /// Lets something go wrong.
     pub fn fault(&self, fault: AwsFault) {
         locked(&self.shared.facts).faults.push(fault);
@@ -139,6 +155,21 @@ impl Aws {
     /// How STS answers each new key from now on: `false` is InvalidClientTokenId, and after the last one it works.
     pub fn key_pattern(&self, pattern: &[bool]) {
         locked(&self.shared.facts).key_pattern = pattern.to_vec();
+    }
+
+    /// From now on IAM shows the function everything as it was this long ago.
+    pub fn lag_by(&self, lag: Duration) {
+        locked(&self.shared.facts).lag.by = lag;
+    }
+
+    /// STS knows no new key until this much later; the pattern comes then.
+    pub fn keys_work_after(&self, delay: Duration) {
+        locked(&self.shared.facts).key_delay = delay;
+    }
+
+    /// The function's role has the rights to a service (`iam:*`), or to one action, only after this time.
+    pub fn rights_arrive(&self, rights: &'static str, after: Duration) {
+        locked(&self.shared.facts).rights.insert(rights, Instant::now() + after);
     }
 
     /// A region that the account has not enabled.
@@ -162,6 +193,7 @@ impl Aws {
     }
 }
 
+/// In a task of its own: what has arrived is carried out, whether or not the client stays to hear of it.
 async fn handle(
     State(shared): State<Arc<Shared>>,
     method: Method,
@@ -169,8 +201,22 @@ async fn handle(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    shared.at_work.send_modify(|calls| *calls += 1);
+    let done = shared.clone();
+    let reply = tokio::spawn(async move {
+        let reply = carry_out(shared, (method, uri, headers, body)).await;
+        done.at_work.send_modify(|calls| *calls -= 1);
+        reply
+    });
+    reply.await.expect("the layer does not panic").into_response()
+}
+
+/// A request as it arrived.
+type Arrived = (Method, Uri, HeaderMap, Bytes);
+
+async fn carry_out(shared: Arc<Shared>, (method, uri, headers, body): Arrived) -> reply::Reply {
     let mut call = AwsCall::read(&headers, &body);
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let refusal = shared.refusal(&call);
     let fault = fault::take(&mut locked(&shared.facts).faults, &call);
     let reply = match (refusal, fault) {
@@ -179,20 +225,35 @@ async fn handle(
         (None, None) => shared.answer(&call, method, uri, headers, body).await,
     };
     (call.status, call.error_code) = (reply.status, reply.error_code());
-    call.span = Some((began, std::time::Instant::now()));
+    call.span = Some((began, Instant::now()));
     if call.access_key_id != super::account::TEST_KEY {
         locked(&shared.facts).calls.push(call);
         shared.changes.notify_waiters();
     }
-    reply.into_response()
+    reply
 }
 
 impl Shared {
     /// The answer of the layer where it has one, else of moto.
     async fn answer(&self, call: &AwsCall, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> reply::Reply {
+        if let Some(denial) = self.not_yet_allowed(call) {
+            return denial;
+        }
         if call.service == "sts" {
             return self.caller_identity(call);
         }
+        if let Some(reply) = Box::pin(self.answer_of_the_past(call)).await {
+            return reply;
+        }
+        let past = Box::pin(self.before_change(call)).await;
+        let reply = self.answer_now(call, (method, uri, headers, body)).await;
+        if (200..300).contains(&reply.status) {
+            self.note_change(past);
+        }
+        reply
+    }
+
+    async fn answer_now(&self, call: &AwsCall, (method, uri, headers, body): Arrived) -> reply::Reply {
         if let Some(reply) = Box::pin(self.before(call)).await {
             return reply;
         }

@@ -1,0 +1,78 @@
+//! What a person may do by hand to what is ours, and make beside it.
+
+use super::World;
+
+/// A document that grants next to nothing.
+pub const DOCUMENT: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*"}]}"#;
+
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----
+MIIBdTCCARugAwIBAgIUDiPmpy1X4e5LgRNUtPe7ppIyzzIwCgYIKoZIzj0EAwIw
+DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjMxNzIyMTZaGA8yMTI2MTAzMDE3MjIx
+NlowDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABBfY
+NS9sTsph7ZWhOvz/+f0Hb1bbtJKuz8Lv5j4ByedjWdgY8bFUWzqegkemY8ajZZ+n
+vEyG6yIMwJax+Lel9J+jUzBRMB0GA1UdDgQWBBQupAGAhHeH0pG+5WlRpj6fEy+5
+ZzAfBgNVHSMEGDAWgBQupAGAhHeH0pG+5WlRpj6fEy+5ZzAPBgNVHRMBAf8EBTAD
+AQH/MAoGCCqGSM49BAMCA0gAMEUCIQCBnlJPoXTkP/i7u3zAPAXqw5lDPEXSJVIC
+2yPMGDidlAIgdj3+j2ipR/un9N8GNkBYJcqLgicdw2vDQL5WLsjQFf4=
+-----END CERTIFICATE-----";
+
+impl World {
+    /// Puts into a user whatever IAM lets one put there, but for groups and keys: password, device, SSH key, certificate,
+    /// credential of a single service, inline policy, another policy.
+    pub async fn put_everything_into(&self, user: &str) {
+        let iam = &self.iam;
+        iam.create_login_profile().user_name(user).password("Pa55word!Pa55word").send().await.unwrap();
+        let device = iam.create_virtual_mfa_device().virtual_mfa_device_name("phone").send().await.unwrap();
+        let serial = device.virtual_mfa_device.unwrap().serial_number;
+        let enable = iam.enable_mfa_device().user_name(user).serial_number(&serial);
+        enable.authentication_code1("123456").authentication_code2("654321").send().await.unwrap();
+        iam.upload_ssh_public_key().user_name(user).ssh_public_key_body("ssh-rsa AAAA test").send().await.unwrap();
+        iam.upload_signing_certificate().user_name(user).certificate_body(CERTIFICATE).send().await.unwrap();
+        self.aws.add_service_specific_credential(user, "ACCACREDENTIAL");
+        iam.put_user_policy().user_name(user).policy_name("inline").policy_document(DOCUMENT).send().await.unwrap();
+        let arn = self.make_policy("/", "own").await;
+        iam.attach_user_policy().user_name(user).policy_arn(arn).send().await.unwrap();
+    }
+
+    /// Makes a policy without any marks, and returns its ARN.
+    pub async fn make_policy(&self, path: &str, name: &str) -> String {
+        let made = self.iam.create_policy().path(path).policy_name(name).policy_document(DOCUMENT).send().await;
+        made.unwrap().policy.unwrap().arn.unwrap()
+    }
+
+    /// Makes a key in a user, and returns its id.
+    pub async fn make_key(&self, user: &str) -> String {
+        self.iam.create_access_key().user_name(user).send().await.unwrap().access_key.unwrap().access_key_id
+    }
+
+    /// Attaches a policy to a role, a user or a group of the same name, which is made first.
+    pub async fn attach_elsewhere(&self, kind: &str, arn: &str) {
+        let (iam, trust) = (&self.iam, r#"{"Version":"2012-10-17","Statement":[]}"#);
+        match kind {
+            "role" => {
+                iam.create_role().role_name("theirs").assume_role_policy_document(trust).send().await.unwrap();
+                iam.attach_role_policy().role_name("theirs").policy_arn(arn).send().await.map(drop).unwrap();
+            }
+            "group" => {
+                iam.create_group().group_name("theirs").send().await.unwrap();
+                iam.attach_group_policy().group_name("theirs").policy_arn(arn).send().await.map(drop).unwrap();
+            }
+            _ => {
+                iam.create_user().user_name("theirs").send().await.unwrap();
+                iam.attach_user_policy().user_name("theirs").policy_arn(arn).send().await.map(drop).unwrap();
+            }
+        }
+    }
+
+    /// Takes it off again.
+    pub async fn detach_elsewhere(&self, kind: &str, arn: &str) {
+        let iam = &self.iam;
+        let detached = match kind {
+            "role" => iam.detach_role_policy().role_name("theirs").policy_arn(arn).send().await.is_ok(),
+            "group" => iam.detach_group_policy().group_name("theirs").policy_arn(arn).send().await.is_ok(),
+            _ => iam.detach_user_policy().user_name("theirs").policy_arn(arn).send().await.is_ok(),
+        };
+        assert!(detached, "{kind}");
+    }
+}
