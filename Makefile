@@ -71,6 +71,9 @@ lint: $(DENY) $(SAM) ## Format, clippy, docs, templates, and which crates may co
 	cargo fmt --all --check
 	@$(call say,clippy)
 	cargo clippy --locked --all-targets -- -D warnings
+	@$(call say,fuzz targets)
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
+	cargo check --locked --manifest-path fuzz/Cargo.toml --no-default-features --target-dir $(TARGET)
 	@$(call say,docs)
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
 	@$(call say,templates)

@@ -308,8 +308,7 @@ impl<'a> Run<'a> {
     async fn verify(&self) -> Result<(), Error> {
         let until = Instant::now() + self.context.config.consistency;
         loop {
-            self.context.holds_lease(self.user()).await?;
-            let missing = self.missing().await?;
+            let ((), missing) = tokio::try_join!(self.context.holds_lease(self.user()), self.missing())?;
             if missing.is_empty() {
                 // Where the new key is shown, an older one is too.
                 return self.delete_lost_key().await;

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 use url::Url;
 
 /// The pre-signed URL that an answer is PUT to. Its query is a signature: whoever has it can answer for us.
@@ -36,15 +38,46 @@ impl fmt::Debug for ResponseUrl {
 /// Replaces every occurrence of the secrets in a text that came from outside.
 ///
 /// Coiled's own words go into the Reason that a person reads, and a server may well repeat what it was sent.
+///
+/// JSON can write every character in more than one way, so JSON is scrubbed as what it means, and comes back as JSON.
 pub fn scrub(text: &str, secrets: &[&SecretString]) -> String {
-    secrets.iter().map(|secret| secret.expose_secret()).filter(|secret| secret.len() >= 4).fold(
-        text.to_owned(),
-        |text, secret| {
-            // JSON writes `/` and `+` of a secret key in more than one way.
-            let escaped = secret.replace('/', "\\/");
-            text.replace(secret, "***").replace(&escaped, "***")
-        },
-    )
+    match serde_json::from_str(text) {
+        Ok(value @ (Value::Object(_) | Value::Array(_) | Value::String(_))) => {
+            // A secret may look like a piece of JSON itself.
+            scrub_text(&scrubbed(value, secrets).to_string(), secrets)
+        }
+        _ => scrub_text(text, secrets),
+    }
+}
+
+fn scrubbed(value: Value, secrets: &[&SecretString]) -> Value {
+    match value {
+        Value::String(text) => scrub_text(&text, secrets).into(),
+        Value::Number(number) => {
+            let text = scrub_text(&number.to_string(), secrets);
+            if text == number.to_string() { number.into() } else { text.into() }
+        }
+        Value::Array(items) => items.into_iter().map(|item| scrubbed(item, secrets)).collect(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, value)| (scrub_text(&name, secrets), scrubbed(value, secrets))).collect()
+        }
+        other => other,
+    }
+}
+
+/// As it is, as JSON inside a text writes it, and as a URL does.
+fn scrub_text(text: &str, secrets: &[&SecretString]) -> String {
+    let forms =
+        secrets.iter().map(|secret| secret.expose_secret()).filter(|secret| secret.len() >= 4).flat_map(|secret| {
+            let json = Value::from(secret).to_string();
+            let json = json.trim_matches('"').to_owned();
+            let url = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
+            [secret.to_owned(), json.replace('/', "\\/"), json, url.replace("%2D", "-").replace("%5F", "_"), url]
+        });
+    let mut forms: Vec<String> = forms.collect();
+    // The longest first: what one leaves of another would still be a piece of it.
+    forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+    forms.iter().fold(text.to_owned(), |text, form| text.replace(form.as_str(), "***"))
 }
 
 /// At most `limit` bytes of a text, cut between characters, with a mark where it was cut.
@@ -83,6 +116,10 @@ mod tests {
     fn words_from_outside_lose_every_secret() {
         let (token, key) = (SecretString::from("tok-en"), SecretString::from("a/b+c"));
         assert_eq!(scrub("bad tok-en and a/b+c or a\\/b+c", &[&token, &key]), "bad *** and *** or ***");
+        assert_eq!(scrub("?key=a%2Fb%2Bc&t=tok-en", &[&token, &key]), "?key=***&t=***");
+        assert_eq!(scrub(r#"{"a\u002fb\u002bc": ["\u0074ok-en"]}"#, &[&token, &key]), r#"{"***":["***"]}"#);
+        let digits = SecretString::from("12345");
+        assert_eq!(scrub(r#"{"token": 12345, "n": 7}"#, &[&digits]), r#"{"n":7,"token":"***"}"#);
     }
 
     #[test]

@@ -242,14 +242,19 @@ fn describe(frame: Option<&CloseFrame>) -> String {
 
 /// What one message says.
 #[derive(Debug, PartialEq, Eq)]
-enum Said {
+pub enum Said {
+    /// It has worked.
     Finished,
+    /// It has not, in these words.
     Error(String),
+    /// It is at work, in words for a person.
     Progress(String),
+    /// Nothing for us.
     Noise,
 }
 
-fn read(text: &str) -> Said {
+/// Reads one message; whatever it holds.
+pub fn read(text: &str) -> Said {
     let Ok(message) = serde_json::from_str::<Value>(text) else { return Said::Noise };
     let is = |flag: &str| message.get(flag).and_then(Value::as_bool).unwrap_or(false);
     let words = message.get("message").and_then(Value::as_str).unwrap_or_default();

@@ -16,7 +16,7 @@ use stand_in::{Options, StandIn};
 const HELP: &str = "Stands in for Coiled on 127.0.0.1, and prints what it is asked; secrets are shown as ***.
 
   --port PORT        default: any that is free
-  --token TOKEN      the API token that is let in; default: ada-0123456789abcdef
+  --token TOKEN      the API token that is let in; default: c4n4ry-of-ada-0123456789
   --workspace SLUG   default: ada
   --sts URL          an STS endpoint where registered keys are tried out; default: they are believed";
 

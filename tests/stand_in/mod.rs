@@ -51,7 +51,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             port: 0,
-            token: "ada-0123456789abcdef".into(),
+            token: "c4n4ry-of-ada-0123456789".into(),
             workspace: "ada".into(),
             workspace_name: "Ada's team".into(),
             sts: None,
@@ -70,7 +70,7 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// A user "ada" with the token `ada-0123456789abcdef`, admin of the workspace "ada", on a free port.
+    /// A user "ada" with the token `c4n4ry-of-ada-0123456789`, admin of the workspace "ada", on a free port.
     pub async fn start() -> Self {
         Self::start_with(Options::default()).await
     }

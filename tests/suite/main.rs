@@ -11,8 +11,10 @@ mod support;
 
 mod adopt;
 mod answers;
+mod arbitrary;
 mod bad_input;
 mod by_hand;
+mod canaries;
 mod consistency;
 mod contents;
 mod create;

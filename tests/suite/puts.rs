@@ -43,7 +43,8 @@ async fn an_url_that_is_not_valid_any_more_is_told_in_the_log() {
     world.timeout = Duration::from_secs(2);
     world.bucket.fault(PutHow::Status(403), u32::MAX);
     let error = world.invoke(world.event("Delete", json!({}))).await.unwrap_err();
-    assert!(error.contains("403") && !error.contains(SIGNATURE), "{error}");
+    // The last of many attempts may be the one that the deadline cut off; the log has all of them.
+    assert!(error.contains("could not be delivered") && !error.contains(SIGNATURE), "{error}");
     assert!(world.logs.text().contains("status 403"));
     world.nothing_leaked();
 }

@@ -15,7 +15,7 @@ use super::locked;
 use super::serve::{Server, dropped, serve};
 
 /// A recognisable signature: whoever has it could answer in the function's place.
-pub const SIGNATURE: &str = "c0ffee5ignature0fthere5ponseur1";
+pub const SIGNATURE: &str = "c4n4ry5ignature0fthere5ponseur1";
 
 /// One PUT.
 #[derive(Debug, Clone)]
@@ -83,6 +83,11 @@ impl Bucket {
     /// Everything that was put, refused or not.
     pub fn puts(&self) -> Vec<Put> {
         locked(&self.facts).puts.clone()
+    }
+
+    /// Forgets everything that was put.
+    pub fn forget(&self) {
+        locked(&self.facts).puts.clear();
     }
 
     /// Refuses the next PUTs with 503.

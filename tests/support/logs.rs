@@ -16,6 +16,11 @@ impl Logs {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&locked(&self.0)).into_owned()
     }
+
+    /// Forgets them.
+    pub fn clear(&self) {
+        locked(&self.0).clear();
+    }
 }
 
 impl<'w> MakeWriter<'w> for Logs {

@@ -11,7 +11,7 @@ pub const LOG_GROUP: &str = "/aws/lambda/coiled";
 
 impl World {
     /// Gives the function the role that the stack of this event has.
-    pub(super) fn deploy(&self, event: &Value) {
+    pub fn deploy(&self, event: &Value) {
         let account = self.aws.account();
         let group = format!("arn:aws:logs:us-east-1:{account}:log-group:{LOG_GROUP}");
         let mut place = Place::new("aws", "us-east-1", account);

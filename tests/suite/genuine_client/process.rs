@@ -14,7 +14,7 @@ use crate::support::account::TEST_KEY;
 use crate::support::moto::python;
 
 /// It waits for AWS in whole seconds, and two cores are shared by all tests.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Runs the calls that stand in its first argument, and prints what became of each as a line of JSON.
 const CALLS: &str = include_str!("calls.py");

@@ -18,7 +18,7 @@ async fn a_wrong_token_gets_nowhere() {
     assert_eq!((heard.close_code, heard.messages.len()), (Some(4403), 0));
 
     let url = format!("{}/api/v2/user/me", stand_in.url());
-    for authorization in [None, Some("ApiToken wrong-one"), Some("ada-0123456789abcdef")] {
+    for authorization in [None, Some("ApiToken wrong-one"), Some("c4n4ry-of-ada-0123456789")] {
         let mut request = reqwest::Client::new().get(&url).header("client-version", "0.0.0");
         request = authorization.into_iter().fold(request, |request, value| request.header("authorization", value));
         assert_eq!(request.send().await.unwrap().status(), 401, "{authorization:?}");

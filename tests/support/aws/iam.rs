@@ -35,7 +35,11 @@ impl Shared {
         locked(&self.facts).seen.note(call);
         let user = call.param("UserName");
         match call.action.as_str() {
-            "CreateAccessKey" | "UpdateAccessKey" | "DeleteAccessKey" => self.note_key(call, &reply),
+            "CreateAccessKey" => {
+                super::keys::mark_secret(&mut reply);
+                self.note_key(call, &reply);
+            }
+            "UpdateAccessKey" | "DeleteAccessKey" => self.note_key(call, &reply),
             "CreateUser" if !call.param("PermissionsBoundary").is_empty() => {
                 locked(&self.facts).boundaries.insert(user.to_owned(), call.param("PermissionsBoundary").to_owned());
             }

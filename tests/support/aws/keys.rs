@@ -8,7 +8,16 @@ use super::call::AwsCall;
 use super::reply::{Reply, inside};
 use super::{FUNCTION_KEY, Facts, Shared};
 use crate::support::account::TEST_KEY;
+use crate::support::canaries::MARK;
 use crate::support::locked;
+
+/// Gives a new secret key the mark by which it is found wherever it leaks, and the characters that AWS's own have and
+/// that others write in more than one way.
+pub(super) fn mark_secret(reply: &mut Reply) {
+    let Some(secret) = inside(&reply.body, "SecretAccessKey").map(str::to_owned) else { return };
+    let marked = format!("{MARK}/+{}", secret.get(MARK.len() + 2..).unwrap_or_default());
+    reply.body = reply.body.replace(&secret, &marked);
+}
 
 /// A key that was made through this layer.
 pub(super) struct Key {

@@ -1,0 +1,169 @@
+//! Requests as CloudFormation sends them, with one thing wrong.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::anything::json as any_json;
+use crate::support::World;
+use crate::support::account::AWS_POLICY;
+
+/// Where it is wrong: a JSON pointer.
+const PLACES: [&str; 33] = [
+    "/RequestType",
+    "/StackId",
+    "/RequestId",
+    "/LogicalResourceId",
+    "/PhysicalResourceId",
+    "/ResourceType",
+    "/ResourceProperties",
+    "/OldResourceProperties",
+    "/OldResourceProperties/UserName",
+    "/ResourceProperties/ServiceToken",
+    "/ResourceProperties/CoiledTokenSecretArn",
+    "/ResourceProperties/CoiledServer",
+    "/ResourceProperties/Workspace",
+    "/ResourceProperties/UserName",
+    "/ResourceProperties/UserPath",
+    "/ResourceProperties/Region",
+    "/ResourceProperties/PermissionsBoundaryArn",
+    "/ResourceProperties/PolicyProfile",
+    "/ResourceProperties/AttachSetupPolicy",
+    "/ResourceProperties/NetworkId",
+    "/ResourceProperties/WorkerSubnetId",
+    "/ResourceProperties/Ingress",
+    "/ResourceProperties/Ingress/0",
+    "/ResourceProperties/Ingress/0/Ports",
+    "/ResourceProperties/Ingress/0/Ports/0",
+    "/ResourceProperties/Ingress/0/Cidr",
+    "/ResourceProperties/Registry",
+    "/ResourceProperties/AdoptExisting",
+    "/ResourceProperties/ForceDisconnect",
+    "/ResourceProperties/RotateKey",
+    "/ResourceProperties/Tags",
+    "/ResourceProperties/Tags/0/Key",
+    "/ResourceProperties/Tags/0/Value",
+];
+
+/// What is there instead.
+#[derive(Debug, Clone)]
+enum Instead {
+    Nothing,
+    Value(Value),
+    /// So many characters.
+    Long(char, usize),
+    /// The same once more under the key in capitals.
+    OtherCase,
+    /// An unknown neighbour.
+    Neighbour(String),
+    /// The value as JSON text, cut short there.
+    JsonText(usize),
+}
+
+/// One request with one thing wrong.
+#[derive(Debug, Clone)]
+pub struct Wrong {
+    request_type: &'static str,
+    /// One in some has a token that can be read, and so gets as far as Coiled.
+    is_live: bool,
+    place: &'static str,
+    instead: Instead,
+}
+
+/// All of them.
+pub fn changes() -> impl Strategy<Value = Wrong> {
+    let values = [
+        json!(null),
+        json!(""),
+        json!(" "),
+        json!(7),
+        json!(-1),
+        json!(1e300),
+        json!(true),
+        json!([]),
+        json!({}),
+        json!([[]]),
+        json!("ü\u{301}"),
+        json!("\u{0}\u{7f}\r\n"),
+        json!("*"),
+        json!("${aws:username}"),
+        json!("a/b"),
+        json!("[{}]"),
+        json!("["),
+    ];
+    let instead = prop_oneof![
+        2 => Just(Instead::Nothing),
+        8 => proptest::sample::select(values.to_vec()).prop_map(Instead::Value),
+        2 => any_json().prop_map(Instead::Value),
+        1 => (prop_oneof![Just('a'), Just('ü'), Just('"'), Just('\u{1}')], 1..1_000_000_usize).prop_map(|(c, n)| Instead::Long(c, n)),
+        1 => Just(Instead::OtherCase),
+        1 => "[A-Za-z]{1,12}".prop_map(Instead::Neighbour),
+        1 => (0..200_usize).prop_map(Instead::JsonText),
+    ];
+    let types = prop_oneof![Just("Create"), Just("Update"), Just("Delete")];
+    let strategy = (types, proptest::bool::weighted(0.05), proptest::sample::select(PLACES.as_slice()), instead);
+    strategy.prop_map(|(request_type, is_live, place, instead)| Wrong { request_type, is_live, place, instead })
+}
+
+impl Wrong {
+    /// The event.
+    pub fn make(self, world: &World) -> Value {
+        let mut event = world.event(self.request_type, self.properties(world));
+        event["OldResourceProperties"] = world.properties(json!({}));
+        event["PhysicalResourceId"] = json!("coiled-connection-0123456789abcdef0123456789abcdef");
+        let parent = self.place.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let key = self.place.rsplit('/').next().unwrap_or_default();
+        let old = event.pointer(self.place).cloned().unwrap_or_default();
+        let new = self.instead(&old);
+        match (event.pointer_mut(parent), &self.instead) {
+            (Some(Value::Object(map)), Instead::Nothing) => drop(map.remove(key)),
+            (Some(Value::Object(map)), Instead::OtherCase) => drop(map.insert(key.to_uppercase(), old)),
+            (Some(Value::Object(map)), Instead::Neighbour(name)) => drop(map.insert(format!("x{name}"), old)),
+            (Some(Value::Object(map)), _) => drop(map.insert(key.to_owned(), new)),
+            (Some(Value::Array(items)), Instead::Nothing) => items.clear(),
+            (Some(Value::Array(items)), _) => items[0] = new,
+            _ => {}
+        }
+        no_stranger(world, &mut event);
+        event
+    }
+
+    fn properties(&self, world: &World) -> Value {
+        let secret =
+            if self.is_live { world.secret_arn.clone() } else { world.secret_arn.replace("coiled-token", "no-token") };
+        world.properties(json!({
+            "CoiledTokenSecretArn": secret, "Workspace": "ada", "UserName": "coiled", "UserPath": "/", "Region": "us-east-2",
+            "PermissionsBoundaryArn": AWS_POLICY, "PolicyProfile": "standard", "AttachSetupPolicy": "true", "NetworkId": "vpc-0123",
+            "WorkerSubnetId": "subnet-0123", "Ingress": [{"Ports": ["8786"], "Cidr": "10.0.0.0/16"}], "Registry": "ecr",
+            "AdoptExisting": "false", "ForceDisconnect": "false", "RotateKey": "1", "Tags": [{"Key": "a", "Value": "b"}],
+        }))
+    }
+
+    fn instead(&self, old: &Value) -> Value {
+        match &self.instead {
+            Instead::Value(value) => value.clone(),
+            // What an answer has to repeat may not fill it.
+            Instead::Long(c, n) if !self.place.contains("Properties") => json!(c.to_string().repeat((*n).min(150))),
+            Instead::Long(c, n) => json!(c.to_string().repeat(*n)),
+            Instead::JsonText(end) => json!(old.to_string().chars().take(*end).collect::<String>()),
+            _ => Value::Null,
+        }
+    }
+}
+
+/// Nobody but the stand-in is asked: without a server of its own an event would be about Coiled's.
+fn no_stranger(world: &World, event: &mut Value) {
+    let url = world.coiled.url();
+    for part in ["ResourceProperties", "OldResourceProperties"] {
+        let Some(map) = event[part].as_object_mut() else { continue };
+        let server = map.get("CoiledServer").and_then(Value::as_str).map(str::trim).unwrap_or_default();
+        if server.is_empty() && !map.get("CoiledServer").is_some_and(|value| !value.is_null() && !value.is_string()) {
+            map.insert("CoiledServer".into(), json!(url));
+        }
+    }
+    // An arbitrary text may be long, too.
+    for name in ["StackId", "RequestId", "LogicalResourceId"] {
+        if event[name].as_str().is_some_and(|text| serde_json::to_string(text).unwrap().len() > 1000) {
+            event[name] = json!("long");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Secrets are in nothing that the function says, at no level; and the search that says so finds every one that is planted.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::json;
+
+use crate::stand_in::{Call, Fault, How};
+use crate::support::aws::{AwsFault, AwsHow};
+use crate::support::canaries::{MARK, found};
+use crate::support::{World, bucket};
+
+/// Docker Hub's token in a secret of its own.
+async fn with_docker_hub(world: &World) -> serde_json::Value {
+    let token = format!("dckr_{MARK}_0123456789");
+    let made = world.secrets.create_secret().name("docker-hub-token").secret_string(token).send().await.unwrap();
+    json!({"Registry": "docker_hub", "DockerHubUsername": "ada", "DockerHubTokenSecretArn": made.arn.unwrap()})
+}
+
+/// The whole life at every level that Lambda knows, with all four kinds of secrets in it.
+#[tokio::test]
+async fn a_whole_life_says_no_secret_at_any_level() {
+    for level in ["trace", "debug", "info", "warn", "error", "fatal", "TRACE", "nonsense"] {
+        let world = World::new().await;
+        let lines = coiled_aws_stack::log::lines(level, world.logs.clone());
+        let _guard = tracing::subscriber::set_default(lines);
+        let hub = with_docker_hub(&world).await;
+        world.create(hub.clone()).await.succeeded();
+        let mut rotated = hub.clone();
+        rotated["RotateKey"] = json!("2");
+        world.update(hub, rotated.clone()).await.succeeded();
+        world.delete(rotated).await.succeeded();
+        let kinds = world.known_secrets().iter().filter(|secret| secret.contains(MARK)).count();
+        assert!(kinds >= 5, "token, two keys, Docker Hub's token and the signature: {kinds}");
+        world.nothing_leaked();
+    }
+}
+
+/// Whatever a server repeats, and however it writes it.
+#[tokio::test]
+async fn what_servers_repeat_is_scrubbed_in_every_form() {
+    let world = World::new().await;
+    let hub = with_docker_hub(&world).await;
+    let token = world.coiled.token();
+    let escaped: String = token.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
+    for how in [
+        How::Status(400, json!({"detail": format!("token {token} in {{\"{token}\": 1}}")})),
+        How::Status(400, json!({ token.clone(): [token.clone()] })),
+        How::Text(400, format!("<p>{token}</p>")),
+        How::Text(400, format!("{{\"detail\": \"{escaped}\"}}")),
+        How::Text(400, format!("?token={}", token.replace('-', "%2D"))),
+    ] {
+        world.coiled.clear_faults();
+        world.coiled.fault(Fault { on: Call::Me, how, times: 1 });
+        world.create(hub.clone()).await.failed(&["***"]);
+    }
+    world.coiled.clear_faults();
+    world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError(format!("{token} {token}")), times: 1 });
+    world.create(hub).await.failed(&["*** ***"]);
+}
+
+/// An answer that can't be delivered ends in an error that Lambda prints.
+#[tokio::test]
+async fn an_answer_that_nobody_takes_says_no_secret() {
+    let mut world = World::new().await;
+    world.timeout = std::time::Duration::from_secs(3);
+    world.bucket.fault(bucket::PutHow::Reset, u32::MAX);
+    world.invoke(world.event("Create", world.properties(json!({})))).await.unwrap_err();
+    world.nothing_leaked();
+}
+
+#[tokio::test]
+async fn garbage_and_denials_say_no_secret() {
+    for how in [AwsHow::Garbage, AwsHow::TookEffectThenDropped, AwsHow::Error(400, "Odd", "odd")] {
+        let world = World::new().await;
+        for action in ["GetSecretValue", "CreateAccessKey", "GetCallerIdentity"] {
+            world.aws.fault(AwsFault { action, how: how.clone(), times: 9 });
+        }
+        world.create(json!({})).await.failed(&[]);
+    }
+}
+
+/// Each kind of secret, planted in each place, in each way of writing it, is found.
+#[tokio::test]
+async fn the_search_finds_what_is_planted() {
+    let world = World::new().await;
+    let hub = with_docker_hub(&world).await;
+    world.create(hub).await.succeeded();
+    assert_eq!(world.leak(), None);
+    let secrets = world.known_secrets();
+    assert!(secrets.len() >= 4, "the token, Docker Hub's, the key's and the signature");
+    for secret in &secrets {
+        let json = json!({ "planted": secret }).to_string();
+        let forms = [
+            secret.clone(),
+            json,
+            secret.replace('/', "\\/"),
+            secret.bytes().map(|byte| format!("%{byte:02X}")).collect(),
+            BASE64_STANDARD.encode(secret),
+            BASE64_STANDARD.encode(format!("u:{secret}")),
+            secret.get(MARK.len()..MARK.len() + 18).unwrap_or(secret).to_owned(),
+        ];
+        for form in forms {
+            assert!(found(&format!("before {form} after"), &secrets).is_some(), "{form}");
+        }
+    }
+    assert_eq!(found("nothing here, and no c4n-4ry", &secrets), None);
+}
+
+/// A world of its own for each place: what was found once stays found.
+#[tokio::test]
+async fn the_search_looks_everywhere() {
+    for place in ["the log", "an error", "a panic's message", "an answer"] {
+        let world = World::new().await;
+        let token = world.coiled.token();
+        match place {
+            "the log" => tracing::trace!(target: "coiled_aws_stack", token, "planted"),
+            "an error" => world.plant_error(&token),
+            "an answer" => {
+                let mut event = world.event("Delete", json!({}));
+                event["LogicalResourceId"] = json!(token);
+                world.hand_over_unseen(event).await;
+            }
+            _ => drop(std::panic::catch_unwind(|| panic!("{token}"))),
+        }
+        assert!(world.leak().is_some_and(|leak| leak.contains(place)), "{place}: {:?}", world.leak());
+        world.forget_what_was_said();
+        assert_eq!(world.leak(), None);
+    }
+}

@@ -1,0 +1,82 @@
+//! Everything that parses what comes from outside, for arbitrary bytes: none may panic, and some things always hold. The
+//! property tests and the targets in `fuzz/` both call these.
+
+use coiled_aws_stack::coiled::connection::Shown;
+use coiled_aws_stack::coiled::registration::{Digests, is_ours};
+use coiled_aws_stack::coiled::{http, socket};
+use coiled_aws_stack::iam::Account;
+use coiled_aws_stack::iam::document::same;
+use coiled_aws_stack::iam::marks::{Lease, Marks};
+use coiled_aws_stack::properties::tags::{Tag, keys_leniently};
+use coiled_aws_stack::properties::{Remnant, Spec};
+use coiled_aws_stack::redact::{ResponseUrl, scrub, shorten};
+use coiled_aws_stack::request::Envelope;
+use secrecy::SecretString;
+use serde_json::Value;
+
+/// A request, and the properties in it: the strict reader, and the lenient one.
+pub fn request(bytes: &[u8]) {
+    let Ok(event) = serde_json::from_slice::<Value>(bytes) else { return };
+    let envelope = Envelope::read(&event);
+    assert!((1..=1024).contains(&envelope.physical_resource_id().len()));
+    assert_eq!(envelope.physical_resource_id(), Envelope::read(&event).physical_resource_id());
+    let stack = envelope.stack();
+    let partition = stack.partition.unwrap_or("aws");
+    for properties in [&envelope.properties, &envelope.old_properties, &event] {
+        if let Err(error) = Spec::parse(properties, stack.region.unwrap_or("us-east-1"), partition) {
+            assert!(!error.to_string().is_empty() && !error.fix().is_empty());
+        }
+        let _ = (Remnant::read(properties), keys_leniently(properties));
+    }
+}
+
+/// Two policy documents, as IAM might send them.
+pub fn documents(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (one, other) = text.split_once('\n').unwrap_or((&text, ""));
+    assert_eq!(same(one, other), same(other, one), "it is no matter which comes first");
+}
+
+/// The tags of a user, a line each: `key=value`.
+pub fn marks(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let tags: Vec<Tag> = text.lines().filter_map(|line| line.split_once('=')).map(|(k, v)| Tag::new(k, v)).collect();
+    if let Some(lease) = Lease::read(&tags) {
+        assert_eq!(Lease::read(&[lease.tag()]), Some(lease));
+    }
+    for tag in &tags {
+        if let Some(digests) = Digests::read(&tag.value) {
+            assert_eq!(Digests::read(&digests.tag_value()), Some(digests));
+        }
+        let _ = Account::of_arn(&tag.value);
+    }
+    let _ = Marks::of(&Envelope::read(&Value::Null)).owner(&tags);
+    let _ = is_ours(&tags, &Shown::new(Value::Null));
+}
+
+/// What Coiled says: an answer, and a message on the WebSocket.
+pub fn coiled(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    assert!(http::words(&text).len() <= 600);
+    let _ = socket::read(&text);
+    let shown = Shown::new(serde_json::from_slice(bytes).unwrap_or_default());
+    let _ = (shown.is_connected(), shown.is_aws_in("us-east-1"), shown.describe());
+    assert_eq!(shown.digest(), shown.clone().digest());
+}
+
+/// A secret in a text: the first line is the secret, the rest the text around it.
+pub fn secrets(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (secret, around) = text.split_once('\n').unwrap_or((&text, ""));
+    // Shorter ones stand in every text; one of stars is what takes its place.
+    if secret.len() < 4 || secret.contains('*') {
+        return;
+    }
+    let hidden = SecretString::from(secret);
+    for text in [format!("{around}{secret}{around}"), serde_json::json!({ "said": [around, secret] }).to_string()] {
+        let scrubbed = scrub(&text, &[&hidden]);
+        assert!(!scrubbed.contains(secret) || around.contains(secret), "a secret is left in the text");
+    }
+    assert!(shorten(around, 100).len() <= 100.max("…".len()));
+    let _ = ResponseUrl::parse(around).map(|url| url.to_string());
+}
