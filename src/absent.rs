@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::aws::gone_is_fine;
+use crate::aws::{code, gone_is_fine};
 use crate::coiled::connection::Disconnected;
 use crate::coiled::registration::is_ours;
 use crate::context::Context;
-use crate::error::{Error, Failure};
+use crate::error::{Error, Failure, is_denied};
 use crate::iam::Account;
 use crate::iam::document::Kind;
 use crate::iam::marks::{ACCESS_KEY_ID, FORCE_DISCONNECT, Owner, PENDING, SERVER, WORKSPACE, get};
@@ -60,7 +60,7 @@ pub async fn run(context: &Context<'_>) -> Result<Data, Failure> {
 
 async fn remove(context: &Context<'_>) -> Result<(), Failure> {
     let Some(ours) = context.step("look", look_also_for_a_late_create(context)).await? else {
-        tracing::info!("nothing of this stack is there");
+        tracing::info!("nothing of this stack is there; what it registered, if it did, stays at Coiled");
         return Ok(());
     };
     tracing::info!(plan = %ours.plan(), "plan");
@@ -108,7 +108,7 @@ async fn look(context: &Context<'_>) -> Result<Option<Ours>, Error> {
     let remnant = Remnant::read(&context.envelope.properties);
     // Without StackId and LogicalResourceId nothing carries our marks; no user has a name that IAM does not take.
     let (true, Some(name)) = (context.envelope.is_identified(), remnant.user) else { return Ok(None) };
-    let user = context.user_at_rest(&name).await?;
+    let user = user_within_reach(context, remnant.path.as_ref(), &name).await?;
     let (ours, other) = match user {
         Some(user) if user.owner == Owner::Ours => (Some(user), None),
         other => (None, other),
@@ -136,6 +136,27 @@ async fn look(context: &Context<'_>) -> Result<Option<Ours>, Error> {
         token_secret: remnant.token_secret,
         server: remnant.server,
     }))
+}
+
+/// The user of that name, unless it is where this role does not reach.
+///
+/// IAM finds a user by its name alone, and then asks for the right to where it is. So a refusal that lasts, while our
+/// policies can be looked for and aren't there, is about somebody else's user under another path.
+async fn user_within_reach(
+    context: &Context<'_>,
+    path: Option<&UserPath>,
+    name: &UserName,
+) -> Result<Option<SeenUser>, Error> {
+    let error = match context.user_at_rest(name).await {
+        Err(error) if code(&error).is_some_and(is_denied) => error,
+        seen => return seen,
+    };
+    let (Some(account), Some(path)) = (account(context, None).await?, path) else { return Err(error) };
+    if !our_policies(context, &account, path.as_str(), name).await?.is_empty() {
+        return Err(error);
+    }
+    tracing::warn!(%error, user = %name, "a user of that name is under another path, so not this stack's, and stays");
+    Ok(None)
 }
 
 /// The account: a user's ARN says it, else STS, else the StackId.
@@ -226,6 +247,8 @@ async fn deregister(context: &Context<'_>, ours: &Ours, tags: &[Tag]) -> Result<
     };
     let token = match token {
         Ok(token) => token,
+        // Here a moment's patience saves what would else stay at Coiled for good.
+        Err(error @ Error::Secret { fix: None, .. }) if !ours.force => return Err(with_way_out(error, &ours.name)),
         Err(error) => {
             tracing::warn!(%error, what_stays, "the token can't be read: Coiled keeps what it has, and its key is removed here");
             return Ok(());
@@ -248,11 +271,12 @@ async fn deregister(context: &Context<'_>, ours: &Ours, tags: &[Tag]) -> Result<
 
 async fn forget(coiled: &crate::coiled::Coiled, workspace: &str, tags: &[Tag], force: bool) -> Result<(), Error> {
     let shown = coiled.shown(workspace).await?;
-    if !shown.is_connected() {
+    if !shown.is_connected() && get(tags, PENDING).is_none() {
         tracing::info!(workspace, "Coiled shows no connection any more");
         return Ok(());
     }
-    if !is_ours(tags, &shown) {
+    // With an outcome that is unknown, Coiled may still be building, and show it later: so it is told in any case.
+    if shown.is_connected() && !is_ours(tags, &shown) {
         tracing::warn!(workspace, shown = %shown.describe(), "Coiled shows a connection that is not this stack's; it stays");
         return Ok(());
     }
@@ -277,7 +301,8 @@ fn with_way_out(error: Error, name: &UserName) -> Error {
          Key={FORCE_DISCONNECT},Value=true) and delete it again"
     );
     match error {
-        Error::Confirm(words) => Error::Confirm(words),
+        Error::Secret { arn, cause, fix } => Error::Secret { arn, cause: format!("{cause}. {way_out}"), fix },
+        Error::Confirm(words) => Error::Confirm(format!("{words}. {way_out}")),
         Error::Unreachable { call, server, cause } => {
             Error::Unreachable { call, server, cause: format!("{cause}. {way_out}") }
         }

@@ -199,13 +199,6 @@ impl<'a> Run<'a> {
         locked(&self.settled).unwrap_or(unsettled)
     }
 
-    /// Reads the outcome off an error, where it says one.
-    pub fn note_outcome(&self, error: &Error) {
-        if matches!(error, Error::Refused(_)) {
-            *locked(&self.settled) = Some(Outcome::Refused);
-        }
-    }
-
     fn note_boundary(&self) {
         let before = self.prepared.observed.user.as_ref().and_then(|seen| seen.user.boundary.clone());
         self.journal.note(Undo::Boundary(before));
@@ -248,14 +241,20 @@ impl<'a> Run<'a> {
     }
 
     async fn mark_pending(&self) -> Result<(), Error> {
-        self.journal.note(Undo::Pending);
+        let before = self.prepared.observed.ours().map(|seen| seen.user.tags.clone()).unwrap_or_default();
+        let before = before.into_iter().filter(|tag| [PENDING, PENDING_REGION].contains(&tag.key.as_str()));
+        self.journal.note(Undo::Pending(before.collect()));
         let tags = [Tag::new(PENDING, self.key()?.id), Tag::new(PENDING_REGION, &self.prepared.spec.region)];
         self.context.iam.tag_user(self.user(), &tags).await
     }
 
     async fn open_socket(&self) -> Result<(), Error> {
         let link = self.link()?;
-        let socket = link.coiled.open(&link.workspace).await?;
+        let open = locked(&link.socket).take();
+        let socket = match open {
+            Some(socket) => socket,
+            None => link.coiled.open(&link.workspace).await?,
+        };
         *locked(&self.socket) = Some(socket);
         Ok(())
     }
@@ -291,7 +290,9 @@ impl<'a> Run<'a> {
     /// A FINISHED alone is no proof: what Coiled shows has to be an AWS connection.
     async fn read_back(&self) -> Result<(), Error> {
         let link = self.link()?;
-        let shown = link.coiled.shown(&link.workspace).await?;
+        // What has been registered is worth all the time that is left.
+        let coiled = link.coiled.paced(link.coiled.pace().ending(self.context.deadlines.work));
+        let shown = coiled.shown(&link.workspace).await?;
         if !shown.is_connected() {
             return Err(Error::Unproved(format!(
                 "Coiled reported success, but shows workspace {} unconnected ({})",
@@ -323,7 +324,7 @@ impl<'a> Run<'a> {
     async fn missing(&self) -> Result<Vec<String>, Error> {
         let seen = observe::user(&self.context.iam, &self.context.marks, &self.prepared.spec.user).await?;
         let attached = seen.as_ref().map(|seen| seen.attached.clone()).unwrap_or_default();
-        let wanted = Kind::ALL.into_iter().filter(|kind| *kind == Kind::Ongoing || self.prepared.spec.attach_setup);
+        let wanted = Kind::ALL.into_iter().filter(|kind| self.prepared.spec.attaches(*kind));
         let policies = wanted.map(|kind| self.arn(kind)).filter(|arn| !attached.contains(arn));
         let id = self.key()?.id;
         let key_is_there = seen.is_some_and(|seen| seen.keys.iter().any(|key| key.id == id && key.active));

@@ -11,8 +11,8 @@ pub struct Config {
     /// Pause between writing a lease and seeing whether it is still there: longer than another run takes from its look at
     /// the lease to its own. `LEASE_SETTLE_MILLIS`, default 1 s.
     pub lease_settle: Duration,
-    /// How long a Delete that finds nothing waits for a Create that has never answered. `LATE_CREATE_MILLIS`, default 90 s:
-    /// the template keeps an event in Lambda's queue for 60 s at most, and then come its checks.
+    /// How long a Delete that finds nothing waits for a Create that has never answered. `LATE_CREATE_MILLIS`, default 10 s:
+    /// as long as the checks of a Create mostly take, before which it makes nothing that could be found.
     pub late_create: Duration,
     /// Pause between two looks at something that is not there yet. `POLL_MILLIS`, default 1 s.
     pub poll: Duration,
@@ -30,7 +30,7 @@ impl Default for Config {
         Self {
             key_settle: Duration::from_secs(1),
             lease_settle: Duration::from_secs(1),
-            late_create: Duration::from_secs(90),
+            late_create: Duration::from_secs(10),
             poll: Duration::from_secs(1),
             access_denied_grace: Duration::from_secs(30),
             consistency: Duration::from_secs(120),

@@ -16,7 +16,7 @@ use crate::coiled::{Coiled, Pace};
 use crate::config::Config;
 use crate::deadline::Deadlines;
 use crate::error::{Error, Failure};
-use crate::iam::marks::{Lease, Marks, Owner};
+use crate::iam::marks::{LEASE, Lease, Marks, Owner};
 use crate::iam::{Account, Iam};
 use crate::observe::{self, SeenUser};
 use crate::properties::names::{Server, UserName};
@@ -194,14 +194,26 @@ impl<'a> Context<'a> {
     /// Leaves this run's lease, ended, as a trace: the next run need not wait, and cleans up. IAM may not show yet that the
     /// lease was written.
     pub async fn end_lease(&self, name: &str) -> Result<(), Error> {
-        if !self.writes_lease.load(Ordering::SeqCst) {
-            return Ok(());
-        }
-        let Some(user) = self.iam.user(name).await? else { return Ok(()) };
-        if self.marks.owner(&user.tags) != Owner::Ours || self.live_lease_of_another_run(&user.tags).is_some() {
+        if !self.may_end_lease(name).await? {
             return Ok(());
         }
         self.iam.tag_user(name, &[self.lease.ended().tag()]).await
+    }
+
+    /// Takes this run's lease away: it has left nothing to clean up.
+    pub async fn release_lease(&self, name: &str) -> Result<(), Error> {
+        if !self.may_end_lease(name).await? {
+            return Ok(());
+        }
+        self.iam.untag_user(name, &[LEASE.to_owned()]).await
+    }
+
+    async fn may_end_lease(&self, name: &str) -> Result<bool, Error> {
+        if !self.writes_lease.load(Ordering::SeqCst) {
+            return Ok(false);
+        }
+        let Some(user) = self.iam.user(name).await? else { return Ok(false) };
+        Ok(self.marks.owner(&user.tags) == Owner::Ours && self.live_lease_of_another_run(&user.tags).is_none())
     }
 
     /// The lease that keeps this run from working on the user with these tags.

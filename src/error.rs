@@ -23,8 +23,8 @@ pub enum Error {
         arn: String,
         /// What Secrets Manager said, with its code.
         cause: String,
-        /// What to do now.
-        fix: &'static str,
+        /// What to do now; `None` where it may be readable in a moment, for nothing says that it is gone or forbidden.
+        fix: Option<&'static str>,
     },
     /// Coiled does not accept the token.
     #[error("Coiled does not accept the API token (status {status}): {words}")]
@@ -50,6 +50,14 @@ pub enum Error {
     Foreign {
         /// The thing's ARN or name, and whose it is where it says so.
         what: String,
+    },
+    /// The user that would become ours has another boundary than it shall have, or none.
+    #[error("user {arn} has not the permissions boundary {wanted}, and this function could not take it off again")]
+    Unbounded {
+        /// The user's ARN.
+        arn: String,
+        /// The boundary that it shall have.
+        wanted: String,
     },
     /// The workspace is connected to something else already.
     #[error("workspace {workspace} is already connected ({shown})")]
@@ -135,7 +143,14 @@ impl Error {
             Error::Identity(_) => {
                 "Nothing was touched. Delete this stack and launch it anew, or launch a second one beside it.".into()
             }
-            Error::Secret { fix, .. } => (*fix).into(),
+            Error::Secret { fix, .. } => {
+                fix.unwrap_or("Try again; if it stays so, the AWS message says what is in the way.").into()
+            }
+            Error::Token { status: 403, .. } => {
+                "See that the token's owner may do that in this workspace; or make a new token at Coiled (profile, API \
+                 tokens), store it in the secret, and deploy again."
+                    .into()
+            }
             Error::Token { .. } => {
                 "Make a new token at Coiled (profile, API tokens), store it in the secret, and deploy again.".into()
             }
@@ -145,16 +160,22 @@ impl Error {
             }
             Error::Foreign { .. } => {
                 "Choose another UserName; or, if `coiled setup aws` made it, set AdoptExisting to true \
-                 (this can't be undone); or delete it."
+                 (this can't be undone); or delete it. If it is this stack's and has lost its tags, put them back: \
+                 coiled-stack:stack-id and coiled-stack:logical-id."
                     .into()
             }
+            Error::Unbounded { arn, wanted, .. } => format!(
+                "Nothing was touched. Put it on (aws iam put-user-permissions-boundary --user-name {} \
+                 --permissions-boundary {wanted}), and deploy again.",
+                arn.rsplit('/').next().unwrap_or_default()
+            ),
             Error::Connected { .. } => {
                 "Disconnect it at Coiled (workspace settings), choose another Workspace, or set \
                  AdoptExisting to true to replace it (this can't be undone)."
                     .into()
             }
-            Error::Busy(_) => "Wait until the other run has ended, and try again.".into(),
-            Error::Aws { code, .. } => aws_fix(code),
+            Error::Busy(_) => "Wait until the other run has ended, and try again. If it has died, remove the user's tag coiled-stack:lease.".into(),
+            Error::Aws { call, code, .. } => aws_fix(call, code),
             Error::Coiled { status: 426, .. } => "Take the newest release of this stack.".into(),
             Error::Coiled { .. } => "If Coiled's words don't help, ask support@coiled.io, naming them.".into(),
             Error::Unreachable { .. } => "See that CoiledServer is right and up, and that the function can reach it; \
@@ -162,14 +183,13 @@ impl Error {
                 .into(),
             Error::Refused(_) => "Do what Coiled says, and deploy again.".into(),
             Error::OutcomeUnknown(_) => {
-                "Both keys stay, for Coiled may hold either. Try again: the next run settles it.".into()
+                "Coiled may still be at work on it. Try again: the next run settles it. If Coiled shows a connection after \
+                 the stack is gone, disconnect it there (workspace settings): its key works no more."
+                    .into()
             }
             Error::Unproved(_) => "Try again; if it stays so, ask support@coiled.io, naming these words.".into(),
             Error::Confirm(_) => {
-                "Stop the workspace's clusters and delete the stack again. To disconnect all the same, \
-                 which orphans what runs, tag the user: aws iam tag-user --user-name NAME --tags \
-                 Key=coiled-stack:force-disconnect,Value=true, and delete the stack again."
-                    .into()
+                "Stop the workspace's clusters, and try again. To disconnect all the same orphans what runs.".into()
             }
             Error::Blocked(_) => "Nothing was removed. Undo that, and delete the stack again.".into(),
             Error::Deadline => "Try again; the log says what took so long.".into(),
@@ -179,7 +199,13 @@ impl Error {
     }
 }
 
-fn aws_fix(code: &str) -> String {
+fn aws_fix(call: &str, code: &str) -> String {
+    // IAM asks for the right to where the user is, and this role's ends with its own path.
+    if is_denied(code) && ["GetUser", "ListAccessKeys", "ListAttachedUserPolicies"].contains(&call) {
+        return "If there is a user of this name under another path, choose another UserName. Else give the function's role \
+                that right, or ask whoever set the organisation's policies; then try again."
+            .into();
+    }
     if is_denied(code) {
         "Give the function's role that right, or ask whoever set the organisation's policies; then try again.".into()
     } else {

@@ -42,7 +42,7 @@ pub fn location() -> String {
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     let (group, stream) = (variable("AWS_LAMBDA_LOG_GROUP_NAME"), variable("AWS_LAMBDA_LOG_STREAM_NAME"));
     match (group.as_str(), stream.as_str()) {
-        ("", "") => "standard output of the function".to_owned(),
+        ("", _) => "standard output of the function".to_owned(),
         (group, "") => group.to_owned(),
         (group, stream) => format!("{group}, stream {stream}"),
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::coiled::registration::Digests;
 use crate::iam::document::{Kind, same};
 use crate::iam::keys;
-use crate::iam::marks::{ACCESS_KEY_ID, Owner, PENDING, REGISTERED, SERVER, WORKSPACE, get};
+use crate::iam::marks::{ACCESS_KEY_ID, Owner, PENDING, PENDING_REGION, REGISTERED, get};
 use crate::iam::policy::Policy;
 use crate::observe::Observed;
 use crate::properties::Spec;
@@ -156,28 +156,16 @@ fn in_order(steps: Vec<Step>) -> Flow {
 pub struct Wanted<'a> {
     /// The connection.
     pub spec: &'a Spec,
-    /// The tags of user and policies: marks and the user's own.
+    /// The tags of the policies: marks, and the user's own.
     pub tags: Vec<Tag>,
+    /// The tags of the user: those, and to what it is connected.
+    pub user_tags: Vec<Tag>,
     /// Keys of tags that an earlier version of the stack put there.
     pub old_tag_keys: Vec<String>,
-    /// The resolved workspace, where it is known.
-    pub workspace: Option<&'a str>,
+    /// The boundary that an earlier version of the stack put there.
+    pub old_boundary: Option<String>,
     /// Whether a key is registered: [`registration`] says why.
     pub registers: bool,
-}
-
-impl Wanted<'_> {
-    /// The tags of the user alone.
-    pub fn user_tags(&self) -> Vec<Tag> {
-        let mut tags = self.tags.clone();
-        tags.push(Tag::new(SERVER, self.spec.server.to_string()));
-        tags.extend(self.workspace.map(|slug| Tag::new(WORKSPACE, slug)));
-        tags
-    }
-
-    fn is_attached(&self, kind: Kind) -> bool {
-        kind == Kind::Ongoing || self.spec.attach_setup
-    }
 }
 
 /// Why a key has to be registered, or that none has to.
@@ -201,10 +189,16 @@ pub fn registration(spec: &Spec, observed: &Observed) -> Registration {
     let digests = get(tags, REGISTERED).and_then(Digests::read);
     let same = digests.is_some_and(|digests| digests.wanted == Digests::wanted(spec));
     match (key_is_there && same, get(tags, PENDING)) {
+        (true, _) if is_settled(tags) => Registration::Stands,
         (true, None) => Registration::Stands,
         (true, Some(_)) => Registration::Doubtful,
         (false, _) => Registration::Needed,
     }
+}
+
+/// A run that died between its last two steps: the key that is marked as pending is recorded as registered.
+fn is_settled(tags: &[Tag]) -> bool {
+    get(tags, PENDING).is_some_and(|id| get(tags, ACCESS_KEY_ID) == Some(id))
 }
 
 /// What has to be done to get from what is there to what is wanted.
@@ -239,14 +233,18 @@ fn claim(observed: &Observed) -> Step {
 fn user_changes(wanted: &Wanted, observed: &Observed) -> Vec<Step> {
     // CreateUser brings tags and boundary itself.
     let Some(seen) = &observed.user else { return Vec::new() };
-    let (remove, add) = match seen.owner {
-        Owner::Ours => tag_changes(&wanted.user_tags(), &wanted.old_tag_keys, &seen.user.tags),
+    let (mut remove, add) = match seen.owner {
+        Owner::Ours => tag_changes(&wanted.user_tags, &wanted.old_tag_keys, &seen.user.tags),
         // AdoptUser brings the tags with the marks.
         _ => Default::default(),
     };
+    if !wanted.registers && is_settled(&seen.user.tags) {
+        remove.extend([PENDING, PENDING_REGION].map(str::to_owned));
+    }
     let boundary = match (&wanted.spec.boundary, &seen.user.boundary) {
         (Some(arn), there) if there.as_ref() != Some(arn) => Some(Step::PutBoundary(arn.clone())),
-        (None, Some(_)) => Some(Step::DeleteBoundary),
+        // One that somebody else put on the user bounds it for a reason.
+        (None, there @ Some(_)) if *there == wanted.old_boundary => Some(Step::DeleteBoundary),
         _ => None,
     };
     let untag = (!remove.is_empty()).then_some(Step::UntagUser(remove));
@@ -274,7 +272,7 @@ fn policy_changes(kind: Kind, wanted: &Wanted, observed: &Observed) -> Vec<Step>
         Some(policy) => existing_policy(kind, policy, wanted),
     };
     let is_attached = observed.is_attached(kind);
-    match (wanted.is_attached(kind), is_attached) {
+    match (wanted.spec.attaches(kind), is_attached) {
         (true, false) => steps.push(Step::Attach(kind)),
         (false, true) => steps.push(Step::Detach(kind)),
         _ => {}
@@ -292,10 +290,13 @@ fn existing_policy(kind: Kind, policy: &Policy, wanted: &Wanted) -> Vec<Step> {
 
 /// A key that works and is marked, and a socket to register it through. What is independent runs side by side.
 fn new_key(observed: &Observed) -> Flow {
-    let room = room_for_a_key(observed).map(Flow::from);
-    let meanwhile = [Step::ProveKey, Step::MarkPending, Step::OpenSocket].into_iter().map(Flow::from).collect();
-    let then = [Flow::from(Step::CreateKey), Flow::SideBySide(meanwhile)];
-    Flow::InOrder(room.into_iter().chain(then).collect())
+    let side_by_side = |steps: &[Step]| Flow::SideBySide(steps.iter().cloned().map(Flow::from).collect());
+    let (prove, mark, open) = (Step::ProveKey, Step::MarkPending, Step::OpenSocket);
+    match room_for_a_key(observed) {
+        // A key that Coiled may hold goes: not before Coiled is there to take another.
+        Some(room) => Flow::InOrder(vec![in_order(vec![open, room, Step::CreateKey]), side_by_side(&[prove, mark])]),
+        None => Flow::InOrder(vec![Step::CreateKey.into(), side_by_side(&[prove, mark, open])]),
+    }
 }
 
 fn registering(observed: &Observed) -> Flow {

@@ -1,14 +1,16 @@
 //! Create and Update: everything that can be refused is refused first, then the plan is carried out.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use secrecy::SecretString;
 
 use crate::apply::Run;
 use crate::coiled::connection::Shown;
 use crate::coiled::registration::is_ours;
+use crate::coiled::socket::Socket;
 use crate::coiled::{Coiled, settings_url};
-use crate::context::Context;
+use crate::context::{Context, locked};
 use crate::error::{Error, Failure};
 use crate::iam::Account;
 use crate::iam::document::Kind;
@@ -23,7 +25,7 @@ use crate::response::Data;
 use crate::undo::Journal;
 
 /// The Coiled side of a run that registers a key.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Link {
     /// The server, with the token.
     pub coiled: Coiled,
@@ -33,6 +35,8 @@ pub struct Link {
     pub before: Shown,
     /// Docker Hub's token, where that is the registry.
     pub hub_token: Option<SecretString>,
+    /// A socket that is open already.
+    pub socket: Mutex<Option<Socket>>,
 }
 
 /// Everything that was found out before anything is made.
@@ -68,7 +72,6 @@ pub async fn run(context: &Context<'_>, request: RequestType) -> Result<Data, Fa
 /// After a failure: Create unwinds what it made; Update takes back only a key that Coiled cannot hold.
 async fn give_back(context: &Context<'_>, request: RequestType, run: &Run<'_>, mut failure: Failure) -> Failure {
     tracing::error!(%failure, "the request failed");
-    run.note_outcome(&failure.error);
     let undo = async { Ok(run.unwind(request == RequestType::Create).await) };
     match context.guarded(context.deadlines.undo, undo).await {
         Ok(leftovers) => failure.leftovers = leftovers,
@@ -92,11 +95,13 @@ async fn carry_out(context: &Context<'_>, prepared: &Prepared, run: &Run<'_>) ->
 
 fn wanted<'p>(context: &Context<'_>, prepared: &'p Prepared) -> Wanted<'p> {
     let tagged = prepared.observed.ours().and_then(|seen| get(&seen.user.tags, WORKSPACE));
+    let workspace = prepared.link.as_ref().map(|link| link.workspace.as_str()).or(tagged);
     Wanted {
         spec: &prepared.spec,
         tags: context.marks.on_all(&prepared.spec),
+        user_tags: context.marks.on_user(&prepared.spec, workspace),
         old_tag_keys: tags::keys_leniently(&context.envelope.old_properties),
-        workspace: prepared.link.as_ref().map(|link| link.workspace.as_str()).or(tagged),
+        old_boundary: Remnant::read(&context.envelope.old_properties).boundary,
         registers: prepared.link.is_some(),
     }
 }
@@ -160,7 +165,12 @@ async fn first_round(
     spec: &Spec,
 ) -> Result<(Option<SeenUser>, Option<Asked>), Error> {
     if request == RequestType::Update {
-        return Ok((context.user_at_rest(&spec.user).await?, None));
+        let seen = context.user_at_rest(&spec.user).await;
+        // The role has been changed already: a user under the old path can't be looked at any more.
+        if seen.is_err() {
+            same_identity(context, spec, None)?;
+        }
+        return Ok((seen?, None));
     }
     let (seen, asked) = tokio::join!(context.user_at_rest(&spec.user), ask_around(context, spec));
     Ok((seen?, Some(asked)))
@@ -175,10 +185,21 @@ async fn link_if_needed(
 ) -> Result<Option<Link>, Vec<Error>> {
     match asked {
         Some(asked) if standing != Registration::Stands => {
-            standing_or(standing, link(context, spec, seen, asked).await.map(Some))
+            let link = match link(context, spec, seen, asked).await {
+                Ok(link) if standing == Registration::Doubtful => with_socket(link).await,
+                other => other,
+            };
+            standing_or(standing, link.map(Some))
         }
         _ => Ok(None),
     }
+}
+
+/// Where what stands is good enough, nothing begins before Coiled's other door is known to open too.
+async fn with_socket(link: Link) -> Result<Link, Vec<Error>> {
+    let socket = link.coiled.open(&link.workspace).await.map_err(|error| vec![error])?;
+    *locked(&link.socket) = Some(socket);
+    Ok(link)
 }
 
 async fn policies(
@@ -255,7 +276,7 @@ async fn link(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>, asked
     if before.is_connected() && !spec.adopt && !ours.is_some_and(|seen| is_ours(&seen.user.tags, &before)) {
         return Err(vec![Error::Connected { workspace, shown: before.describe() }]);
     }
-    Ok(Link { coiled, workspace, before, hub_token })
+    Ok(Link { coiled, workspace, before, hub_token, socket: Mutex::default() })
 }
 
 /// The workspace, and what it is connected to. A slug that is known already saves waiting for the one to ask the other.
@@ -279,9 +300,20 @@ fn ownership(spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
     match seen.owner {
         Owner::Ours => Ok(()),
         Owner::Coiled if spec.adopt && seen.user.name == spec.user.as_str() && seen.user.path == spec.path.as_str() => {
-            Ok(())
+            bounded(spec, seen)
         }
         _ => Err(Error::Foreign { what: seen.user.whose() }),
+    }
+}
+
+/// Refuses a user that would get a boundary by being adopted: with a boundary given the function's role may put it on, and
+/// never take it off, so a Create that failed could not give the user back as it was.
+fn bounded(spec: &Spec, seen: &SeenUser) -> Result<(), Error> {
+    match &spec.boundary {
+        Some(wanted) if seen.user.boundary.as_ref() != Some(wanted) => {
+            Err(Error::Unbounded { arn: seen.user.arn.clone(), wanted: wanted.clone() })
+        }
+        _ => Ok(()),
     }
 }
 

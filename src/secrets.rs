@@ -22,7 +22,7 @@ pub async fn token(sdk: &SdkConfig, patience: &Patience, secret: &str) -> Result
     extract(&text).ok_or_else(|| Error::Secret {
         arn: secret.to_owned(),
         cause: "it holds no token".into(),
-        fix: "Store the token as plain text, or as JSON with a key `token`, and deploy again.",
+        fix: Some("Store the token as plain text, or as JSON with a key `token`, and deploy again."),
     })
 }
 
@@ -41,18 +41,20 @@ fn extract(text: &SecretString) -> Option<SecretString> {
 fn unreadable(secret: &str, error: &Error) -> Error {
     let fix = match code(error) {
         Some("ResourceNotFoundException") => {
-            "Correct the ARN: there is no such secret in that account and region. Then deploy again."
+            Some("Correct the ARN: there is no such secret in that account and region. Then deploy again.")
         }
         // A secret deleted in the console answers this, and not ResourceNotFound, until its window is over.
-        Some("InvalidRequestException") => "Restore the secret (aws secretsmanager restore-secret), and deploy again.",
+        Some("InvalidRequestException") => {
+            Some("Restore the secret (aws secretsmanager restore-secret), and deploy again.")
+        }
         Some("DecryptionFailure" | "DecryptionFailureException") => {
-            "Let the function's role use the secret's KMS key (CoiledTokenKmsKeyArn), and deploy again."
+            Some("Let the function's role use the secret's KMS key (CoiledTokenKmsKeyArn), and deploy again.")
         }
-        Some(code) if is_denied(code) => {
+        Some(code) if is_denied(code) => Some(
             "Let the function's role read this secret, and its KMS key if it has one of its own (CoiledTokenKmsKeyArn); \
-             then deploy again."
-        }
-        _ => "Try again; if it stays so, the AWS message says what is in the way.",
+             then deploy again.",
+        ),
+        _ => None,
     };
     Error::Secret { arn: secret.to_owned(), cause: error.to_string(), fix }
 }

@@ -5,11 +5,14 @@ use std::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 use crate::apply::{Outcome, Run};
+use crate::coiled::Coiled;
+use crate::coiled::connection::Shown;
 use crate::context::locked;
 use crate::error::Error;
 use crate::iam::document::Kind;
 use crate::iam::marks::{Owner, PENDING, PENDING_REGION};
 use crate::observe;
+use crate::present::Link;
 use crate::properties::tags::Tag;
 
 /// How one step is taken back. Noted before the step runs: a call that timed out may have worked.
@@ -36,10 +39,16 @@ pub enum Undo {
         /// The ids that were there before.
         before: Vec<String>,
     },
-    /// Take the pending mark away.
-    Pending,
+    /// Put the pending mark back as it was: away, or naming an earlier registration whose outcome is unknown too.
+    Pending(Vec<Tag>),
     /// Make Coiled forget the key, if it holds it.
     Registration,
+}
+
+impl Undo {
+    fn is_on_user(&self) -> bool {
+        !matches!(self, Undo::Policy(_) | Undo::PolicyMarks(_) | Undo::Document(..) | Undo::Registration)
+    }
 }
 
 /// What to undo, last first.
@@ -83,7 +92,7 @@ impl Journal {
 
     /// Keeps only what concerns a key that never reached Coiled.
     fn keep_keys_only(&self) {
-        locked(&self.undos).retain(|undo| matches!(undo, Undo::NewKeys { .. } | Undo::Pending));
+        locked(&self.undos).retain(|undo| matches!(undo, Undo::NewKeys { .. } | Undo::Pending(_)));
     }
 }
 
@@ -91,10 +100,9 @@ impl Run<'_> {
     /// Takes back what this run did, and returns the ARNs of what is left. A Create goes all the way; an Update takes
     /// back only a key that Coiled can't hold, for CloudFormation sends the reversed Update for the rest.
     pub async fn unwind(&self, all: bool) -> Vec<String> {
-        let outcome = self.outcome();
         if !all {
             self.journal.keep_keys_only();
-            if matches!(outcome, Outcome::Unknown | Outcome::Registered) {
+            if self.coiled_may_hold_the_key().await {
                 self.end_lease().await;
                 return Vec::new();
             }
@@ -119,7 +127,11 @@ impl Run<'_> {
             }
             self.journal.strike();
         }
-        self.end_lease().await;
+        if leftovers.is_empty() {
+            self.release_after_undo().await
+        } else {
+            self.end_lease().await
+        }
         leftovers.sort();
         leftovers.dedup();
         leftovers
@@ -137,7 +149,10 @@ impl Run<'_> {
         let spec = &self.prepared.spec;
         let user = self.prepared.account.user_arn(spec.path.as_str(), spec.user.as_str());
         match undo {
-            Undo::User | Undo::UserMarks | Undo::Pending | Undo::Boundary(_) => vec![user],
+            Undo::User | Undo::UserMarks | Undo::Pending(_) => vec![user],
+            Undo::Boundary(before) => {
+                vec![format!("{user} (its permissions boundary was {})", before.as_deref().unwrap_or("none"))]
+            }
             Undo::Policy(kind) | Undo::PolicyMarks(kind) | Undo::Document(kind, _) => vec![self.arn(*kind)],
             Undo::Attachment(kind) | Undo::Detachment(kind) => vec![self.arn(*kind)],
             Undo::NewKeys { .. } => {
@@ -154,16 +169,12 @@ impl Run<'_> {
     }
 
     async fn undo(&self, undo: &Undo) -> Result<(), Error> {
-        if *undo == Undo::Registration {
-            return self.undo_registration().await;
-        }
         // Its id says whose a key is, whoever works on the user by now.
         if let (Undo::NewKeys { .. }, Some(id), false) = (undo, self.new_key_id(), self.lost_a_key()) {
             return self.context.iam.delete_key(self.user(), &id).await;
         }
         // EntityAlreadyExists may have meant somebody else's: so look at the marks again.
-        let on_policy = matches!(undo, Undo::Policy(_) | Undo::PolicyMarks(_) | Undo::Document(..));
-        if !on_policy && !self.context.is_mine(self.user()).await? {
+        if undo.is_on_user() && !self.context.is_mine(self.user()).await? {
             return Ok(());
         }
         let (iam, user) = (&self.context.iam, self.user());
@@ -178,8 +189,32 @@ impl Run<'_> {
             Undo::Attachment(kind) => iam.detach(user, &self.arn(*kind)).await,
             Undo::Detachment(kind) => iam.attach(user, &self.arn(*kind)).await,
             Undo::NewKeys { before } => self.undo_keys(before).await,
-            Undo::Pending => iam.untag_user(user, &[PENDING.to_owned(), PENDING_REGION.to_owned()]).await,
-            Undo::Registration => Ok(()),
+            Undo::Pending(before) if before.is_empty() => {
+                iam.untag_user(user, &[PENDING.to_owned(), PENDING_REGION.to_owned()]).await
+            }
+            Undo::Pending(before) => iam.tag_user(user, before).await,
+            Undo::Registration => self.undo_registration().await,
+        }
+    }
+
+    /// After an Update's refusal too: Coiled may have kept what it was sent all the same.
+    async fn coiled_may_hold_the_key(&self) -> bool {
+        match (self.outcome(), self.link()) {
+            (Outcome::Unknown | Outcome::Registered, _) => true,
+            (Outcome::Refused, Ok(link)) => match self.coiled_for_undo(link).shown(&link.workspace).await {
+                Ok(shown) => shown.digest() != link.before.digest(),
+                Err(error) => {
+                    tracing::warn!(%error, "Coiled refused the key, and does not show what it holds now; both keys stay");
+                    true
+                }
+            },
+            _ => false,
+        }
+    }
+
+    async fn release_after_undo(&self) {
+        if let Err(error) = self.context.release_lease(self.user()).await {
+            tracing::warn!(%error, "the lease stays until its time is over");
         }
     }
 
@@ -262,19 +297,46 @@ impl Run<'_> {
             return Ok(());
         }
         let link = self.link()?;
-        let coiled = link.coiled.paced(link.coiled.pace().ending(self.undo_until()));
-        let shown = coiled.shown(&link.workspace).await?;
+        let coiled = self.coiled_for_undo(link);
+        let shown = match outcome {
+            Outcome::Unknown => self.shown_in_the_end(&coiled, &link.workspace).await?,
+            _ => coiled.shown(&link.workspace).await?,
+        };
         let as_before = link.before.is_connected() && shown.digest() == link.before.digest();
         match outcome {
-            _ if !shown.is_connected() => Ok(()),
+            Outcome::Refused if !shown.is_connected() => Ok(()),
             Outcome::Refused if as_before => Ok(()),
             Outcome::Unknown if as_before => Err(Error::OutcomeUnknown("what Coiled shows looks as before".into())),
-            Outcome::Unknown | Outcome::Refused if !shown.is_aws_in(&self.prepared.spec.region) => Ok(()),
+            Outcome::Unknown | Outcome::Refused
+                if shown.is_connected() && !shown.is_aws_in(&self.prepared.spec.region) =>
+            {
+                Ok(())
+            }
             _ => coiled.disconnect(&link.workspace, false).await.map(|_| ()),
         }
     }
 
     /// Half of the undo's time at most is Coiled's: the rest is for the AWS side.
+    fn coiled_for_undo(&self, link: &Link) -> Coiled {
+        let now = Instant::now();
+        let half = self.context.deadlines.undo.saturating_duration_since(now) / 2;
+        link.coiled.paced(link.coiled.pace().ending(now + half))
+    }
+
+    /// Coiled may still be building, and show the connection only when it is done. So it is given half of the time that
+    /// it has here; then it is told to forget the key, whether it shows one or not.
+    async fn shown_in_the_end(&self, coiled: &Coiled, workspace: &str) -> Result<Shown, Error> {
+        let now = Instant::now();
+        let until = now + self.context.deadlines.undo.saturating_duration_since(now) / 4;
+        loop {
+            let shown = coiled.shown(workspace).await?;
+            if shown.is_connected() || Instant::now() + self.context.config.poll > until {
+                return Ok(shown);
+            }
+            sleep(self.context.config.poll).await;
+        }
+    }
+
     fn undo_until(&self) -> Instant {
         let now = Instant::now();
         now + self.context.deadlines.undo.saturating_duration_since(now) / 2

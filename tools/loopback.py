@@ -1,4 +1,4 @@
-"""The function and all that it talks to, on 127.0.0.1: what `rie.py` and `measure.py` share. Standard library only.
+"""The function and all that it talks to, on 127.0.0.1: what `make rie` and `make bench` share. Standard library only.
 
 Nothing of the caller's environment reaches the function but PATH: no AWS credentials, no profile, no proxy.
 """
@@ -189,11 +189,22 @@ class World:
             sys.exit(f"moto: {service} answered {status}: {text}")
         return text
 
-    def function(self):
-        """The function on a fresh emulator; it starts with the first event."""
+    def reset(self):
+        """An account with nothing but the secrets, and a workspace that is not connected."""
+        post(self.ports.moto, "/moto-api/reset", "")
+        self._fill_account()
+        self.coiled_api("DELETE", f"/api/v2/cloud-credentials/{WORKSPACE}/aws")
+
+    def coiled_api(self, method, path):
+        """One call to the stand-in."""
+        headers = {"Authorization": f"ApiToken {TOKEN}", "Client-Version": "bench", "User-Agent": "bench"}
+        return request(method, self.ports.coiled, path, "", headers)
+
+    def function(self, command=None, moto=None, more=()):
+        """The function, or another that a command starts, on a fresh emulator; it starts with the first event."""
         env = {
             "PATH": os.environ["PATH"],
-            "AWS_ENDPOINT_URL": f"http://{HOST}:{self.ports.moto}",
+            "AWS_ENDPOINT_URL": f"http://{HOST}:{moto or self.ports.moto}",
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ACCESS_KEY_ID": "test",
@@ -206,6 +217,7 @@ class World:
             "AWS_LAMBDA_FUNCTION_TIMEOUT": str(TIMEOUT_SECONDS),
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
             "AWS_LAMBDA_LOG_FORMAT": "JSON",
+            **dict(more),
         }
         argv = [
             Path(self.options.rie).resolve(),
@@ -213,7 +225,7 @@ class World:
             f"{HOST}:{self.ports.emulator}",
             "--runtime-api-address",
             f"{HOST}:{self.ports.runtime_api}",
-            Path(self.options.bootstrap).resolve(),
+            *(command or [Path(self.options.bootstrap).resolve()]),
         ]
         child = self._child("function", argv, env)
         wait_for(self.ports.emulator, child)
@@ -263,10 +275,14 @@ def wait_for(port, child, seconds=60):
 
 
 def post(port, path, body, headers=None):
-    """One POST to loopback; no proxy is asked."""
+    return request("POST", port, path, body, headers or {"Content-Type": "application/json"})
+
+
+def request(method, port, path, body, headers):
+    """One request to loopback; no proxy is asked."""
     connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT_SECONDS + 10)
     with contextlib.closing(connection):
-        connection.request("POST", path, body.encode(), headers or {"Content-Type": "application/json"})
+        connection.request(method, path, body.encode(), headers)
         response = connection.getresponse()
         return response.status, response.read().decode(errors="replace")
 

@@ -8,7 +8,6 @@ use super::Run;
 use crate::aws::code;
 use crate::error::Error;
 use crate::iam::marks::{Lease, Owner};
-use crate::plan::Wanted;
 use crate::properties::tags::Tag;
 use crate::undo::Undo;
 
@@ -44,14 +43,8 @@ impl Run<'_> {
     }
 
     fn tags_of_new_user(&self) -> Vec<Tag> {
-        let wanted = Wanted {
-            spec: &self.prepared.spec,
-            tags: self.context.marks.on_all(&self.prepared.spec),
-            old_tag_keys: Vec::new(),
-            workspace: self.prepared.link.as_ref().map(|link| link.workspace.as_str()),
-            registers: true,
-        };
-        let mut tags = wanted.user_tags();
+        let workspace = self.prepared.link.as_ref().map(|link| link.workspace.as_str());
+        let mut tags = self.context.marks.on_user(&self.prepared.spec, workspace);
         tags.push(self.context.lease_tag());
         tags
     }

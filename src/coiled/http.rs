@@ -97,13 +97,11 @@ impl Coiled {
             let outcome = self.attempt(&method, path, query).await;
             // A server that is not there at all is more often a typing error than a bad moment.
             let patience = if outcome.is_err() { self.pace.retry / 10 } else { self.pace.retry };
-            let pause = self.pace.pause(attempt);
-            let again =
-                began + patience.max(pause) >= Instant::now() + pause && Instant::now() + pause < self.pace.until;
+            if matches!(&outcome, Ok(reply) if !is_passing(reply)) {
+                return outcome;
+            }
+            let Some(pause) = self.pace.again(attempt, began, patience) else { return outcome };
             match outcome {
-                Ok(reply) if !is_passing(&reply) => return Ok(reply),
-                Ok(reply) if !again => return Ok(reply),
-                Err(error) if !again => return Err(error),
                 Ok(reply) => tracing::info!(call = %reply.call, status = reply.status, "Coiled is busy; asked again"),
                 Err(error) => tracing::info!(%error, "asked again"),
             }

@@ -61,6 +61,14 @@ impl Pace {
         self.until.min(Instant::now() + Self::ATTEMPT)
     }
 
+    /// The pause before the next attempt, where there is time for one: `patience` from the beginning, but never less
+    /// than the pause itself.
+    fn again(&self, attempt: u32, began: Instant, patience: Duration) -> Option<Duration> {
+        let pause = self.pause(attempt);
+        let next = Instant::now() + pause;
+        (next <= began + patience.max(pause) && next < self.until).then_some(pause)
+    }
+
     fn pause(&self, attempt: u32) -> Duration {
         self.first.saturating_mul(2_u32.saturating_pow(attempt)).min(Self::LONGEST)
     }

@@ -53,15 +53,12 @@ impl Coiled {
                 Ok(Err(error)) => error,
                 Err(_) => self.lost("no greeting in time".into()),
             };
-            let pause = self.pace.pause(attempt);
             let passing = match &error {
                 Error::Coiled { status, .. } => matches!(status, 429 | 502 | 503 | 504),
                 error => matches!(error, Error::Unreachable { .. }),
             };
-            let over = Instant::now() + pause >= (began + self.pace.retry).min(self.pace.until);
-            if !passing || over {
-                return Err(error);
-            }
+            let pause = self.pace.again(attempt, began, self.pace.retry).filter(|_| passing);
+            let Some(pause) = pause else { return Err(error) };
             tracing::info!(%error, "the socket is opened again");
             sleep(pause).await;
             attempt += 1;
@@ -93,7 +90,8 @@ impl Coiled {
         let body = reply.body().as_ref().map(|body| String::from_utf8_lossy(body).into_owned()).unwrap_or_default();
         let words = words(&scrub(&body, &[&self.token]));
         match status {
-            401 | 403 | 404 => Error::Workspace(format!(
+            401 => Error::Token { status, words },
+            403 | 404 => Error::Workspace(format!(
                 "Coiled does not let this token change workspace {workspace} (status {status}: {words}); its owner has to be an admin there"
             )),
             _ => Error::Coiled { call: "WebSocket cluster-info".into(), status, words },

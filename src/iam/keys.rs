@@ -52,7 +52,7 @@ impl Iam {
             let request = self.client.create_access_key().user_name(user).customize();
             request.config_override(send_once()).send()
         };
-        let reply = self.patience.call("CreateAccessKey", &["NoSuchEntity"], once).await?;
+        let reply = self.patience.call("CreateAccessKey", &NOT_MADE_YET, once).await?;
         let key = reply.access_key.ok_or_else(|| Error::Unproved("CreateAccessKey answered without a key".into()))?;
         Ok(NewKey { id: key.access_key_id, secret: SecretString::from(key.secret_access_key) })
     }
@@ -63,14 +63,19 @@ impl Iam {
         gone_is_fine(self.patience.call("DeleteAccessKey", &[], send).await.map(|_| ()))
     }
 
-    /// The moment at which a key was last used, in Unix seconds; `None` if it never was.
+    /// The moment at which a key was last used, in Unix seconds; `None` if it never was. STS does not count: that is how
+    /// this function proves its own keys.
     pub async fn key_last_used(&self, id: &str) -> Result<Option<i64>, Error> {
         let send = || self.client.get_access_key_last_used().access_key_id(id).send();
         let reply = absent_is_none(self.patience.call("GetAccessKeyLastUsed", &[], send).await)?;
         let used = reply.and_then(|reply| reply.access_key_last_used);
+        let used = used.filter(|used| used.service_name != "sts");
         Ok(used.and_then(|used| used.last_used_date).map(|date| date.secs()))
     }
 }
+
+/// Answers that say for certain that no key was made, and that one will be later.
+const NOT_MADE_YET: [&str; 4] = ["NoSuchEntity", "Throttling", "ThrottlingException", "RequestLimitExceeded"];
 
 fn send_once() -> Builder {
     let timeouts = TimeoutConfig::builder().operation_timeout(Duration::from_secs(15)).build();

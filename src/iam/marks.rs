@@ -77,6 +77,14 @@ impl Marks {
         tags.extend(spec.tags.iter().cloned());
         tags
     }
+
+    /// The tags that the user carries: those, and to what it is connected.
+    pub fn on_user(&self, spec: &Spec, workspace: Option<&str>) -> Vec<Tag> {
+        let mut tags = self.on_all(spec);
+        tags.push(Tag::new(SERVER, spec.server.to_string()));
+        tags.extend(workspace.map(|slug| Tag::new(WORKSPACE, slug)));
+        tags
+    }
 }
 
 /// The value of a tag; keys ignore case, as in IAM.
@@ -100,6 +108,9 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// Seconds: the longest timeout of a function, and a minute for clocks that differ.
+    const LONGEST: u64 = 16 * 60;
+
     /// A lease for this run.
     pub fn new(request_id: &str, until: u64, deletes: bool) -> Self {
         let run = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
@@ -127,9 +138,11 @@ impl Lease {
         Self { until: 0, ..self.clone() }
     }
 
-    /// Whether its run may still be at work.
+    /// Whether its run may still be at work. No run of Lambda's is longer than its 15 minutes, so a lease that says more was
+    /// not written by one, and holds nobody up.
     pub fn is_live(&self) -> bool {
-        self.until > unix(SystemTime::now())
+        let now = unix(SystemTime::now());
+        (now + 1..=now + Self::LONGEST).contains(&self.until)
     }
 
     /// Whether its run removes everything.

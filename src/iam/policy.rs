@@ -106,6 +106,9 @@ impl Iam {
 
     /// Removes tags; those that aren't there don't matter.
     pub async fn untag_policy(&self, arn: &str, keys: &[String]) -> Result<(), Error> {
+        if keys.is_empty() {
+            return Ok(());
+        }
         let send = || self.client.untag_policy().policy_arn(arn).set_tag_keys(Some(keys.to_vec())).send();
         self.patience.call("UntagPolicy", &["NoSuchEntity"], send).await.map(|_| ())
     }

@@ -85,6 +85,9 @@ impl Iam {
 
     /// Removes tags; those that aren't there don't matter.
     pub async fn untag_user(&self, name: &str, keys: &[String]) -> Result<(), Error> {
+        if keys.is_empty() {
+            return Ok(());
+        }
         let send = || self.client.untag_user().user_name(name).set_tag_keys(Some(keys.to_vec())).send();
         self.patience.call("UntagUser", &["NoSuchEntity"], send).await.map(|_| ())
     }

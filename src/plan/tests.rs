@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::iam::keys::Key;
-use crate::iam::marks::{LEASE, LOGICAL_ID, Lease, Marks, PENDING_REGION, STACK_ID};
+use crate::iam::marks::{LEASE, LOGICAL_ID, Lease, Marks, PENDING_REGION, SERVER, STACK_ID, WORKSPACE};
 use crate::iam::user::User;
 use crate::observe::SeenUser;
 use crate::properties::tags::keys_leniently;
@@ -25,7 +25,8 @@ fn marks() -> Marks {
 }
 
 fn wanted(spec: &Spec, registers: bool) -> Wanted<'_> {
-    Wanted { spec, tags: marks().on_all(spec), old_tag_keys: Vec::new(), workspace: Some("ada"), registers }
+    let (tags, user_tags) = (marks().on_all(spec), marks().on_user(spec, Some("ada")));
+    Wanted { spec, tags, user_tags, old_tag_keys: Vec::new(), old_boundary: None, registers }
 }
 
 fn key(id: &str) -> Key {
@@ -44,7 +45,7 @@ fn policy(kind: Kind, spec: &Spec) -> Policy {
 /// What a finished Create leaves behind.
 fn connected(spec: &Spec) -> Observed {
     let digests = Digests { wanted: Digests::wanted(spec), shown: "shown".into() };
-    let mut tags = wanted(spec, false).user_tags();
+    let mut tags = wanted(spec, false).user_tags;
     tags.extend([Tag::new(ACCESS_KEY_ID, "AKIA1"), Tag::new(REGISTERED, digests.tag_value())]);
     let policies: BTreeMap<Kind, Policy> = Kind::ALL.into_iter().map(|kind| (kind, policy(kind, spec))).collect();
     let attached = policies.values().map(|policy| policy.arn.clone()).collect();
@@ -140,8 +141,23 @@ fn an_unknown_outcome_is_in_doubt_and_frees_the_least_used_key() {
     seen(&mut observed).keys.push(key("AKIA2"));
     assert_eq!(registration(&spec, &observed), Registration::Doubtful);
     let plan = plan(&wanted(&spec, true), &observed).to_string();
-    assert!(plan.contains("free a key slot (one of AKIA1, AKIA2) > create key"), "{plan}");
+    assert!(plan.contains("open socket > free a key slot (one of AKIA1, AKIA2) > create key"), "{plan}");
     assert!(plan.contains("delete keys AKIA1, AKIA2"), "{plan}");
+}
+
+/// A run that died between recording the registration and taking the pending mark away.
+#[test]
+fn a_pending_mark_that_is_recorded_too_is_only_removed() {
+    let spec = spec(json!({}));
+    let mut observed = connected(&spec);
+    seen(&mut observed).user.tags.extend([Tag::new(PENDING, "AKIA1"), Tag::new(PENDING_REGION, "us-east-1")]);
+    assert_eq!(registration(&spec, &observed), Registration::Stands);
+    let plan = planned(&spec, &observed);
+    assert!(
+        plan.starts_with("take lease > untag user (coiled-stack:pending-access-key-id, coiled-stack:pending-region)"),
+        "{plan}"
+    );
+    assert!(!plan.contains("key >"), "{plan}");
 }
 
 #[test]
@@ -181,7 +197,11 @@ fn a_boundary_is_put_changed_and_taken_away() {
     let mut observed = connected(&plain);
     seen(&mut observed).user.boundary = Some("arn:aws:iam::1:policy/b".into());
     assert!(plan(&wanted(&bounded, false), &observed).is_empty());
-    assert!(planned(&plain, &observed).contains("delete boundary"));
+    let mut wanted = wanted(&plain, false);
+    wanted.old_boundary = Some("arn:aws:iam::1:policy/b".into());
+    assert!(plan(&wanted, &observed).to_string().contains("delete boundary"));
+    wanted.old_boundary = None;
+    assert_eq!(plan(&wanted, &observed).to_string(), "", "somebody else's stays");
 }
 
 #[test]
@@ -203,7 +223,7 @@ fn only_tags_of_this_stack_are_removed() {
 #[test]
 fn an_owner_of_the_users_replaces_ours() {
     let own = spec(json!({"Tags": [{"Key": "Owner", "Value": "team"}]}));
-    let keys: Vec<String> = wanted(&own, false).user_tags().into_iter().map(|tag| tag.key).collect();
+    let keys: Vec<String> = wanted(&own, false).user_tags.into_iter().map(|tag| tag.key).collect();
     assert_eq!(keys, [STACK_ID, LOGICAL_ID, "Owner", SERVER, WORKSPACE]);
 }
 

@@ -9,6 +9,7 @@ pub mod tags;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Fault};
+use crate::iam::document::Kind;
 use crate::redact::shorten;
 use names::{Server, UserName, UserPath, is_region, partition_of};
 use network::{Ingress, Network};
@@ -64,6 +65,11 @@ impl Spec {
             Some(spec) if faults.is_empty() => Ok(spec),
             _ => Err(Error::Properties(faults)),
         }
+    }
+
+    /// Whether a policy is to be attached to the user; both are made.
+    pub fn attaches(&self, kind: Kind) -> bool {
+        kind == Kind::Ongoing || self.attach_setup
     }
 
     /// Reads everything before it gives up on anything, so that no fault is missed.
@@ -183,6 +189,8 @@ pub struct Remnant {
     pub user: Option<UserName>,
     /// The path of the user and its policies; `None` where there can't be one.
     pub path: Option<UserPath>,
+    /// The user's boundary, if one was named.
+    pub boundary: Option<String>,
     /// Whether to go on where Coiled asks, or does not answer.
     pub force_disconnect: bool,
 }
@@ -198,6 +206,7 @@ impl Remnant {
             server: read_or(&mut reader, "CoiledServer", Server::DEFAULT, Server::parse),
             user: read_or(&mut reader, "UserName", "coiled", UserName::parse),
             path: read_or(&mut reader, "UserPath", "/", UserPath::parse),
+            boundary: reader.text("PermissionsBoundaryArn"),
             force_disconnect: reader.flag("ForceDisconnect", false),
         }
     }

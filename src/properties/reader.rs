@@ -46,8 +46,11 @@ impl<'a> Reader<'a> {
 
     /// Whether there is anything under a name, sound or not.
     pub fn given(&self, name: &str) -> bool {
-        !matches!(self.map.get(name), None | Some(Value::Null))
-            && self.map.get(name).and_then(Value::as_str) != Some("")
+        match self.map.get(name) {
+            None | Some(Value::Null) => false,
+            Some(Value::String(text)) => !text.trim().is_empty(),
+            Some(_) => true,
+        }
     }
 
     /// A scalar as text; `None` if it was not given.

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use stand_in::{Options, StandIn};
 
-const HELP: &str = "Stands in for Coiled on 127.0.0.1, and prints what it is asked; keys are shown as ***.
+const HELP: &str = "Stands in for Coiled on 127.0.0.1, and prints what it is asked; secrets are shown as ***.
 
   --port PORT        default: any that is free
   --token TOKEN      the API token that is let in; default: ada-0123456789abcdef

@@ -2,11 +2,10 @@
 
 use serde_json::Value;
 
-/// The fields that hold a key or a password, whatever they are called.
-const SECRETS: [&str; 6] =
-    ["aws_access_key", "aws_secret_key", "aws_access_key_id", "aws_secret_access_key", "password", "token"];
+/// The fields that hold a secret key or a password, whatever they are called. The id of a key is no secret.
+const SECRETS: [&str; 4] = ["aws_secret_key", "aws_secret_access_key", "password", "token"];
 
-/// The same message with `***` in place of each key and password.
+/// The same message with `***` in place of each secret key and password.
 pub fn masked(message: &Value) -> Value {
     match message {
         Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), field(name, value))).collect(),

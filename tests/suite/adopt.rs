@@ -63,12 +63,43 @@ async fn a_failed_adoption_gives_everything_back_as_it_was() {
     let world = set_up_before(1).await;
     let before = world.snapshot().await;
     world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no".into()), times: 1 });
-    let tagged = json!({"AdoptExisting": "true", "AttachSetupPolicy": "false", "Tags": [{"Key": "Owner", "Value": "team"}],
-        "PermissionsBoundaryArn": AWS_POLICY});
+    let tagged =
+        json!({"AdoptExisting": "true", "AttachSetupPolicy": "false", "Tags": [{"Key": "Owner", "Value": "team"}]});
     world.create(tagged.clone()).await.failed(&["register"]);
     assert_eq!(before, world.snapshot().await, "after the Create");
     world.delete(tagged).await.succeeded();
     assert_eq!(before, world.snapshot().await, "after the Delete");
+}
+
+/// With a boundary given the function may put it on, and never take it off: so a person has put it on before.
+#[tokio::test]
+async fn a_user_that_is_adopted_has_its_boundary_already() {
+    let world = set_up_before(1).await;
+    let (before, bounded) =
+        (world.snapshot().await, json!({"AdoptExisting": "true", "PermissionsBoundaryArn": AWS_POLICY}));
+    world.create(bounded.clone()).await.failed(&[
+        "Nothing was touched",
+        "put-user-permissions-boundary --user-name coiled ",
+        AWS_POLICY,
+    ]);
+    world.delete(bounded.clone()).await.succeeded();
+    assert_eq!(before, world.snapshot().await);
+
+    world
+        .iam
+        .put_user_permissions_boundary()
+        .user_name("coiled")
+        .permissions_boundary(AWS_POLICY)
+        .send()
+        .await
+        .unwrap();
+    let before = world.snapshot().await;
+    world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no".into()), times: 1 });
+    world.create(bounded.clone()).await.failed(&["register"]);
+    assert_eq!(before, world.snapshot().await);
+    world.create(bounded).await.succeeded();
+    world.connected().await;
+    assert_eq!(world.aws.boundary("coiled").as_deref(), Some(AWS_POLICY));
 }
 
 /// With two keys there one has to go first: the one that was used least recently.

@@ -4,17 +4,13 @@ use serde_json::{Value, json};
 
 use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
+use crate::support::aws::{AwsFault, AwsHow};
 
 async fn connected(properties: Value) -> World {
     let world = World::new().await;
     world.create(properties).await.succeeded();
     world.aws.forget_calls();
     world
-}
-
-async fn tag(world: &World, key: &str, value: &str) {
-    let tag = aws_sdk_iam::types::Tag::builder().key(key).value(value).build().unwrap();
-    world.iam.tag_user().user_name("coiled").tags(tag).send().await.unwrap();
 }
 
 #[tokio::test]
@@ -94,6 +90,21 @@ async fn without_a_token_the_aws_side_goes_and_the_log_says_what_stays() {
     }
 }
 
+/// A secret that can't be read at this moment may be in the next: what Coiled holds does not stay there for that.
+#[tokio::test]
+async fn a_token_that_can_not_be_read_for_a_moment_is_worth_waiting_for() {
+    let world = connected(json!({})).await;
+    let before = world.keys("coiled").await;
+    for how in [AwsHow::Reset, AwsHow::Throttled] {
+        world.aws.fault(AwsFault { action: "GetSecretValue", how, times: u32::MAX });
+        world.delete(json!({})).await.failed(&["deregister", "GetSecretValue", "coiled-stack:force-disconnect"]);
+        assert_eq!(world.keys("coiled").await, before);
+        world.aws.clear_faults();
+    }
+    world.delete(json!({})).await.succeeded();
+    world.nothing_left().await;
+}
+
 #[tokio::test]
 async fn a_coiled_that_does_not_answer_fails_the_delete_and_a_tag_is_the_way_out() {
     for how in
@@ -107,7 +118,7 @@ async fn a_coiled_that_does_not_answer_fails_the_delete_and_a_tag_is_the_way_out
             assert!(answer.reason().contains("maintenance until noon"), "{}", answer.reason());
         }
         assert_eq!(world.keys("coiled").await, before, "{how:?}");
-        tag(&world, "coiled-stack:force-disconnect", "true").await;
+        world.tag_user("coiled", "coiled-stack:force-disconnect", "true").await;
         world.delete(json!({})).await.succeeded();
         assert!(world.user_tags("coiled").await.is_none() && world.policies().await.is_empty());
     }
@@ -119,7 +130,7 @@ async fn coiled_asks_a_person_before_it_orphans_clusters() {
     world.coiled.ask_for_confirmation("ada", "2 clusters are running");
     world.delete(json!({})).await.failed(&["2 clusters are running", "coiled-stack:force-disconnect"]);
     world.connected_but_for_lease().await;
-    tag(&world, "coiled-stack:force-disconnect", "true").await;
+    world.tag_user("coiled", "coiled-stack:force-disconnect", "true").await;
     world.delete(json!({})).await.succeeded();
     world.nothing_left().await;
 

@@ -7,6 +7,11 @@ use serde_json::json;
 use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
 
+/// Unix seconds: within the time that a run of Lambda's may have.
+fn in_ten_minutes() -> u64 {
+    coiled_aws_stack::deadline::unix(std::time::SystemTime::now()) + 600
+}
+
 /// An in-flight Create was cancelled: its Delete waits for its end, and finds everything.
 #[tokio::test]
 async fn a_delete_waits_for_a_create_at_work() {
@@ -28,10 +33,12 @@ async fn a_delete_waits_for_a_create_at_work() {
 async fn a_lease_whose_time_is_over_holds_nobody_up() {
     let world = World::new().await;
     world.create(json!({})).await.succeeded();
-    let lease = aws_sdk_iam::types::Tag::builder().key("coiled-stack:lease").value("dead/1/1").build().unwrap();
-    world.iam.tag_user().user_name("coiled").tags(lease).send().await.unwrap();
-    world.delete(json!({})).await.succeeded();
-    world.nothing_left().await;
+    // A run's time ends; and one that would end in years is no run's.
+    for until in [1, 99_999_999_999_u64] {
+        world.tag_user("coiled", "coiled-stack:lease", &format!("dead/1/{until}")).await;
+        world.update(json!({}), json!({"Release": "2"})).await.succeeded();
+        assert_eq!(world.tag("coiled-stack:lease").await, "", "it is cleaned up");
+    }
 }
 
 /// The lease says until when: a run that can't wait so long says who is at work.
@@ -39,9 +46,7 @@ async fn a_lease_whose_time_is_over_holds_nobody_up() {
 async fn a_lease_that_outlasts_the_run_is_named() {
     let mut world = World::new().await;
     world.create(json!({})).await.succeeded();
-    let lease =
-        aws_sdk_iam::types::Tag::builder().key("coiled-stack:lease").value("alive/1/99999999999").build().unwrap();
-    world.iam.tag_user().user_name("coiled").tags(lease).send().await.unwrap();
+    world.tag_user("coiled", "coiled-stack:lease", &format!("alive/1/{}", in_ten_minutes())).await;
     world.timeout = Duration::from_secs(4);
     let before = world.snapshot().await;
     world.update(json!({}), json!({"RotateKey": "1"})).await.failed(&["another run", "request alive"]);
@@ -56,9 +61,7 @@ async fn a_run_that_lost_its_lease_registers_nothing() {
     let create = world.event("Create", world.properties(json!({})));
     let (created, ()) = tokio::join!(world.invoke(create), async {
         world.coiled.until(|coiled| !coiled.calls(Call::WsUpgrade).is_empty()).await;
-        let lease =
-            aws_sdk_iam::types::Tag::builder().key("coiled-stack:lease").value("other/1/99999999999").build().unwrap();
-        world.iam.tag_user().user_name("coiled").tags(lease).send().await.unwrap();
+        world.tag_user("coiled", "coiled-stack:lease", &format!("other/1/{}", in_ten_minutes())).await;
     });
     created.unwrap();
     assert_eq!(world.coiled.registrations(), Vec::<serde_json::Value>::new());

@@ -39,8 +39,7 @@ async fn as_many_tags_as_are_let_in_fit_beside_the_marks() {
     let tags: Vec<Value> = (0..38).map(|n| json!({"Key": format!("key-{n}"), "Value": "x".repeat(256)})).collect();
     let many = json!({"Tags": tags});
     world.create(many.clone()).await.succeeded();
-    let force = aws_sdk_iam::types::Tag::builder().key("coiled-stack:force-disconnect").value("true").build().unwrap();
-    world.iam.tag_user().user_name("coiled").tags(force).send().await.unwrap();
+    world.tag_user("coiled", "coiled-stack:force-disconnect", "true").await;
     let rotated = json!({"Tags": many["Tags"], "RotateKey": "2"});
     world.update(many, rotated.clone()).await.succeeded();
     world.connected().await;
@@ -53,8 +52,7 @@ async fn as_many_tags_as_are_let_in_fit_beside_the_marks() {
 async fn tags_of_others_stay() {
     let world = World::new().await;
     world.create(json!({"Tags": [{"Key": "team", "Value": "a"}]})).await.succeeded();
-    let theirs = aws_sdk_iam::types::Tag::builder().key("cost").value("7").build().unwrap();
-    world.iam.tag_user().user_name("coiled").tags(theirs).send().await.unwrap();
+    world.tag_user("coiled", "cost", "7").await;
     world.update(json!({"Tags": [{"Key": "team", "Value": "a"}]}), json!({})).await.succeeded();
     let tags = world.user_tags("coiled").await.unwrap();
     assert_eq!((tags.get("cost").map(String::as_str), tags.get("team")), (Some("7"), None));

@@ -80,7 +80,11 @@ async fn an_unknown_outcome_keeps_both_keys_until_coiled_answers_again() {
     let mut quick = world;
     quick.timeout = std::time::Duration::from_secs(4);
     let world = quick;
-    world.update(json!({}), json!({"Region": "us-east-2"})).await.failed(&["register", "unknown", "Both keys stay"]);
+    world.update(json!({}), json!({"Region": "us-east-2"})).await.failed(&[
+        "register",
+        "unknown",
+        "the next run settles it",
+    ]);
     let held = world.coiled.connection("ada").unwrap().access_key_id();
     let mut keys = world.keys("coiled").await;
     keys.sort();
@@ -89,11 +93,22 @@ async fn an_unknown_outcome_keeps_both_keys_until_coiled_answers_again() {
     assert_eq!(keys, both);
     assert_eq!(world.tag("coiled-stack:pending-access-key-id").await, held);
 
-    // The rollback, with Coiled out of reach: nothing works worse for it.
-    world.coiled.fault(Fault { on: Call::BackendOptions, how: How::Reset, times: u32::MAX });
-    world.update(json!({"Region": "us-east-2"}), json!({})).await.succeeded();
-    assert_eq!(world.keys("coiled").await.len(), 2);
+    // The rollback, with Coiled out of reach by either door: nothing works worse for it.
+    for on in [Call::BackendOptions, Call::WsUpgrade] {
+        world.coiled.clear_faults();
+        world.coiled.fault(Fault { on, how: How::Reset, times: u32::MAX });
+        world.update(json!({"Region": "us-east-2"}), json!({})).await.succeeded();
+        assert_eq!(world.keys("coiled").await.len(), 2, "{on:?}");
+        assert_eq!(world.tag("coiled-stack:pending-access-key-id").await, held, "{on:?}");
+    }
     assert!(world.logs.text().contains("both stay"));
+
+    // A run that tries to settle it and fails does not forget what it was about.
+    world.coiled.clear_faults();
+    world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no".into()), times: 1 });
+    world.update(json!({"Region": "us-east-2"}), json!({})).await.failed(&["no"]);
+    assert_eq!(world.tag("coiled-stack:pending-access-key-id").await, held);
+    assert_eq!(world.tag("coiled-stack:pending-region").await, "us-east-2");
 
     // And the next run, with Coiled back: settled.
     world.coiled.clear_faults();
@@ -211,9 +226,40 @@ async fn a_connection_made_since_by_someone_else_is_not_replaced() {
 async fn a_key_that_a_dead_run_left_is_found_and_deleted() {
     let world = connected(json!({})).await;
     world.iam.create_access_key().user_name("coiled").send().await.unwrap();
-    let lease = aws_sdk_iam::types::Tag::builder().key("coiled-stack:lease").value("dead/1/1").build().unwrap();
-    world.iam.tag_user().user_name("coiled").tags(lease).send().await.unwrap();
+    world.tag_user("coiled", "coiled-stack:lease", "dead/1/1").await;
     world.update(json!({"Release": "1"}), json!({"Release": "2"})).await.succeeded();
+    world.connected().await;
+}
+
+/// A person's key, in a user on which no run has died: an Update that fails, and its rollback, leave it alone.
+#[tokio::test]
+async fn a_failed_update_costs_nobody_a_key() {
+    let world = connected(json!({})).await;
+    let theirs = world.iam.create_access_key().user_name("coiled").send().await.unwrap().access_key.unwrap();
+    let before = world.snapshot().await;
+    let refused = json!({"PermissionsBoundaryArn": world.policy_arn("no-such-boundary")});
+    world.update(json!({}), refused.clone()).await.failed(&["NoSuchEntity"]);
+    world.update(refused, json!({})).await.succeeded();
+    assert_eq!(before, world.snapshot().await);
+    assert!(world.keys("coiled").await.contains(&theirs.access_key_id));
+}
+
+/// Somebody else's boundary bounds the user for a reason.
+#[tokio::test]
+async fn a_boundary_of_others_stays() {
+    let world = connected(json!({})).await;
+    let (put, policy) = (world.iam.put_user_permissions_boundary().user_name("coiled"), AWS_POLICY);
+    put.permissions_boundary(policy).send().await.unwrap();
+    world.update(json!({"Release": "1"}), json!({"Release": "2"})).await.succeeded();
+    assert_eq!(world.aws.boundary("coiled"), Some(policy.to_owned()));
+}
+
+/// CreateAccessKey is sent once for the sake of lost replies; "too many calls" is none.
+#[tokio::test]
+async fn a_key_is_asked_for_again_where_there_were_too_many_calls() {
+    let world = World::new().await;
+    world.aws.fault(AwsFault { action: "CreateAccessKey", how: AwsHow::Throttled, times: 3 });
+    world.create(json!({})).await.succeeded();
     world.connected().await;
 }
 

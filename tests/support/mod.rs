@@ -1,12 +1,15 @@
 //! The world around the function: an account, Coiled, and CloudFormation's end of the line; one of each for every test.
 
 pub mod account;
+mod answer;
 pub mod aws;
 pub mod bucket;
 pub mod by_hand;
 pub mod logs;
 pub mod moments;
 pub mod moto;
+pub mod policy;
+mod role;
 mod serve;
 pub mod snapshot;
 
@@ -22,6 +25,7 @@ use tracing::subscriber::DefaultGuard;
 
 use crate::stand_in::StandIn;
 use account::TEST_KEY;
+pub use answer::Answer;
 use aws::{Aws, FUNCTION_KEY};
 use bucket::{Bucket, SIGNATURE};
 use logs::Logs;
@@ -49,53 +53,16 @@ pub struct World {
     pub secret_arn: String,
     /// The stack's name.
     pub stack: String,
+    /// Whether the stack is told the KMS key of a secret that has one.
+    pub keys_are_named: bool,
+    /// Whether this test is about a right that the function's role does not have.
+    pub role_lacks_something: bool,
     /// How long an invocation may take.
     pub timeout: Duration,
     function: Function,
     requests: Mutex<u32>,
     // Log lines come here only on the test's own thread, which a #[tokio::test] never leaves.
     _guard: DefaultGuard,
-}
-
-/// What CloudFormation reads.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// The whole answer.
-    pub value: Value,
-}
-
-impl Answer {
-    /// Whether it says SUCCESS.
-    pub fn is_success(&self) -> bool {
-        self.value["Status"] == "SUCCESS"
-    }
-
-    /// The Reason; empty for a success.
-    pub fn reason(&self) -> &str {
-        self.value["Reason"].as_str().unwrap_or_default()
-    }
-
-    /// One of the Data.
-    pub fn data(&self, name: &str) -> &str {
-        self.value["Data"][name].as_str().unwrap_or_default()
-    }
-
-    /// Panics unless it says SUCCESS.
-    #[track_caller]
-    pub fn succeeded(self) -> Self {
-        assert!(self.is_success(), "{}", self.reason());
-        self
-    }
-
-    /// Panics unless it says FAILED with all these words in its Reason.
-    #[track_caller]
-    pub fn failed(self, words: &[&str]) -> Self {
-        assert_eq!(self.value["Status"], "FAILED", "{:?}", self.value);
-        for word in words {
-            assert!(self.reason().contains(word), "{word:?} is not in: {}", self.reason());
-        }
-        self
-    }
 }
 
 fn sdk(url: &str, key: &str) -> SdkConfig {
@@ -132,6 +99,12 @@ impl World {
         Self::with(config()).await
     }
 
+    /// The same, for a test about a right that the function's role does not have. It is not waited for.
+    pub async fn where_role_lacks_something() -> Self {
+        let config = Config { access_denied_grace: Duration::from_millis(50), ..config() };
+        Self { role_lacks_something: true, ..Self::with(config).await }
+    }
+
     /// The same, with a function of another patience.
     pub async fn with(config: Config) -> Self {
         let logs = Logs::default();
@@ -148,6 +121,8 @@ impl World {
             secrets,
             secret_arn: made.arn.unwrap(),
             stack: "coiled".into(),
+            keys_are_named: true,
+            role_lacks_something: false,
             timeout: Duration::from_secs(20),
             requests: Mutex::new(0),
             aws,
@@ -232,12 +207,19 @@ impl World {
         Answer { value: serde_json::from_slice(&last.body).unwrap() }
     }
 
-    /// Sends any event; an error where no answer could be delivered.
+    /// Sends any event, with the role that its stack has; an error where no answer could be delivered.
     pub async fn invoke(&self, event: Value) -> Result<(), String> {
         self.bucket.expect(&event);
-        let invocation =
-            Invocation { deadline: SystemTime::now() + self.timeout, log: "/aws/lambda/coiled, stream s".into() };
-        self.function.handle(event, invocation).await.map_err(|error| error.to_string())
+        self.deploy(&event);
+        let log = format!("{}, stream {}", role::LOG_GROUP, policy::names::LOG_STREAM);
+        let invocation = Invocation { deadline: SystemTime::now() + self.timeout, log };
+        let ended = self.function.handle(event, invocation).await.map_err(|error| error.to_string());
+        let denied = self.aws.denied();
+        assert!(
+            denied.is_empty() != self.role_lacks_something,
+            "what the role in template.yaml does not grant: {denied:#?}"
+        );
+        ended
     }
 
     /// No secret is in any log line or answer: not the token, not a key's secret, not the signature.

@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use crate::stand_in::StandIn;
-use crate::support::aws::FUNCTION_KEY;
+use crate::support::account::TEST_KEY;
 use crate::support::moto::python;
 
 /// It waits for AWS in whole seconds, and two cores are shared by all tests.
@@ -102,7 +102,7 @@ impl GenuineClient {
             ("DASK_COILED__SERVER", self.server.clone()),
             ("DASK_COILED__TOKEN", self.token.clone()),
             ("AWS_ENDPOINT_URL", self.aws.clone()),
-            ("AWS_ACCESS_KEY_ID", FUNCTION_KEY.into()),
+            ("AWS_ACCESS_KEY_ID", TEST_KEY.into()),
             ("AWS_SECRET_ACCESS_KEY", "secret-of-the-caller".into()),
             ("AWS_DEFAULT_REGION", "us-east-1".into()),
             ("AWS_EC2_METADATA_DISABLED", "true".into()),

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::call::AwsCall;
 use super::reply::{Reply, inside};
 use super::{FUNCTION_KEY, Facts, Shared};
+use crate::support::account::TEST_KEY;
 use crate::support::locked;
 
 /// A key that was made through this layer.
@@ -19,13 +20,13 @@ pub(super) struct Key {
 }
 
 impl Shared {
-    /// GetCallerIdentity, for the function and for the keys of its users.
+    /// GetCallerIdentity, for the function, a person and for the keys of its users.
     pub(super) fn caller_identity(&self, call: &AwsCall) -> Reply {
         // A region that the account has not enabled knows no key of that account, not even the function's.
         let region_is_off = locked(&self.facts).disabled_regions.contains(&call.region);
         let partition = if call.region.starts_with("cn-") { "aws-cn" } else { "aws" };
         let account = &self.account;
-        let arn = match (region_is_off, call.access_key_id == FUNCTION_KEY) {
+        let arn = match (region_is_off, [FUNCTION_KEY, TEST_KEY].contains(&call.access_key_id.as_str())) {
             (true, _) => None,
             (false, true) => Some(format!("arn:{partition}:sts::{account}:assumed-role/function/function")),
             (false, false) => {
@@ -71,6 +72,11 @@ impl Shared {
 }
 
 impl Facts {
+    /// Whose key it is, whether it works or not.
+    pub(super) fn owner_of(&self, id: &str) -> Option<&str> {
+        self.keys.get(id).map(|key| key.user.as_str())
+    }
+
     fn add_key(&mut self, call: &AwsCall, reply: &Reply) {
         let Some(id) = inside(&reply.body, "AccessKeyId") else { return };
         self.secrets.extend(inside(&reply.body, "SecretAccessKey").map(str::to_owned));

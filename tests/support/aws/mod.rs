@@ -2,6 +2,7 @@
 //!
 //! Each test has a layer of its own, and behind it an account of its own, so tests run in parallel.
 
+mod authorization;
 mod call;
 mod conflicts;
 mod document;
@@ -11,6 +12,7 @@ mod keys;
 mod lag;
 mod limits;
 mod reply;
+mod role;
 mod seen;
 mod tags;
 
@@ -31,6 +33,7 @@ pub use call::{AwsCall, round_trips};
 pub use fault::{AwsFault, AwsHow};
 use keys::Key;
 use lag::Lag;
+pub use role::Role;
 use seen::Seen;
 
 use super::serve::{Server, serve};
@@ -75,6 +78,11 @@ struct Facts {
     /// What nobody may ever print: secret keys that were made, tokens that were read.
     secrets: BTreeSet<String>,
     credentials: BTreeMap<String, Vec<String>>,
+    /// The KMS key of each secret that has one of its own.
+    secret_keys: BTreeMap<String, String>,
+    role: Option<Arc<Role>>,
+    /// What the role was asked for and lacks.
+    denied: BTreeSet<String>,
 }
 
 impl Aws {
@@ -209,10 +217,12 @@ type Arrived = (Method, Uri, HeaderMap, Bytes);
 async fn carry_out(shared: Arc<Shared>, (method, uri, headers, body): Arrived) -> reply::Reply {
     let mut call = AwsCall::read(&headers, &body);
     let began = Instant::now();
+    let refusal = shared.refusal(&call);
     let fault = fault::take(&mut locked(&shared.facts).faults, &call);
-    let reply = match fault {
-        Some(how) => fault::play(&shared, how, &call, (method, uri, headers, body)).await,
-        None => shared.answer(&call, method, uri, headers, body).await,
+    let reply = match (refusal, fault) {
+        (Some(refusal), _) => refusal,
+        (None, Some(how)) => fault::play(&shared, how, &call, (method, uri, headers, body)).await,
+        (None, None) => shared.answer(&call, method, uri, headers, body).await,
     };
     (call.status, call.error_code) = (reply.status, reply.error_code());
     call.span = Some((began, Instant::now()));
@@ -248,8 +258,10 @@ impl Shared {
             return reply;
         }
         let reply = Box::pin(self.forward(method, uri, headers, body)).await;
-        if call.action == "GetSecretValue" {
-            self.note_secret(&reply);
+        match call.action.as_str() {
+            "GetSecretValue" => self.note_secret(&reply),
+            "CreateSecret" => self.note_key_of_secret(call, &reply),
+            _ => {}
         }
         self.after(call, reply)
     }

@@ -14,6 +14,7 @@ pub(super) struct Seen {
 
 #[derive(Default)]
 struct User {
+    path: String,
     tags: BTreeSet<String>,
     attached: BTreeSet<String>,
 }
@@ -31,6 +32,11 @@ impl Seen {
     /// The keys of a user's tags.
     pub(super) fn tags(&self, user: &str) -> Vec<String> {
         self.users.get(user).into_iter().flat_map(|user| user.tags.iter().cloned()).collect()
+    }
+
+    /// The path of a user, if there is one.
+    pub(super) fn path(&self, user: &str) -> Option<&str> {
+        self.users.get(user).map(|user| user.path.as_str())
     }
 
     /// The ARNs of the policies attached to a user.
@@ -63,6 +69,10 @@ impl Seen {
 impl User {
     fn note(&mut self, call: &AwsCall, arn: &str) {
         match call.action.as_str() {
+            "CreateUser" => {
+                self.path = call.params.get("Path").map_or("/", String::as_str).to_owned();
+                self.tags = tags(call).into_iter().map(|(key, _)| key.to_owned()).collect();
+            }
             "AttachUserPolicy" => drop(self.attached.insert(arn.to_owned())),
             "DetachUserPolicy" => drop(self.attached.remove(arn)),
             _ => self.tags.extend(tags(call).into_iter().map(|(key, _)| key.to_owned())),

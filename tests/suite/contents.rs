@@ -1,0 +1,66 @@
+//! What a person put into the user: it goes with the user.
+
+use serde_json::json;
+
+use crate::support::World;
+use crate::support::account::AWS_POLICY;
+
+/// How the log names each of them.
+const LISTED: [&str; 7] = [
+    "login profile",
+    "inline policy inline",
+    "SSH public key",
+    "signing certificate",
+    "MFA device",
+    "ACCACREDENTIAL",
+    "/own",
+];
+
+/// Of nobody, by nobody.
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n\
+MIIBbzCCARWgAwIBAgIUTH9WrmE3p66/Uj2l1QkH/ON1mOQwCgYIKoZIzj0EAwIw\n\
+DDEKMAgGA1UEAwwBdDAgFw0yNjExMjMxNzAzNTdaGA8yMTI2MTAzMDE3MDM1N1ow\n\
+DDEKMAgGA1UEAwwBdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNT7K/M/ovps\n\
+wmiDvJYlTRzq/bbMYALgLMak+FU4kAw/AAFOpKYUOcJvd8+b4HY9NwPPCCMa9LM5\n\
+w4WxzLbVfCOjUzBRMB0GA1UdDgQWBBRKp2w6VbwXLs48coSm1nxgbOU+vTAfBgNV\n\
+HSMEGDAWgBRKp2w6VbwXLs48coSm1nxgbOU+vTAPBgNVHRMBAf8EBTADAQH/MAoG\n\
+CCqGSM49BAMCA0gAMEUCIAxTd3bG+DhTRokyRQupYVHeGqhrrrCl7sok1NES6CdL\n\
+AiEA3/YEM14sR7a57jxh25s6WlYEYUP2PDOXBzfHYVRSWHo=\n\
+-----END CERTIFICATE-----";
+
+/// terraform-provider-aws#12903: a user is deleted only when nothing is in it any more.
+#[tokio::test]
+async fn what_a_person_put_into_the_user_goes_with_it_and_is_listed() {
+    for properties in [json!({}), json!({"UserPath": "/vendors/", "PermissionsBoundaryArn": AWS_POLICY})] {
+        let world = World::new().await;
+        world.create(properties.clone()).await.succeeded();
+        fill(&world).await;
+        world.delete(properties).await.succeeded();
+        assert!(world.user_tags("coiled").await.is_none());
+        // The person's own policy and device stay; they are only taken out of the user.
+        assert_eq!(world.policies().await, ["own"]);
+        for item in LISTED {
+            assert!(world.logs.text().contains(item), "{item} is not in the log");
+        }
+    }
+}
+
+/// One of each kind of thing.
+async fn fill(world: &World) {
+    let (iam, user) = (&world.iam, "coiled");
+    iam.create_login_profile().user_name(user).password("Pa55word!Pa55word").send().await.unwrap();
+    iam.create_access_key().user_name(user).send().await.unwrap();
+    let document =
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*"}]}"#;
+    iam.put_user_policy().user_name(user).policy_name("inline").policy_document(document).send().await.unwrap();
+    let own = iam.create_policy().policy_name("own").policy_document(document).send().await.unwrap().policy.unwrap();
+    iam.attach_user_policy().user_name(user).policy_arn(own.arn().unwrap()).send().await.unwrap();
+    let ssh = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQC test";
+    iam.upload_ssh_public_key().user_name(user).ssh_public_key_body(ssh).send().await.unwrap();
+    let device = iam.create_virtual_mfa_device().virtual_mfa_device_name("phone").send().await.unwrap();
+    let serial = device.virtual_mfa_device.unwrap().serial_number;
+    let enable = iam.enable_mfa_device().user_name(user).serial_number(&serial);
+    enable.authentication_code1("123456").authentication_code2("654321").send().await.unwrap();
+    iam.upload_signing_certificate().user_name(user).certificate_body(CERTIFICATE).send().await.unwrap();
+    world.aws.add_service_specific_credential(user, "ACCACREDENTIAL");
+}
