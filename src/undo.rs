@@ -169,6 +169,10 @@ impl Run<'_> {
     }
 
     async fn undo(&self, undo: &Undo) -> Result<(), Error> {
+        // Its id says whose a key is, whoever works on the user by now.
+        if let (Undo::NewKeys { .. }, Some(id), false) = (undo, self.new_key_id(), self.lost_a_key()) {
+            return self.context.iam.delete_key(self.user(), &id).await;
+        }
         // EntityAlreadyExists may have meant somebody else's: so look at the marks again.
         if undo.is_on_user() && !self.context.is_mine(self.user()).await? {
             return Ok(());
@@ -255,19 +259,17 @@ impl Run<'_> {
         }
     }
 
+    /// A key's reply was lost, or its call was cut off: whatever was not there before is that key, or the one after it.
     async fn undo_keys(&self, before: &[String]) -> Result<(), Error> {
         let (iam, own) = (&self.context.iam, self.new_key_id());
-        // Where nothing was lost there is no other: a key that appeared beside it is another run's.
-        if own.is_none() || self.lost_a_key() {
-            let keys = iam.keys(self.user()).await?.into_iter().map(|key| key.id);
-            for id in keys.filter(|id| !before.contains(id) && own.as_ref() != Some(id)) {
-                iam.delete_key(self.user(), &id).await?;
-            }
+        let mut made: Vec<String> = iam.keys(self.user()).await?.into_iter().map(|key| key.id).collect();
+        made.retain(|id| !before.contains(id));
+        // The list may lag behind the key.
+        made.extend(own.filter(|id| !made.contains(id)));
+        for id in made {
+            iam.delete_key(self.user(), &id).await?;
         }
-        match own {
-            Some(id) => iam.delete_key(self.user(), &id).await,
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     async fn undo_policy(&self, kind: Kind) -> Result<(), Error> {

@@ -11,7 +11,7 @@ const OLD_DOCUMENT: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:RunInstances","Resource":"*"}]}"#;
 
 /// A user `coiled` with the tag `owner=coiled`, two unmarked policies, `keys` keys, and a connection.
-async fn set_up_before(keys: usize) -> World {
+pub async fn set_up_before(keys: usize) -> World {
     let world = World::new().await;
     let owner = aws_sdk_iam::types::Tag::builder().key("owner").value("coiled").build().unwrap();
     world.iam.create_user().user_name("coiled").tags(owner).send().await.unwrap();
@@ -29,7 +29,7 @@ async fn set_up_before(keys: usize) -> World {
     world
 }
 
-fn adopt() -> Value {
+pub fn adopt() -> Value {
     json!({"AdoptExisting": "true"})
 }
 

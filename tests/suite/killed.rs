@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::adopt::{adopt, set_up_before};
 use crate::support::World;
 use crate::support::moments::Moment;
 
@@ -142,4 +143,21 @@ async fn a_change_in_place_is_rolled_back() {
 #[tokio::test]
 async fn a_delete_comes_again() {
     Case::delete().again().await;
+}
+
+/// Whatever of an adoption had been done, the same event ends it.
+#[tokio::test]
+async fn an_adoption_comes_again() {
+    let world = set_up_before(1).await;
+    let create = |world: &World| world.event("Create", world.properties(adopt()));
+    world.send(create(&world)).await.succeeded();
+    for moment in world.moments_since(&Default::default()).into_iter().filter(Moment::changes_something) {
+        let world = set_up_before(1).await;
+        let event = create(&world);
+        world.kill(event.clone(), &moment).await;
+        world.lease_ends().await;
+        let answer = world.send(event).await;
+        assert!(answer.is_success(), "{moment:?}: {}", answer.reason());
+        world.connected().await;
+    }
 }

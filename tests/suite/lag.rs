@@ -41,6 +41,7 @@ async fn a_whole_life_goes_on_without_a_pause() {
         assert_eq!(world.attached("coiled").await.len(), setup, "{new}");
         assert_eq!(world.aws.boundary("coiled").as_deref(), new["PermissionsBoundaryArn"].as_str(), "{new}");
     }
+    assert!(!world.logs.text().contains("another run was faster"), "its own lease is late, and not lost");
     world.delete(json!({})).await.succeeded();
     world.nothing_left().await;
 }

@@ -1,5 +1,7 @@
 //! The layer before the emulator does what AWS does: else the tests above it would prove less than they say.
 
+use std::time::{Duration, Instant};
+
 use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_iam::types::{StatusType, Tag};
 use percent_encoding::percent_decode_str;
@@ -138,4 +140,26 @@ async fn every_test_has_an_account_of_its_own() {
     one.iam.create_user().user_name("u").send().await.unwrap();
     assert_ne!(one.aws.account(), other.aws.account());
     assert!(other.user_tags("u").await.is_none() && one.user_tags("u").await.is_some());
+}
+
+/// The function sees, and is judged by, what was there some time ago; the test sees what is.
+#[tokio::test]
+async fn iam_is_behind_for_the_function() {
+    let world = World::new().await;
+    let (lag, function) = (Duration::from_millis(400), world.as_the_function());
+    world.aws.lag_by(lag);
+    world.iam.create_user().user_name("u").send().await.unwrap();
+    let began = Instant::now();
+    assert_eq!(code(function.get_user().user_name("u").send().await), "NoSuchEntity");
+    assert_eq!(code(function.tag_user().user_name("u").tags(tag("a")).send().await), "NoSuchEntity");
+    while function.get_user().user_name("u").send().await.is_err() {}
+    assert!(began.elapsed() > lag / 2, "{:?}", began.elapsed());
+    let id = function.create_access_key().user_name("u").send().await.unwrap().access_key.unwrap().access_key_id;
+    assert!(function.list_access_keys().user_name("u").send().await.unwrap().access_key_metadata.is_empty());
+    assert_eq!(world.keys("u").await, [id.as_str()]);
+    while function.list_access_keys().user_name("u").send().await.unwrap().access_key_metadata.is_empty() {}
+    world.iam.delete_access_key().user_name("u").access_key_id(id).send().await.unwrap();
+    assert_eq!(code(function.delete_user().user_name("u").send().await), "DeleteConflict");
+    while function.delete_user().user_name("u").send().await.is_err() {}
+    assert_eq!(code(function.create_user().user_name("u").send().await), "EntityAlreadyExists");
 }

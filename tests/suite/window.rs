@@ -42,24 +42,41 @@ async fn from_the_look_to_the_lease_it_is_two_calls() {
 /// once more before it registers, and stops there; whatever comes next finds one connection, and makes it whole.
 #[tokio::test]
 async fn a_run_that_falls_into_the_window_stops_before_it_registers() {
+    let (world, before) = in_the_window(false).await;
+    assert!(world.coiled.registrations().len() <= 2, "at most one of them has registered its key");
+    world.update(json!({"RotateKey": "2"}), json!({})).await.succeeded();
+    assert_eq!(before, world.shape().await);
+    world.connected().await;
+}
+
+/// Where there is room for both keys, the one that stops takes its own back, and the other's stays and is registered.
+#[tokio::test]
+async fn a_run_that_falls_into_the_window_takes_back_its_own_key_and_no_other() {
+    let (world, _) = in_the_window(true).await;
+    assert_eq!(world.coiled.registrations().len(), 2, "the Create's, and one of the two");
+    world.connected().await;
+}
+
+/// Two deliveries of a rotation, of which the first one's lease is written late; and what was there before them.
+async fn in_the_window(without_a_key: bool) -> (World, String) {
     let world = World::with(Config { lease_settle: Duration::from_millis(50), ..config() }).await;
     world.create(json!({})).await.succeeded();
+    if without_a_key {
+        let key = world.keys("coiled").await.remove(0);
+        world.iam.delete_access_key().user_name("coiled").access_key_id(key).send().await.unwrap();
+    }
     let before = world.shape().await;
     // Until then the key of the run that went on does not work.
     world.aws.keys_work_after(Duration::from_millis(1500));
     world.aws.fault(AwsFault { action: "TagUser", how: AwsHow::Slow(Duration::from_millis(700)), times: 1 });
     let event = world.update_event(json!({}), json!({"RotateKey": "2"}));
-    let tags = |world: &World| world.aws.actions().iter().filter(|action| *action == "GetUser").count();
-    let looks = tags(&world) + 2;
+    let looks = world.aws.actions().iter().filter(|action| *action == "GetUser").count();
     let (slow, fast) = tokio::join!(world.invoke(event.clone()), async {
         // The slow one's lease is on its way: it has looked twice.
-        world.aws.until("GetUser", looks).await;
+        world.aws.until("GetUser", looks + 2).await;
         world.invoke(event.clone()).await
     });
     slow.and(fast).unwrap();
     assert!(world.logs.text().contains("another run works on this user"), "one of them has noticed");
-    assert!(world.coiled.registrations().len() <= 2, "at most one of them has registered its key");
-    world.update(json!({"RotateKey": "2"}), json!({})).await.succeeded();
-    assert_eq!(before, world.shape().await);
-    world.connected().await;
+    (world, before)
 }

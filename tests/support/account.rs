@@ -108,6 +108,11 @@ impl World {
         assert_eq!(self.policies().await, ["coiled-ongoing", "coiled-setup"]);
     }
 
+    /// IAM as the function sees it; its calls are recorded as the function's.
+    pub fn as_the_function(&self) -> aws_sdk_iam::Client {
+        aws_sdk_iam::Client::new(&super::sdk(&self.aws.url(), super::aws::FUNCTION_KEY))
+    }
+
     /// Tags a user, as a person would or another run.
     pub async fn tag_user(&self, name: &str, key: &str, value: &str) {
         let tag = aws_sdk_iam::types::Tag::builder().key(key).value(value).build().unwrap();
