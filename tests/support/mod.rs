@@ -124,16 +124,21 @@ pub fn config() -> Config {
 impl World {
     /// A new account, a new Coiled, and a secret with its token.
     pub async fn new() -> Self {
+        Self::with(config()).await
+    }
+
+    /// The same with another patience.
+    pub async fn with(config: Config) -> Self {
         let logs = Logs::default();
         let guard = tracing::subscriber::set_default(coiled_aws_stack::log::lines("trace", logs.clone()));
         let (aws, coiled, bucket) = (Aws::start().await, StandIn::start().await, Bucket::start().await);
         // What is registered has to work, as at the real Coiled.
-        coiled.verify_keys_at(&aws.url());
+        coiled.verify_keys_at(&aws.url_of_coiled());
         let own = sdk(&aws.url(), TEST_KEY);
         let secrets = aws_sdk_secretsmanager::Client::new(&own);
         let made = secrets.create_secret().name("coiled-token").secret_string(coiled.token()).send().await.unwrap();
         Self {
-            function: Function::new(&sdk(&aws.url(), FUNCTION_KEY), config()).unwrap(),
+            function: Function::new(&sdk(&aws.url(), FUNCTION_KEY), config).unwrap(),
             iam: aws_sdk_iam::Client::new(&own),
             secrets,
             secret_arn: made.arn.unwrap(),

@@ -14,6 +14,8 @@ pub struct AwsCall {
     pub region: String,
     /// Who signed.
     pub access_key_id: String,
+    /// Whether the stand-in asked, and not the function.
+    pub by_coiled: bool,
     /// `CreateUser`, …
     pub action: String,
     /// The form's fields; for Secrets Manager its JSON's texts.

@@ -2,6 +2,7 @@
 //!
 //! Each test has a layer of its own, and behind it an account of its own, so tests run in parallel.
 
+mod aim;
 mod call;
 mod conflicts;
 mod document;
@@ -25,6 +26,7 @@ use axum::response::Response;
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
+pub use aim::Aim;
 pub use call::{AwsCall, round_trips};
 pub use fault::{AwsFault, AwsHow};
 use keys::Key;
@@ -35,6 +37,9 @@ use super::{locked, moto};
 
 /// The key id of the function's own credentials.
 pub const FUNCTION_KEY: &str = "ASIAFUNCTION00000000";
+
+/// The path at which the stand-in asks whether a key works.
+const COILED: &str = "/coiled";
 
 /// One account, as the function sees it.
 #[derive(Clone)]
@@ -56,6 +61,7 @@ struct Shared {
 struct Facts {
     calls: Vec<AwsCall>,
     faults: Vec<AwsFault>,
+    aimed: aim::Aimed,
     seen: Seen,
     keys: BTreeMap<String, Key>,
     /// How STS answers a new key, call after call, until it always works.
@@ -65,6 +71,12 @@ struct Facts {
     /// What nobody may ever print: secret keys that were made, tokens that were read.
     secrets: BTreeSet<String>,
     credentials: BTreeMap<String, Vec<String>>,
+}
+
+impl Facts {
+    fn take_fault(&mut self, call: &AwsCall) -> Option<AwsHow> {
+        self.aimed.take(call).or_else(|| fault::take(&mut self.faults, call))
+    }
 }
 
 impl Aws {
@@ -85,6 +97,11 @@ impl Aws {
     /// The endpoint for every service.
     pub fn url(&self) -> String {
         self.server.url()
+    }
+
+    /// The same for the stand-in, whose calls are not the function's.
+    pub fn url_of_coiled(&self) -> String {
+        format!("{}{COILED}", self.server.url())
     }
 
     /// Twelve digits.
@@ -123,9 +140,21 @@ impl Aws {
         locked(&self.shared.facts).faults.push(fault);
     }
 
+    /// Lets one call go wrong, and perhaps those of its name that follow; an earlier aim is forgotten.
+    pub fn aim(&self, aim: Aim) {
+        locked(&self.shared.facts).aimed = aim::Aimed::at(aim);
+    }
+
+    /// How often the last aim has hit.
+    pub fn hits(&self) -> usize {
+        locked(&self.shared.facts).aimed.hits()
+    }
+
     /// All goes well again.
     pub fn clear_faults(&self) {
-        locked(&self.shared.facts).faults.clear();
+        let mut facts = locked(&self.shared.facts);
+        facts.faults.clear();
+        facts.aimed = aim::Aimed::default();
     }
 
     /// How STS answers each new key from now on: `false` is InvalidClientTokenId, and after the last one it works.
@@ -162,8 +191,9 @@ async fn handle(
     body: Bytes,
 ) -> Response {
     let mut call = AwsCall::read(&headers, &body);
+    call.by_coiled = uri.path().starts_with(COILED);
     let began = std::time::Instant::now();
-    let fault = fault::take(&mut locked(&shared.facts).faults, &call);
+    let fault = locked(&shared.facts).take_fault(&call);
     let reply = match fault {
         Some(how) => fault::play(&shared, how, &call, (method, uri, headers, body)).await,
         None => shared.answer(&call, method, uri, headers, body).await,
