@@ -139,10 +139,8 @@ async fn a_failed_delete_is_followed_by_one_that_need_not_wait() {
     world.nothing_left().await;
 }
 
-/// terraform-provider-aws#12903: a user is deleted only when nothing is in it any more.
-#[tokio::test]
-async fn what_a_person_put_into_the_user_goes_with_it_and_is_listed() {
-    let world = connected(json!({})).await;
+/// One of each that a person may put into a user, but for groups: those have a test of their own.
+pub async fn put_by_hand(world: &World) {
     let (iam, user) = (&world.iam, "coiled");
     iam.create_login_profile().user_name(user).password("Pa55word!Pa55word").send().await.unwrap();
     iam.create_access_key().user_name(user).send().await.unwrap();
@@ -158,9 +156,16 @@ async fn what_a_person_put_into_the_user_goes_with_it_and_is_listed() {
     let enable = iam.enable_mfa_device().user_name(user).serial_number(&serial);
     enable.authentication_code1("123456").authentication_code2("654321").send().await.unwrap();
     world.aws.add_service_specific_credential(user, "ACCACREDENTIAL");
+}
+
+/// terraform-provider-aws#12903: a user is deleted only when nothing is in it any more.
+#[tokio::test]
+async fn what_a_person_put_into_the_user_goes_with_it_and_is_listed() {
+    let world = connected(json!({})).await;
+    put_by_hand(&world).await;
 
     world.delete(json!({})).await.succeeded();
-    assert!(world.user_tags(user).await.is_none());
+    assert!(world.user_tags("coiled").await.is_none());
     // The person's own policy and device stay; they are only taken out of the user.
     assert_eq!(world.policies().await, ["own"]);
     for item in ["login profile", "inline policy inline", "SSH public key", "MFA device", "ACCACREDENTIAL", "/own"] {

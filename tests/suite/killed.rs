@@ -31,7 +31,7 @@ async fn killed(place: (&str, usize)) -> (World, Value) {
 }
 
 /// A lease says when Lambda kills its run at the latest. Here that moment is over at once: no test sleeps.
-async fn lease_ends(world: &World) {
+pub async fn lease_ends(world: &World) {
     let lease = world.tag("coiled-stack:lease").await;
     let mut parts: Vec<&str> = lease.split('/').collect();
     let last = parts.last_mut().unwrap_or_else(|| panic!("a lease: {lease}"));

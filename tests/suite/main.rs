@@ -20,6 +20,7 @@ mod genuine_client;
 mod killed;
 mod layer;
 mod leases;
+mod matrix;
 mod ownership;
 mod puts;
 mod stand_in_checks;
