@@ -99,7 +99,7 @@ impl World {
     }
 
     /// What else a person may have put into a user, and which of its keys are active.
-    pub async fn inside(&self, name: &str) -> String {
+    async fn inside(&self, name: &str) -> String {
         let keys = self.iam.list_access_keys().user_name(name).send().await.unwrap().access_key_metadata;
         let active: Vec<_> = keys.into_iter().filter_map(|key| key.status).collect();
         let inline = self.iam.list_user_policies().user_name(name).send().await.unwrap().policy_names;

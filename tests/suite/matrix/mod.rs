@@ -30,11 +30,8 @@ fn whatever_goes_wrong_ends_well() {
     assert!(!cells.is_empty(), "MATRIX_ONLY names no cell");
     let verdicts = run::side_by_side(&cells, run::play);
     let verdicts: Vec<_> = cells.into_iter().zip(verdicts).collect();
-    let broken = verdicts.iter().filter_map(|(_, verdict)| match verdict {
-        Verdict::Broken(story) => Some(story.as_str()),
-        Verdict::Holds(_) => None,
-    });
-    let broken: Vec<&str> = broken.collect();
+    let broken: Vec<String> =
+        verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Broken).map(|(cell, _)| cell.to_string()).collect();
     let (played, held) = (verdicts.len(), verdicts.len() - broken.len());
     say(&print::tables(&scenarios, &verdicts));
     say(&format!(
@@ -44,5 +41,5 @@ fn whatever_goes_wrong_ends_well() {
         began.elapsed().as_secs(),
         choice.again(played),
     ));
-    assert!(broken.is_empty(), "{} cells do not hold:\n{}", broken.len(), broken.join("\n"));
+    assert!(broken.is_empty(), "these cells do not hold; each one's story is above:\n{}", broken.join("\n"));
 }

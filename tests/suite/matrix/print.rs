@@ -47,6 +47,6 @@ fn mark(verdict: &Verdict) -> char {
     match verdict {
         Verdict::Holds(Outcome::Succeeded) => '✓',
         Verdict::Holds(Outcome::PutRight) => '↩',
-        Verdict::Broken(_) => '✗',
+        Verdict::Broken => '✗',
     }
 }

@@ -12,15 +12,14 @@ use super::scenario::Scenario;
 use crate::support::locked;
 
 /// What came of a cell.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Holds(Outcome),
-    /// The whole story.
-    Broken(String),
+    Broken,
 }
 
 /// Cells that wait for a deadline need no processor meanwhile: so more of them than there are cores.
-const THREADS: usize = 6;
+const THREADS: usize = 8;
 /// How often the whole says how far it has come.
 const PROGRESS: Duration = Duration::from_secs(30);
 
@@ -78,7 +77,9 @@ fn play_with(cell: &Cell, reach: Reach) -> Verdict {
         Ok(outcome) => Verdict::Holds(outcome),
         Err(panic) => {
             let cause = words(panic.as_ref());
-            Verdict::Broken(format!("    {cell} ({reach:?} Coiled afterwards)\n      {cause}\n{}", story.text()))
+            // At once, for whoever ends a long run early.
+            say(&format!("  ✗ {cell} ({reach:?} Coiled afterwards)\n      {cause}\n{}", story.text()));
+            Verdict::Broken
         }
     }
 }

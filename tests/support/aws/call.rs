@@ -44,6 +44,11 @@ impl AwsCall {
         Self { access_key_id: part(0), region: part(2), service: part(3), action, params, ..Self::default() }
     }
 
+    /// Whether its answer says more than that it worked.
+    pub(super) fn has_data(&self) -> bool {
+        ["Create", "Get", "List"].iter().any(|verb| self.action.starts_with(verb))
+    }
+
     /// A parameter; empty where it wasn't given.
     pub fn param(&self, name: &str) -> &str {
         self.params.get(name).map(String::as_str).unwrap_or_default()
