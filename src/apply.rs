@@ -228,6 +228,7 @@ impl<'a> Run<'a> {
             old_tag_keys: Vec::new(),
             workspace: self.prepared.link.as_ref().map(|link| link.workspace.as_str()),
             registers: true,
+            held: None,
         };
         let mut tags = wanted.user_tags();
         tags.push(self.context.lease.tag());

@@ -164,6 +164,8 @@ pub struct Wanted<'a> {
     pub workspace: Option<&'a str>,
     /// Whether a key is registered: [`registration`] says why.
     pub registers: bool,
+    /// The key that Coiled holds, where what it shows tells that.
+    pub held: Option<&'a str>,
 }
 
 impl Wanted<'_> {
@@ -213,7 +215,7 @@ pub fn plan(wanted: &Wanted, observed: &Observed) -> Flow {
     let [setup, ongoing] = Kind::ALL.map(|kind| in_order(policy_changes(kind, wanted, observed)));
     let stray = stale_keys(observed, wanted.registers);
     let lanes =
-        if wanted.registers { vec![setup, ongoing, new_key(observed)] } else { vec![setup, ongoing, in_order(stray)] };
+        if wanted.registers { vec![setup, ongoing, new_key(wanted, observed)] } else { vec![setup, ongoing, in_order(stray)] };
     let changes = Flow::InOrder(vec![in_order(user), Flow::SideBySide(lanes)]);
     // A lease that nobody holds any more is cleaned up even where all else is as it should be.
     if changes.is_empty() && !has_lease(observed) {
@@ -291,8 +293,8 @@ fn existing_policy(kind: Kind, policy: &Policy, wanted: &Wanted) -> Vec<Step> {
 }
 
 /// A key that works and is marked, and a socket to register it through. What is independent runs side by side.
-fn new_key(observed: &Observed) -> Flow {
-    let room = room_for_a_key(observed).map(Flow::from);
+fn new_key(wanted: &Wanted, observed: &Observed) -> Flow {
+    let room = room_for_a_key(wanted, observed).map(Flow::from);
     let meanwhile = [Step::ProveKey, Step::MarkPending, Step::OpenSocket].into_iter().map(Flow::from).collect();
     let then = [Flow::from(Step::CreateKey), Flow::SideBySide(meanwhile)];
     Flow::InOrder(room.into_iter().chain(then).collect())
@@ -310,14 +312,16 @@ fn registering(observed: &Observed) -> Flow {
     ])
 }
 
-/// With two keys there, one goes first: one that nobody is known to hold, else the least recently used.
-fn room_for_a_key(observed: &Observed) -> Option<Step> {
+/// With two keys there, one goes first: one that nobody is known to hold, else the least recently used. Never the one that
+/// Coiled is seen to hold: this run may yet fail.
+fn room_for_a_key(wanted: &Wanted, observed: &Observed) -> Option<Step> {
     let keys = observed.keys();
     if keys.len() < keys::LIMIT {
         return None;
     }
     let strays = strays(observed);
-    let candidates = if strays.is_empty() { keys.iter().map(|key| key.id.clone()).collect() } else { strays };
+    let spare = keys.iter().map(|key| key.id.clone()).filter(|id| wanted.held != Some(id));
+    let candidates = if strays.is_empty() { spare.collect() } else { strays };
     Some(Step::FreeKeySlot(candidates))
 }
 

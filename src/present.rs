@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use crate::apply::Run;
 use crate::coiled::connection::Shown;
-use crate::coiled::registration::is_ours;
+use crate::coiled::registration::{held_key, is_ours};
 use crate::coiled::{Coiled, settings_url};
 use crate::context::Context;
 use crate::error::{Error, Failure};
@@ -98,7 +98,12 @@ fn wanted<'p>(context: &Context<'_>, prepared: &'p Prepared) -> Wanted<'p> {
         old_tag_keys: tags::keys_leniently(&context.envelope.old_properties),
         workspace: prepared.link.as_ref().map(|link| link.workspace.as_str()).or(tagged),
         registers: prepared.link.is_some(),
+        held: held(prepared),
     }
+}
+
+fn held(prepared: &Prepared) -> Option<&str> {
+    held_key(&prepared.observed.ours()?.user.tags, &prepared.link.as_ref()?.before)
 }
 
 /// The checks, in two rounds of what is independent; all that fail are named together.
