@@ -3,10 +3,12 @@
 use std::sync::Mutex;
 
 use crate::apply::{Outcome, Run};
+use crate::coiled::Coiled;
 use crate::context::locked;
 use crate::error::Error;
 use crate::iam::document::Kind;
-use crate::iam::marks::{Owner, PENDING, PENDING_REGION};
+use crate::iam::marks::{Owner, PENDING, PENDING_REGION, get};
+use crate::present::Link;
 use crate::properties::tags::Tag;
 
 /// How one step is taken back. Noted before the step runs: a call that timed out may have worked.
@@ -71,10 +73,9 @@ impl Run<'_> {
     /// Takes back what this run did, and returns the ARNs of what is left. A Create goes all the way; an Update takes
     /// back only a key that Coiled can't hold, for CloudFormation sends the reversed Update for the rest.
     pub async fn unwind(&self, all: bool) -> Vec<String> {
-        let outcome = self.outcome();
         if !all {
             self.journal.keep_keys_only();
-            if matches!(outcome, Outcome::Unknown | Outcome::Registered) {
+            if self.may_be_held().await {
                 self.end_lease().await;
                 return Vec::new();
             }
@@ -153,15 +154,41 @@ impl Run<'_> {
             Undo::Attachment(kind) => iam.detach(user, &self.arn(*kind)).await,
             Undo::Detachment(kind) => iam.attach(user, &self.arn(*kind)).await,
             Undo::NewKeys { before } => self.undo_keys(before).await,
-            Undo::Pending => iam.untag_user(user, &[PENDING.to_owned(), PENDING_REGION.to_owned()]).await,
+            Undo::Pending => self.undo_pending().await,
             Undo::Registration => Ok(()),
         }
+    }
+
+    /// Whether Coiled may hold the new key. A refusal alone does not say: what Coiled checks with a key, it may have
+    /// stored. It does not hold it where it shows no connection, or still the earlier one, of another region.
+    async fn may_be_held(&self) -> bool {
+        match self.outcome() {
+            Outcome::NotSent => false,
+            Outcome::Unknown | Outcome::Registered => true,
+            Outcome::Refused => !self.shows_another_key().await.unwrap_or(false),
+        }
+    }
+
+    async fn shows_another_key(&self) -> Result<bool, Error> {
+        let link = self.link()?;
+        let shown = self.coiled_for_undo(link).shown(&link.workspace).await?;
+        let as_before = shown.digest() == link.before.digest();
+        Ok(!shown.is_connected() || (as_before && !shown.is_aws_in(&self.prepared.spec.region)))
     }
 
     async fn end_lease(&self) {
         if let Err(error) = self.context.end_lease(self.user()).await {
             tracing::warn!(%error, "the lease stays until its time is over");
         }
+    }
+
+    /// An earlier run's mark stays: this run's may never have got there.
+    async fn undo_pending(&self) -> Result<(), Error> {
+        let tags = self.context.iam.known_user(self.user()).await?.tags;
+        if get(&tags, PENDING) != self.new_key_id().as_deref() {
+            return Ok(());
+        }
+        self.context.iam.untag_user(self.user(), &[PENDING.to_owned(), PENDING_REGION.to_owned()]).await
     }
 
     async fn undo_keys(&self, before: &[String]) -> Result<(), Error> {
@@ -201,7 +228,7 @@ impl Run<'_> {
             return Ok(());
         }
         let link = self.link()?;
-        let coiled = link.coiled.paced(link.coiled.pace().ending(self.undo_until()));
+        let coiled = self.coiled_for_undo(link);
         let shown = coiled.shown(&link.workspace).await?;
         let as_before = link.before.is_connected() && shown.digest() == link.before.digest();
         match outcome {
@@ -214,9 +241,10 @@ impl Run<'_> {
     }
 
     /// Half of the undo's time at most is Coiled's: the rest is for the AWS side.
-    fn undo_until(&self) -> tokio::time::Instant {
+    fn coiled_for_undo(&self, link: &Link) -> Coiled {
         let now = tokio::time::Instant::now();
-        now + self.context.deadlines.undo.saturating_duration_since(now) / 2
+        let until = now + self.context.deadlines.undo.saturating_duration_since(now) / 2;
+        link.coiled.paced(link.coiled.pace().ending(until))
     }
 
     /// Gives an adopted user its tags back as they were.

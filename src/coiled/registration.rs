@@ -108,6 +108,11 @@ impl Digests {
         Self { wanted: Self::wanted(spec), shown: shown.digest() }
     }
 
+    /// Of a registration that is known by nothing but what Coiled shows: no target is the same.
+    pub fn of_unknown(shown: &Shown) -> Self {
+        Self { wanted: "unknown".into(), shown: shown.digest() }
+    }
+
     /// The tag's value: 132 of IAM's 256 characters, all of its set.
     pub fn tag_value(&self) -> String {
         format!("v1:{}:{}", self.wanted, self.shown)
