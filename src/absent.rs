@@ -202,6 +202,8 @@ async fn deregister(context: &Context<'_>, ours: &Ours, tags: &[Tag]) -> Result<
     };
     let token = match token {
         Ok(token) => token,
+        // The next Delete can read it: so this one does not give Coiled's key up.
+        Err(error @ Error::Secret { passing: true, .. }) if !ours.force => return Err(with_way_out(error, &ours.name)),
         Err(error) => {
             tracing::warn!(%error, what_stays, "the token can't be read: Coiled keeps what it has, and its key is removed here");
             return Ok(());
@@ -256,6 +258,9 @@ fn with_way_out(error: Error, name: &UserName) -> Error {
         Error::Confirm(words) => Error::Confirm(words),
         Error::Unreachable { call, server, cause } => {
             Error::Unreachable { call, server, cause: format!("{cause}. {way_out}") }
+        }
+        Error::Secret { arn, cause, fix, passing } => {
+            Error::Secret { arn, cause: format!("{cause}. {way_out}"), fix, passing }
         }
         Error::Coiled { call, status, words } => Error::Coiled { call, status, words: format!("{words}. {way_out}") },
         other => other,

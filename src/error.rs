@@ -25,6 +25,8 @@ pub enum Error {
         cause: String,
         /// What to do now.
         fix: &'static str,
+        /// Whether it may be readable in a moment.
+        passing: bool,
     },
     /// Coiled does not accept the token.
     #[error("Coiled does not accept the API token (status {status}): {words}")]

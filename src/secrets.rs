@@ -22,6 +22,7 @@ pub async fn token(sdk: &SdkConfig, patience: &Patience, secret: &str) -> Result
     extract(&text).ok_or_else(|| Error::Secret {
         arn: secret.to_owned(),
         cause: "it holds no token".into(),
+        passing: false,
         fix: "Store the token as plain text, or as JSON with a key `token`, and deploy again.",
     })
 }
@@ -36,6 +37,19 @@ fn extract(text: &SecretString) -> Option<SecretString> {
     };
     let sendable = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
     sendable.then(|| SecretString::from(token))
+}
+
+/// Whether time alone changes nothing: no such secret, or no right to it or to its KMS key. All else is a bad moment.
+fn is_final(error: &Error) -> bool {
+    let finals = [
+        "ResourceNotFoundException",
+        "InvalidRequestException",
+        "InvalidParameterException",
+        "ValidationException",
+        "DecryptionFailure",
+        "DecryptionFailureException",
+    ];
+    code(error).is_some_and(|code| finals.contains(&code) || is_denied(code) || code.starts_with("KMS"))
 }
 
 fn unreadable(secret: &str, error: &Error) -> Error {
@@ -54,7 +68,7 @@ fn unreadable(secret: &str, error: &Error) -> Error {
         }
         _ => "Try again; if it stays so, the AWS message says what is in the way.",
     };
-    Error::Secret { arn: secret.to_owned(), cause: error.to_string(), fix }
+    Error::Secret { arn: secret.to_owned(), cause: error.to_string(), fix, passing: !is_final(error) }
 }
 
 #[cfg(test)]
