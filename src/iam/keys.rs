@@ -52,7 +52,9 @@ impl Iam {
             let request = self.client.create_access_key().user_name(user).customize();
             request.config_override(send_once()).send()
         };
-        let reply = self.patience.call("CreateAccessKey", &["NoSuchEntity"], once).await?;
+        // A throttled call made nothing: it may be sent again, by us in place of the SDK.
+        let passing = ["NoSuchEntity", "Throttling", "ThrottlingException"];
+        let reply = self.patience.call("CreateAccessKey", &passing, once).await?;
         let key = reply.access_key.ok_or_else(|| Error::Unproved("CreateAccessKey answered without a key".into()))?;
         Ok(NewKey { id: key.access_key_id, secret: SecretString::from(key.secret_access_key) })
     }
