@@ -214,8 +214,11 @@ pub fn plan(wanted: &Wanted, observed: &Observed) -> Flow {
     let user = user_changes(wanted, observed);
     let [setup, ongoing] = Kind::ALL.map(|kind| in_order(policy_changes(kind, wanted, observed)));
     let stray = stale_keys(observed, wanted.registers);
-    let lanes =
-        if wanted.registers { vec![setup, ongoing, new_key(wanted, observed)] } else { vec![setup, ongoing, in_order(stray)] };
+    let lanes = if wanted.registers {
+        vec![setup, ongoing, new_key(wanted, observed)]
+    } else {
+        vec![setup, ongoing, in_order(stray)]
+    };
     let changes = Flow::InOrder(vec![in_order(user), Flow::SideBySide(lanes)]);
     // A lease that nobody holds any more is cleaned up even where all else is as it should be.
     if changes.is_empty() && !has_lease(observed) {

@@ -36,8 +36,7 @@ pub struct Fault {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 6] =
-        [Kind::Denied, Kind::Throttled, Kind::Lost, Kind::Hangs, Kind::Garbage, Kind::Reset];
+    pub const ALL: [Kind; 6] = [Kind::Denied, Kind::Throttled, Kind::Lost, Kind::Hangs, Kind::Garbage, Kind::Reset];
 }
 
 impl Fault {

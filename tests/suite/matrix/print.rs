@@ -8,7 +8,8 @@ use super::cell::{Cell, Outcome, Recorded};
 use super::faults::{Fault, Kind};
 use super::run::Verdict;
 
-const LEGEND: &str = "  ✓ SUCCESS all the same   ↩ FAILED, and what CloudFormation sends next puts it right   ✗ does not hold
+const LEGEND: &str =
+    "  ✓ SUCCESS all the same   ↩ FAILED, and what CloudFormation sends next puts it right   ✗ does not hold
   · means nothing there    (blank) not played this time        1 this once   ∞ to the end of the run\n";
 
 /// All scenarios, one table each, and a line for the whole.
@@ -31,7 +32,12 @@ fn table(recorded: &Arc<Recorded>, verdicts: &[(Cell, Verdict)]) -> String {
     let mut text = format!("\n{name}: {} steps, {held} of {} cells held\n", steps.len(), marks.len());
     let heads: String = Kind::ALL.iter().map(|kind| format!(" {:<9}", format!("{kind:?}").to_lowercase())).collect();
     let _ = writeln!(text, "  {:width$} {}", "", heads.trim_end());
-    let _ = writeln!(text, "  {:width$}{}", "", "  1 ∞      ".repeat(Kind::ALL.len()).replace("      ", "     ").trim_end());
+    let _ = writeln!(
+        text,
+        "  {:width$}{}",
+        "",
+        "  1 ∞      ".repeat(Kind::ALL.len()).replace("      ", "     ").trim_end()
+    );
     for (row, step) in steps.iter().enumerate() {
         let cell = |fault: Fault| {
             let nothing = if fault.is_meaningful(&recorded.steps[row]) { ' ' } else { '·' };

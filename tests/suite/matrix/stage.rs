@@ -58,7 +58,8 @@ impl Stage {
         let marks = [tag("owner", "coiled"), tag("coiled-stack:stack-id", "another"), tag("note", "theirs")];
         iam.create_user().user_name("coiled2").set_tags(Some(marks.to_vec())).send().await.unwrap();
         iam.create_access_key().user_name("coiled2").send().await.unwrap();
-        let theirs = iam.create_policy().policy_name("coiled2-setup").policy_document(DOCUMENT).tags(tag("owner", "me"));
+        let theirs =
+            iam.create_policy().policy_name("coiled2-setup").policy_document(DOCUMENT).tags(tag("owner", "me"));
         let arn = theirs.send().await.unwrap().policy.unwrap().arn.unwrap();
         iam.attach_user_policy().user_name("coiled2").policy_arn(arn).send().await.unwrap();
         self.world.coiled.add_workspace("team", "Team", false);

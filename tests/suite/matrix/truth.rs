@@ -48,10 +48,41 @@ impl Truth {
         self.ours["users"]["coiled"]["tags"][key].as_str()
     }
 
-    /// Whether there is anything of the AWS side.
+    /// Whether a registration's outcome is unknown.
+    pub fn is_in_doubt(&self) -> bool {
+        self.tag("coiled-stack:pending-access-key-id").is_some()
+    }
+
+    /// The ARNs of what is there, and was not there before just so.
+    pub fn arns_unlike(&self, before: &Truth) -> Vec<String> {
+        let things = |part: &str| self.ours[part].as_object().cloned().unwrap_or_default();
+        let changed = |part: &'static str| {
+            let things = things(part).into_iter().filter(move |(name, thing)| before.ours[part][name] != *thing);
+            things.filter_map(|(_, thing)| thing["arn"].as_str().map(str::to_owned))
+        };
+        changed("users").chain(changed("policies")).collect()
+    }
+
+    /// The ARNs of what is ours and there.
     pub fn arns(&self) -> Vec<String> {
-        let parts = ["users", "policies"].into_iter().filter_map(|part| self.ours[part].as_object());
-        parts.flat_map(|map| map.values().filter_map(|thing| thing["arn"].as_str().map(str::to_owned))).collect()
+        self.arns_unlike(&Truth { ours: Value::Null, ..self.clone() })
+    }
+
+    /// The same, whatever keys our user has.
+    pub fn without_keys(&self) -> Self {
+        let mut truth = self.clone();
+        truth.ours["users"]["coiled"]["keys"] = Value::Null;
+        if let Some(credentials) = truth.ours.pointer_mut("/coiled/options/credentials") {
+            *credentials = Value::Null;
+        }
+        truth
+    }
+
+    /// The same with nothing at Coiled.
+    pub fn disconnected(&self) -> Self {
+        let mut truth = self.clone();
+        truth.ours["coiled"] = Value::Null;
+        truth
     }
 
     /// How ours differs from what is expected, place by place.
@@ -87,7 +118,8 @@ async fn users(world: &World) -> Map<String, Value> {
         let name = user.user_name;
         let keys = world.iam.list_access_keys().user_name(&name).send().await.unwrap().access_key_metadata;
         let keys: BTreeMap<_, _> = keys.into_iter().map(|key| (key.access_key_id.unwrap(), key.status)).collect();
-        let keys: Map<String, Value> = keys.into_iter().map(|(id, status)| (id, format!("{status:?}").into())).collect();
+        let keys: Map<String, Value> =
+            keys.into_iter().map(|(id, status)| (id, format!("{status:?}").into())).collect();
         let thing = json!({
             "arn": user.arn,
             "tags": world.user_tags(&name).await,
