@@ -39,6 +39,11 @@ test: $(VENV) ## Unit tests, then the suite: real protocols against moto and the
 	@$(call say,tests)
 	cargo test --locked
 
+.PHONY: matrix
+matrix: $(VENV) ## The whole fault matrix, every call × every fault: MATRIX_ONLY=words of a cell's name, MATRIX_CELLS=n, MATRIX_SEED=any
+	@$(call say,fault matrix)
+	@MATRIX_CELLS="$${MATRIX_CELLS:-all}" cargo test --locked --test suite -- --exact matrix::whatever_goes_wrong_ends_well
+
 .PHONY: lint
 lint: $(DENY) ## Format, clippy, docs, and which crates may come in (cargo deny); warnings are errors
 	@$(call say,format)
