@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::coiled::connection::Disconnected;
 use crate::coiled::registration::is_ours;
 use crate::context::Context;
-use crate::error::{Error, Failure};
+use crate::error::{Error, Failure, Unreadable};
 use crate::iam::Account;
 use crate::iam::document::Kind;
 use crate::iam::marks::{ACCESS_KEY_ID, FORCE_DISCONNECT, Owner, PENDING, SERVER, WORKSPACE, get};
@@ -203,7 +203,9 @@ async fn deregister(context: &Context<'_>, ours: &Ours, tags: &[Tag]) -> Result<
     let token = match token {
         Ok(token) => token,
         // The next Delete can read it: so this one does not give Coiled's key up.
-        Err(error @ Error::Secret { passing: true, .. }) if !ours.force => return Err(with_way_out(error, &ours.name)),
+        Err(error @ Error::Secret { why: Unreadable::Passing, .. }) if !ours.force => {
+            return Err(with_way_out(error, &ours.name));
+        }
         Err(error) => {
             tracing::warn!(%error, what_stays, "the token can't be read: Coiled keeps what it has, and its key is removed here");
             return Ok(());
@@ -259,9 +261,7 @@ fn with_way_out(error: Error, name: &UserName) -> Error {
         Error::Unreachable { call, server, cause } => {
             Error::Unreachable { call, server, cause: format!("{cause}. {way_out}") }
         }
-        Error::Secret { arn, cause, fix, passing } => {
-            Error::Secret { arn, cause: format!("{cause}. {way_out}"), fix, passing }
-        }
+        Error::Secret { arn, cause, why } => Error::Secret { arn, cause: format!("{cause}. {way_out}"), why },
         Error::Coiled { call, status, words } => Error::Coiled { call, status, words: format!("{words}. {way_out}") },
         other => other,
     }

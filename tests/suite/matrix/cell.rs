@@ -38,6 +38,14 @@ impl Recorded {
         stage.world.send(stage.next()).await.succeeded();
         let back = Truth::of(&stage).await;
         assert!(back.dead_key.is_none() && done.dead_key.is_none(), "{}", scenario.name);
+        match scenario.event {
+            Event::Delete => done.assert_gone(),
+            _ => done.assert_whole(),
+        }
+        match scenario.event {
+            Event::Create | Event::Delete => back.assert_gone(),
+            Event::Update | Event::Rollback => back.assert_whole(),
+        }
         assert_eq!((&start.foreign, &done.foreign), (&done.foreign, &back.foreign), "{}", scenario.name);
         Self { scenario, steps, start, done, back }
     }

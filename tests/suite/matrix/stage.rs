@@ -72,7 +72,7 @@ impl Stage {
         match self.scenario.before {
             Before::Nothing => return,
             Before::SetUpByCoiled => adopt::set_up(world, 1).await,
-            _ => drop(world.create(self.old()).await.succeeded()),
+            _ => drop(world.create(self.old_target()).await.succeeded()),
         }
         // A person's own tag on what is ours.
         world.iam.tag_user().user_name("coiled").tags(tag("note", "of a person")).send().await.unwrap();
@@ -98,24 +98,24 @@ impl Stage {
 
     async fn refused(&self) {
         self.world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no".into()), times: 1 });
-        self.world.update(self.old(), self.new()).await.failed(&["register"]);
+        self.world.update(self.old_target(), self.new_target()).await.failed(&["register"]);
     }
 
     async fn killed(&self) {
         let asked = self.world.coiled.calls(Call::BackendOptions).len();
         tokio::select! {
-            ended = self.world.invoke(self.world.update_event(self.old(), self.new())) => panic!("it ended before: {ended:?}"),
+            ended = self.world.invoke(self.world.update_event(self.old_target(), self.new_target())) => panic!("it ended before: {ended:?}"),
             // It has looked at Coiled once before, and reads back what it registered.
             () = self.world.coiled.until(|coiled| coiled.calls(Call::BackendOptions).len() > asked + 1) => {}
         }
         killed::lease_ends(&self.world).await;
     }
 
-    fn old(&self) -> Value {
+    fn old_target(&self) -> Value {
         self.filled(&self.scenario.old)
     }
 
-    fn new(&self) -> Value {
+    fn new_target(&self) -> Value {
         self.filled(&self.scenario.new)
     }
 
@@ -125,15 +125,15 @@ impl Stage {
 
     /// The properties of the one and of the other target.
     pub fn targets(&self) -> [Value; 2] {
-        [self.old(), self.new()].map(|properties| self.world.properties(properties))
+        [self.old_target(), self.new_target()].map(|properties| self.world.properties(properties))
     }
 
     /// The request that the scenario is about.
     pub fn event(&self) -> Value {
         match self.scenario.event {
-            Event::Create => self.world.event("Create", self.world.properties(self.old())),
-            Event::Update => self.world.update_event(self.old(), self.new()),
-            Event::Rollback => self.world.update_event(self.new(), self.old()),
+            Event::Create => self.world.event("Create", self.world.properties(self.old_target())),
+            Event::Update => self.world.update_event(self.old_target(), self.new_target()),
+            Event::Rollback => self.world.update_event(self.new_target(), self.old_target()),
             Event::Delete => self.delete(),
         }
     }
@@ -142,12 +142,12 @@ impl Stage {
     pub fn next(&self) -> Value {
         match self.scenario.event {
             Event::Create | Event::Delete => self.delete(),
-            Event::Update | Event::Rollback => self.world.update_event(self.new(), self.old()),
+            Event::Update | Event::Rollback => self.world.update_event(self.new_target(), self.old_target()),
         }
     }
 
     fn delete(&self) -> Value {
-        let mut event = self.world.event("Delete", self.world.properties(self.old()));
+        let mut event = self.world.event("Delete", self.world.properties(self.old_target()));
         event["PhysicalResourceId"] = json!("whatever-it-was");
         event
     }

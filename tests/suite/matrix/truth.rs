@@ -48,6 +48,23 @@ impl Truth {
         self.ours["users"]["coiled"]["tags"][key].as_str()
     }
 
+    /// Panics unless all is there and works: one key, active, on record, held by Coiled; no trace of a run at work.
+    pub fn assert_whole(&self) {
+        let user = &self.ours["users"]["coiled"];
+        assert_eq!(user["keys"], json!({"KEY": "Some(Active)"}));
+        assert_eq!(self.ours["coiled"]["options"]["credentials"]["aws_access_key"], "KEY");
+        let registered = self.tag("coiled-stack:registered").unwrap_or_default();
+        assert!(registered.ends_with("target, as Coiled shows it"), "{registered}");
+        assert!(!self.is_in_doubt() && self.tag("coiled-stack:lease").is_none(), "{}", user["tags"]);
+        assert_eq!(self.arns().len(), 3, "a user and two policies");
+    }
+
+    /// Panics unless nothing of ours is left.
+    pub fn assert_gone(&self) {
+        assert_eq!(self.arns(), Vec::<String>::new());
+        assert_eq!(self.ours["coiled"], Value::Null);
+    }
+
     /// Whether a registration's outcome is unknown.
     pub fn is_in_doubt(&self) -> bool {
         self.tag("coiled-stack:pending-access-key-id").is_some()
