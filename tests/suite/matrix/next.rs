@@ -30,11 +30,12 @@ impl Play<'_> {
         }
     }
 
-    /// What a failed Create had adopted is as it was before, but for what can't be undone, as the parameter's text says: a
+    /// Of what a failed Create had adopted each thing is gone with its marks, or as it was before; but for what can't be undone, as the parameter's text says: a
     /// connection that was replaced, whose secret nobody has, and the old keys, which go once ours is registered. A new key that
     /// could not be removed again stays in a user that is a person's again: so the Reason has to name it.
     async fn expect_given_back(&self, now: &Truth) {
-        let (start, now) = (self.start.without_keys(), now.without_keys());
+        let start = self.start.without_keys().but_for_what_is_gone(now);
+        let now = now.without_keys();
         self.expect(&now, &[&start, &start.disconnected()], "after the Delete that followed");
         let told = self.story.text();
         let unnamed =

@@ -88,9 +88,22 @@ impl Truth {
     /// The same, whatever keys our user has.
     pub fn without_keys(&self) -> Self {
         let mut truth = self.clone();
-        truth.ours["users"]["coiled"]["keys"] = Value::Null;
+        if let Some(keys) = truth.ours.pointer_mut("/users/coiled/keys") {
+            *keys = Value::Null;
+        }
         if let Some(credentials) = truth.ours.pointer_mut("/coiled/options/credentials") {
             *credentials = Value::Null;
+        }
+        truth
+    }
+
+    /// The same without what is not there any more later.
+    pub fn but_for_what_is_gone(&self, later: &Truth) -> Self {
+        let mut truth = self.clone();
+        for part in ["users", "policies"] {
+            if let Some(things) = truth.ours[part].as_object_mut() {
+                things.retain(|name, _| later.ours[part][name]["arn"].is_string());
+            }
         }
         truth
     }
