@@ -65,6 +65,11 @@ deploy: build ## sam deploy --guided: asks for the token and the region, and dep
 	@$(call say,sam deploy)
 	@$(with_sam) sam deploy --guided
 
+.PHONY: matrix
+matrix: $(VENV) ## The whole fault matrix, every call × every fault: MATRIX_ONLY=words of a cell's name, MATRIX_CELLS=n, MATRIX_SEED=any
+	@$(call say,fault matrix)
+	@MATRIX_CELLS="$${MATRIX_CELLS:-all}" cargo test --locked --test suite -- --exact matrix::whatever_goes_wrong_ends_well
+
 .PHONY: lint
 lint: $(DENY) $(SAM) ## Format, clippy, docs, templates, and which crates may come in (cargo deny); warnings are errors
 	@$(call say,format)

@@ -9,7 +9,7 @@ use crate::aws::{code, gone_is_fine};
 use crate::coiled::connection::Disconnected;
 use crate::coiled::registration::is_ours;
 use crate::context::Context;
-use crate::error::{Error, Failure, is_denied};
+use crate::error::{Error, Failure, Unreadable, is_denied};
 use crate::iam::Account;
 use crate::iam::document::Kind;
 use crate::iam::marks::{ACCESS_KEY_ID, FORCE_DISCONNECT, Owner, PENDING, SERVER, WORKSPACE, get};
@@ -247,8 +247,10 @@ async fn deregister(context: &Context<'_>, ours: &Ours, tags: &[Tag]) -> Result<
     };
     let token = match token {
         Ok(token) => token,
-        // Here a moment's patience saves what would else stay at Coiled for good.
-        Err(error @ Error::Secret { fix: None, .. }) if !ours.force => return Err(with_way_out(error, &ours.name)),
+        // The next Delete can read it: so this one does not give Coiled's key up.
+        Err(error @ Error::Secret { why: Unreadable::Passing, .. }) if !ours.force => {
+            return Err(with_way_out(error, &ours.name));
+        }
         Err(error) => {
             tracing::warn!(%error, what_stays, "the token can't be read: Coiled keeps what it has, and its key is removed here");
             return Ok(());
@@ -301,7 +303,7 @@ fn with_way_out(error: Error, name: &UserName) -> Error {
          Key={FORCE_DISCONNECT},Value=true) and delete it again"
     );
     match error {
-        Error::Secret { arn, cause, fix } => Error::Secret { arn, cause: format!("{cause}. {way_out}"), fix },
+        Error::Secret { arn, cause, why } => Error::Secret { arn, cause: format!("{cause}. {way_out}"), why },
         Error::Confirm(words) => Error::Confirm(format!("{words}. {way_out}")),
         Error::Unreachable { call, server, cause } => {
             Error::Unreachable { call, server, cause: format!("{cause}. {way_out}") }

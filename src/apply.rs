@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::aws::code;
 use crate::coiled::connection::Shown;
-use crate::coiled::registration::{Digests, Message};
+use crate::coiled::registration::{Digests, Message, held_key};
 use crate::coiled::socket::Socket;
 use crate::context::{Context, locked};
 use crate::error::{Error, Failure};
@@ -244,8 +244,23 @@ impl<'a> Run<'a> {
         let before = self.prepared.observed.ours().map(|seen| seen.user.tags.clone()).unwrap_or_default();
         let before = before.into_iter().filter(|tag| [PENDING, PENDING_REGION].contains(&tag.key.as_str()));
         self.journal.note(Undo::Pending(before.collect()));
-        let tags = [Tag::new(PENDING, self.key()?.id), Tag::new(PENDING_REGION, &self.prepared.spec.region)];
+        let mut tags = vec![Tag::new(PENDING, self.key()?.id), Tag::new(PENDING_REGION, &self.prepared.spec.region)];
+        tags.extend(self.settled_before());
         self.context.iam.tag_user(self.user(), &tags).await
+    }
+
+    /// There is one pending mark. Where it names the key that Coiled is seen to hold, that key goes on record before
+    /// the mark names another: else nobody would know any more whose connection it is.
+    fn settled_before(&self) -> Vec<Tag> {
+        let (Some(seen), Some(link)) = (self.prepared.observed.ours(), &self.prepared.link) else { return Vec::new() };
+        let pending = get(&seen.user.tags, PENDING);
+        match held_key(&seen.user.tags, &link.before) {
+            Some(held) if pending == Some(held) => {
+                let digests = Digests::of_unknown(&link.before);
+                vec![Tag::new(ACCESS_KEY_ID, held), Tag::new(REGISTERED, digests.tag_value())]
+            }
+            _ => Vec::new(),
+        }
     }
 
     async fn open_socket(&self) -> Result<(), Error> {

@@ -73,14 +73,16 @@ impl Patience {
 
 /// The settings of every client. Attempts are bounded, for the SDK itself sets no limit but the connection's. And all
 /// share one HTTP client: else each would bring connections and trusted certificates of its own.
-pub fn shared(sdk: &SdkConfig) -> SdkConfig {
+///
+/// [`Config::poll`] is the SDK's first pause before it sends a call again, and by default as long as its own.
+pub fn shared(sdk: &SdkConfig, config: &Config) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
         .operation_attempt_timeout(Duration::from_secs(10))
         .operation_timeout(Duration::from_secs(40))
         .build();
     let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
-    let retries = RetryConfig::standard().with_max_attempts(4);
+    let retries = RetryConfig::standard().with_max_attempts(4).with_initial_backoff(config.poll);
     sdk.to_builder().timeout_config(timeouts).retry_config(retries).http_client(http).build()
 }
 

@@ -23,8 +23,8 @@ pub enum Error {
         arn: String,
         /// What Secrets Manager said, with its code.
         cause: String,
-        /// What to do now; `None` where it may be readable in a moment, for nothing says that it is gone or forbidden.
-        fix: Option<&'static str>,
+        /// Why, as far as the reader has to do something about it.
+        why: Unreadable,
     },
     /// Coiled does not accept the token.
     #[error("Coiled does not accept the API token (status {status}): {words}")]
@@ -126,6 +126,42 @@ pub enum Error {
     Several(Vec<Error>),
 }
 
+/// Why a secret can't be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreadable {
+    /// There is none.
+    Missing,
+    /// It is marked for deletion.
+    Deleted,
+    /// Its KMS key can't be used.
+    Encrypted,
+    /// The role has no right to it.
+    Denied,
+    /// It holds no token.
+    Empty,
+    /// A bad moment: the same call may work later.
+    Passing,
+}
+
+impl Unreadable {
+    /// What the reader does now.
+    pub fn fix(self) -> &'static str {
+        match self {
+            Self::Missing => "Correct the ARN: there is no such secret in that account and region. Then deploy again.",
+            Self::Deleted => "Restore the secret (aws secretsmanager restore-secret), and deploy again.",
+            Self::Encrypted => {
+                "Let the function's role use the secret's KMS key (CoiledTokenKmsKeyArn), and deploy again."
+            }
+            Self::Denied => {
+                "Let the function's role read this secret, and its KMS key if it has one of its own (CoiledTokenKmsKeyArn); \
+                 then deploy again."
+            }
+            Self::Empty => "Store the token as plain text, or as JSON with a key `token`, and deploy again.",
+            Self::Passing => "Try again; if it stays so, the AWS message says what is in the way.",
+        }
+    }
+}
+
 impl Error {
     /// One error out of many; `None` where there is none.
     pub fn all(mut errors: Vec<Error>) -> Option<Error> {
@@ -143,9 +179,7 @@ impl Error {
             Error::Identity(_) => {
                 "Nothing was touched. Delete this stack and launch it anew, or launch a second one beside it.".into()
             }
-            Error::Secret { fix, .. } => {
-                fix.unwrap_or("Try again; if it stays so, the AWS message says what is in the way.").into()
-            }
+            Error::Secret { why, .. } => why.fix().into(),
             Error::Token { status: 403, .. } => {
                 "See that the token's owner may do that in this workspace; or make a new token at Coiled (profile, API \
                  tokens), store it in the secret, and deploy again."

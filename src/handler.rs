@@ -40,7 +40,7 @@ impl Function {
     /// If there is no TLS to be had, which no request could do without.
     pub fn new(sdk: &SdkConfig, config: Config) -> Result<Self, reqwest::Error> {
         let http = crate::coiled::http::client()?;
-        let sdk = shared(sdk);
+        let sdk = shared(sdk, &config);
         let sender = Sender::new(http.clone(), config.poll / 2);
         Ok(Self { iam: aws_sdk_iam::Client::new(&sdk), sdk, config, http, sender })
     }

@@ -166,6 +166,8 @@ pub struct Wanted<'a> {
     pub old_boundary: Option<String>,
     /// Whether a key is registered: [`registration`] says why.
     pub registers: bool,
+    /// The key that Coiled holds, where what it shows tells that.
+    pub held: Option<&'a str>,
 }
 
 /// Why a key has to be registered, or that none has to.
@@ -206,8 +208,11 @@ pub fn plan(wanted: &Wanted, observed: &Observed) -> Flow {
     let user = user_changes(wanted, observed);
     let [setup, ongoing] = Kind::ALL.map(|kind| in_order(policy_changes(kind, wanted, observed)));
     let stray = stale_keys(observed, wanted.registers);
-    let lanes =
-        if wanted.registers { vec![setup, ongoing, new_key(observed)] } else { vec![setup, ongoing, in_order(stray)] };
+    let lanes = if wanted.registers {
+        vec![setup, ongoing, new_key(wanted, observed)]
+    } else {
+        vec![setup, ongoing, in_order(stray)]
+    };
     let changes = Flow::InOrder(vec![in_order(user), Flow::SideBySide(lanes)]);
     // A lease that nobody holds any more is cleaned up even where all else is as it should be.
     if changes.is_empty() && !has_lease(observed) {
@@ -289,10 +294,10 @@ fn existing_policy(kind: Kind, policy: &Policy, wanted: &Wanted) -> Vec<Step> {
 }
 
 /// A key that works and is marked, and a socket to register it through. What is independent runs side by side.
-fn new_key(observed: &Observed) -> Flow {
+fn new_key(wanted: &Wanted, observed: &Observed) -> Flow {
     let side_by_side = |steps: &[Step]| Flow::SideBySide(steps.iter().cloned().map(Flow::from).collect());
     let (prove, mark, open) = (Step::ProveKey, Step::MarkPending, Step::OpenSocket);
-    match room_for_a_key(observed) {
+    match room_for_a_key(wanted, observed) {
         // A key that Coiled may hold goes: not before Coiled is there to take another.
         Some(room) => Flow::InOrder(vec![in_order(vec![open, room, Step::CreateKey]), side_by_side(&[prove, mark])]),
         None => Flow::InOrder(vec![Step::CreateKey.into(), side_by_side(&[prove, mark, open])]),
@@ -311,14 +316,16 @@ fn registering(observed: &Observed) -> Flow {
     ])
 }
 
-/// With two keys there, one goes first: one that nobody is known to hold, else the least recently used.
-fn room_for_a_key(observed: &Observed) -> Option<Step> {
+/// With two keys there, one goes first: one that nobody is known to hold, else the least recently used. Never the one that
+/// Coiled is seen to hold: this run may yet fail.
+fn room_for_a_key(wanted: &Wanted, observed: &Observed) -> Option<Step> {
     let keys = observed.keys();
     if keys.len() < keys::LIMIT {
         return None;
     }
     let strays = strays(observed);
-    let candidates = if strays.is_empty() { keys.iter().map(|key| key.id.clone()).collect() } else { strays };
+    let spare = keys.iter().map(|key| key.id.clone()).filter(|id| wanted.held != Some(id));
+    let candidates = if strays.is_empty() { spare.collect() } else { strays };
     Some(Step::FreeKeySlot(candidates))
 }
 

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use crate::apply::Run;
 use crate::coiled::connection::Shown;
-use crate::coiled::registration::is_ours;
+use crate::coiled::registration::{held_key, is_ours};
 use crate::coiled::socket::Socket;
 use crate::coiled::{Coiled, settings_url};
 use crate::context::{Context, locked};
@@ -103,7 +103,12 @@ fn wanted<'p>(context: &Context<'_>, prepared: &'p Prepared) -> Wanted<'p> {
         old_tag_keys: tags::keys_leniently(&context.envelope.old_properties),
         old_boundary: Remnant::read(&context.envelope.old_properties).boundary,
         registers: prepared.link.is_some(),
+        held: held(prepared),
     }
+}
+
+fn held(prepared: &Prepared) -> Option<&str> {
+    held_key(&prepared.observed.ours()?.user.tags, &prepared.link.as_ref()?.before)
 }
 
 /// The checks, in two rounds of what is independent; all that fail are named together.

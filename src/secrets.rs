@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::aws::{Patience, code};
-use crate::error::{Error, is_denied};
+use crate::error::{Error, Unreadable, is_denied};
 use crate::properties::arn;
 
 /// Reads a token: the secret's plain text, or the value under `token` where it is JSON. The secret's own region is
@@ -22,7 +22,7 @@ pub async fn token(sdk: &SdkConfig, patience: &Patience, secret: &str) -> Result
     extract(&text).ok_or_else(|| Error::Secret {
         arn: secret.to_owned(),
         cause: "it holds no token".into(),
-        fix: Some("Store the token as plain text, or as JSON with a key `token`, and deploy again."),
+        why: Unreadable::Empty,
     })
 }
 
@@ -39,24 +39,15 @@ fn extract(text: &SecretString) -> Option<SecretString> {
 }
 
 fn unreadable(secret: &str, error: &Error) -> Error {
-    let fix = match code(error) {
-        Some("ResourceNotFoundException") => {
-            Some("Correct the ARN: there is no such secret in that account and region. Then deploy again.")
-        }
+    let why = match code(error) {
+        Some("ResourceNotFoundException" | "InvalidParameterException" | "ValidationException") => Unreadable::Missing,
         // A secret deleted in the console answers this, and not ResourceNotFound, until its window is over.
-        Some("InvalidRequestException") => {
-            Some("Restore the secret (aws secretsmanager restore-secret), and deploy again.")
-        }
-        Some("DecryptionFailure" | "DecryptionFailureException") => {
-            Some("Let the function's role use the secret's KMS key (CoiledTokenKmsKeyArn), and deploy again.")
-        }
-        Some(code) if is_denied(code) => Some(
-            "Let the function's role read this secret, and its KMS key if it has one of its own (CoiledTokenKmsKeyArn); \
-             then deploy again.",
-        ),
-        _ => None,
+        Some("InvalidRequestException") => Unreadable::Deleted,
+        Some("DecryptionFailure" | "DecryptionFailureException") => Unreadable::Encrypted,
+        Some(code) if is_denied(code) => Unreadable::Denied,
+        _ => Unreadable::Passing,
     };
-    Error::Secret { arn: secret.to_owned(), cause: error.to_string(), fix }
+    Error::Secret { arn: secret.to_owned(), cause: error.to_string(), why }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::coiled::connection::Shown;
 use crate::context::locked;
 use crate::error::Error;
 use crate::iam::document::Kind;
-use crate::iam::marks::{Owner, PENDING, PENDING_REGION};
+use crate::iam::marks::{ACCESS_KEY_ID, Owner, PENDING, PENDING_REGION, get};
 use crate::observe;
 use crate::present::Link;
 use crate::properties::tags::Tag;
@@ -102,7 +102,7 @@ impl Run<'_> {
     pub async fn unwind(&self, all: bool) -> Vec<String> {
         if !all {
             self.journal.keep_keys_only();
-            if self.coiled_may_hold_the_key().await {
+            if self.may_be_held().await {
                 self.end_lease().await;
                 return Vec::new();
             }
@@ -189,27 +189,26 @@ impl Run<'_> {
             Undo::Attachment(kind) => iam.detach(user, &self.arn(*kind)).await,
             Undo::Detachment(kind) => iam.attach(user, &self.arn(*kind)).await,
             Undo::NewKeys { before } => self.undo_keys(before).await,
-            Undo::Pending(before) if before.is_empty() => {
-                iam.untag_user(user, &[PENDING.to_owned(), PENDING_REGION.to_owned()]).await
-            }
-            Undo::Pending(before) => iam.tag_user(user, before).await,
+            Undo::Pending(before) => self.undo_pending(before).await,
             Undo::Registration => self.undo_registration().await,
         }
     }
 
-    /// After an Update's refusal too: Coiled may have kept what it was sent all the same.
-    async fn coiled_may_hold_the_key(&self) -> bool {
-        match (self.outcome(), self.link()) {
-            (Outcome::Unknown | Outcome::Registered, _) => true,
-            (Outcome::Refused, Ok(link)) => match self.coiled_for_undo(link).shown(&link.workspace).await {
-                Ok(shown) => shown.digest() != link.before.digest(),
-                Err(error) => {
-                    tracing::warn!(%error, "Coiled refused the key, and does not show what it holds now; both keys stay");
-                    true
-                }
-            },
-            _ => false,
+    /// Whether Coiled may hold the new key. A refusal alone does not say: what Coiled checks with a key, it may have
+    /// stored. It does not hold it where it shows no connection, or still the earlier one, of another region.
+    async fn may_be_held(&self) -> bool {
+        match self.outcome() {
+            Outcome::NotSent => false,
+            Outcome::Unknown | Outcome::Registered => true,
+            Outcome::Refused => !self.shows_another_key().await.unwrap_or(false),
         }
+    }
+
+    async fn shows_another_key(&self) -> Result<bool, Error> {
+        let link = self.link()?;
+        let shown = self.coiled_for_undo(link).shown(&link.workspace).await?;
+        let as_before = shown.digest() == link.before.digest();
+        Ok(!shown.is_connected() || (as_before && !shown.is_aws_in(&self.prepared.spec.region)))
     }
 
     async fn release_after_undo(&self) {
@@ -256,6 +255,20 @@ impl Run<'_> {
     async fn end_lease(&self) {
         if let Err(error) = self.context.end_lease(self.user()).await {
             tracing::warn!(%error, "the lease stays until its time is over");
+        }
+    }
+
+    /// Another run's mark stays: this run's may never have got there. And a registration that was settled meanwhile is on
+    /// record, and pending no more.
+    async fn undo_pending(&self, before: &[Tag]) -> Result<(), Error> {
+        let (iam, user) = (&self.context.iam, self.user());
+        let tags = iam.known_user(user).await?.tags;
+        if get(&tags, PENDING) != self.new_key_id().as_deref() {
+            return Ok(());
+        }
+        match get(before, PENDING) {
+            Some(id) if get(&tags, ACCESS_KEY_ID) != Some(id) => iam.tag_user(user, before).await,
+            _ => iam.untag_user(user, &[PENDING.to_owned(), PENDING_REGION.to_owned()]).await,
         }
     }
 

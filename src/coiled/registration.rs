@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::connection::Shown;
 use crate::iam::keys::NewKey;
-use crate::iam::marks::{PENDING, PENDING_REGION, REGISTERED, get};
+use crate::iam::marks::{ACCESS_KEY_ID, PENDING, PENDING_REGION, REGISTERED, get};
 use crate::properties::Spec;
 use crate::properties::registry::Registry;
 use crate::properties::tags::Tag;
@@ -108,6 +108,11 @@ impl Digests {
         Self { wanted: Self::wanted(spec), shown: shown.digest() }
     }
 
+    /// Of a registration that is known by nothing but what Coiled shows: no target is the same.
+    pub fn of_unknown(shown: &Shown) -> Self {
+        Self { wanted: "unknown".into(), shown: shown.digest() }
+    }
+
     /// The tag's value: 132 of IAM's 256 characters, all of its set.
     pub fn tag_value(&self) -> String {
         format!("v1:{}:{}", self.wanted, self.shown)
@@ -128,8 +133,24 @@ impl Digests {
 /// Whether what Coiled shows is what the user with these tags was registered with: the same as when it was read back, or
 /// as far as can be known a registration whose outcome is not. Coiled names no key, so there is nothing better to ask.
 pub fn is_ours(tags: &[Tag], shown: &Shown) -> bool {
+    is_recorded(tags, shown) || is_pending(tags, shown)
+}
+
+/// Which of our keys Coiled holds, where what it shows fits one registration and not the other.
+pub fn held_key<'a>(tags: &'a [Tag], shown: &Shown) -> Option<&'a str> {
+    match (is_recorded(tags, shown), is_pending(tags, shown)) {
+        (true, false) => get(tags, ACCESS_KEY_ID),
+        (false, true) => get(tags, PENDING),
+        _ => None,
+    }
+}
+
+fn is_recorded(tags: &[Tag], shown: &Shown) -> bool {
     let recorded = get(tags, REGISTERED).and_then(Digests::read);
-    let pending = get(tags, PENDING).and(get(tags, PENDING_REGION));
     recorded.is_some_and(|digests| digests.shown == shown.digest())
-        || pending.is_some_and(|region| shown.is_aws_in(region))
+}
+
+fn is_pending(tags: &[Tag], shown: &Shown) -> bool {
+    let pending = get(tags, PENDING).and(get(tags, PENDING_REGION));
+    pending.is_some_and(|region| shown.is_aws_in(region))
 }

@@ -26,7 +26,7 @@ fn marks() -> Marks {
 
 fn wanted(spec: &Spec, registers: bool) -> Wanted<'_> {
     let (tags, user_tags) = (marks().on_all(spec), marks().on_user(spec, Some("ada")));
-    Wanted { spec, tags, user_tags, old_tag_keys: Vec::new(), old_boundary: None, registers }
+    Wanted { spec, tags, user_tags, old_tag_keys: Vec::new(), old_boundary: None, registers, held: None }
 }
 
 fn key(id: &str) -> Key {
@@ -158,6 +158,24 @@ fn a_pending_mark_that_is_recorded_too_is_only_removed() {
         "{plan}"
     );
     assert!(!plan.contains("key >"), "{plan}");
+}
+
+/// What Coiled shows fits the later registration alone: then its key stays, whichever was used last.
+#[test]
+fn the_key_that_coiled_is_seen_to_hold_makes_no_room() {
+    let spec = spec(json!({}));
+    let mut observed = connected(&spec);
+    seen(&mut observed).user.tags.extend([Tag::new(PENDING, "AKIA2"), Tag::new(PENDING_REGION, "us-east-2")]);
+    seen(&mut observed).keys.push(key("AKIA2"));
+    let tags = seen(&mut observed).user.tags.clone();
+    let shown = |region| {
+        let options = json!({"provider_name": "aws", "aws_region_name": region});
+        crate::coiled::connection::Shown::new(json!({"backend": "vm", "options": options}))
+    };
+    assert_eq!(crate::coiled::registration::held_key(&tags, &shown("eu-west-1")), None);
+    let held = crate::coiled::registration::held_key(&tags, &shown("us-east-2"));
+    let plan = plan(&Wanted { held, ..wanted(&spec, true) }, &observed).to_string();
+    assert!(plan.contains("open socket > free a key slot (one of AKIA1) > create key"), "{plan}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub struct Fault {
     pub times: u32,
 }
 
-/// The calls that can be made to go wrong. The four `Ws` calls are the stages of one registration.
+/// The calls that can be made to go wrong. The five `Ws` calls are the stages of one registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     /// `GET /api/v2/user/me`
@@ -32,6 +32,8 @@ pub enum Call {
     WsGreeting,
     /// The registration has arrived and is not looked at yet: nothing took effect.
     WsMessage,
+    /// The registration took effect; each message before `FINISHED` is one such call.
+    WsProgress,
     /// The registration took effect and `FINISHED` is due.
     WsFinish,
 }
@@ -43,9 +45,9 @@ pub enum How {
     Status(u16, Value),
     /// HTTP: this status, with a body that isn't JSON; nothing took effect.
     Text(u16, String),
-    /// Silence, the connection stays open; the call took effect at `WsFinish` only.
+    /// Silence, the connection stays open; the call took effect at `WsProgress` and `WsFinish` only.
     Hang,
-    /// The TCP connection is reset; the call took effect at `WsFinish` only.
+    /// The TCP connection is reset; the call took effect at `WsProgress` and `WsFinish` only.
     Reset,
     /// All goes well, this much later.
     Slow(Duration),
@@ -74,11 +76,11 @@ impl Fault {
     /// Whether the stand-in knows what this means; a test that asks for the impossible must not pass.
     fn is_meaningful(&self) -> bool {
         match self.on {
-            Call::Me | Call::Memberships | Call::BackendOptions => self.how.is_for_http(),
-            Call::Disconnect => self.how.is_for_http() || self.how == How::TookEffectThenDropped,
+            Call::Me | Call::Memberships | Call::BackendOptions | Call::Disconnect => self.how.is_for_http(),
             Call::WsUpgrade => self.how.is_for_http() || matches!(self.how, How::CloseWith(_)),
             Call::WsGreeting => self.how.is_for_a_greeting(),
             Call::WsMessage => self.how.is_for_a_greeting() || matches!(self.how, How::ErrorThenSilence(_)),
+            Call::WsProgress => self.how.is_for_a_greeting() || self.how == How::TookEffectThenDropped,
             Call::WsFinish => !matches!(self.how, How::Status(..) | How::Text(..)),
         }
     }
@@ -86,7 +88,16 @@ impl Fault {
 
 impl How {
     fn is_for_http(&self) -> bool {
-        matches!(self, Self::Status(..) | Self::Text(..) | Self::Hang | Self::Reset | Self::Slow(_) | Self::Garbage)
+        matches!(
+            self,
+            Self::Status(..)
+                | Self::Text(..)
+                | Self::Hang
+                | Self::Reset
+                | Self::Slow(_)
+                | Self::Garbage
+                | Self::TookEffectThenDropped
+        )
     }
 
     fn is_for_a_greeting(&self) -> bool {
@@ -105,7 +116,11 @@ impl How {
 
 /// The faults that are still to happen, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Faults(Vec<Fault>);
+pub(super) struct Faults {
+    queue: Vec<Fault>,
+    /// How many have happened.
+    pub(super) met: usize,
+}
 
 impl Faults {
     /// Queues a fault.
@@ -115,19 +130,20 @@ impl Faults {
     /// Where the fault has no meaning at its call.
     pub(super) fn push(&mut self, fault: Fault) {
         assert!(fault.is_meaningful(), "{:?} means nothing at {:?}", fault.how, fault.on);
-        self.0.push(fault);
+        self.queue.push(fault);
     }
 
     /// What goes wrong with the call that is happening now.
     pub(super) fn take(&mut self, call: Call) -> Option<How> {
-        let fault = self.0.iter_mut().find(|fault| fault.on == call && fault.times > 0)?;
+        let fault = self.queue.iter_mut().find(|fault| fault.on == call && fault.times > 0)?;
         if fault.times != u32::MAX {
             fault.times -= 1;
         }
+        self.met += 1;
         Some(fault.how.clone())
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        *self = Self::default();
     }
 }

@@ -190,6 +190,11 @@ impl StandIn {
         self.state.change(|facts| facts.faults.clear());
     }
 
+    /// How many faults have happened since they were cleared.
+    pub fn faults_met(&self) -> usize {
+        self.state.look(|facts| facts.faults.met)
+    }
+
     /// Every request so far, in order.
     pub fn requests(&self) -> Vec<Request> {
         self.state.look(|facts| facts.requests.clone())

@@ -104,10 +104,30 @@ impl Talk {
         let connection = self.judge(&message).await?;
         // From here on it counts, whether or not the client stays to hear of it.
         self.app.state.connected(&self.slug, connection);
-        self.progress("CONFIGURING_BACKEND").await?;
-        self.send(&json!({"type": "cluster_info", "message": "of no interest here"})).await?;
-        self.progress("Creating the network").await?;
+        for message in [
+            progress("CONFIGURING_BACKEND"),
+            json!({"type": "cluster_info", "message": "of no interest here"}),
+            progress("Creating the network"),
+        ] {
+            self.on_the_way().await?;
+            self.send(&message).await?;
+        }
         self.finish().await
+    }
+
+    /// One of the messages before `FINISHED` is due.
+    async fn on_the_way(&mut self) -> Result<(), Over> {
+        match self.app.state.fault(Call::WsProgress) {
+            None => Ok(()),
+            Some(How::Slow(time)) => {
+                tokio::time::sleep(time).await;
+                Ok(())
+            }
+            Some(How::Garbage) => self.send_text("<not json>".into()).await,
+            Some(How::IsError(reason)) => self.refuse(&reason).await,
+            Some(How::Messages(messages)) => self.send_all(&messages).await,
+            Some(how) => self.end(how).await,
+        }
     }
 
     /// The first word is the server's; a client that speaks before it broke the protocol.
@@ -271,7 +291,7 @@ impl Talk {
     }
 
     async fn progress(&mut self, line: &str) -> Result<(), Over> {
-        self.send(&json!({"type": "update_options", "message": line})).await
+        self.send(&progress(line)).await
     }
 
     async fn send_all(&mut self, messages: &[Value]) -> Result<(), Over> {
@@ -319,6 +339,10 @@ impl Talk {
         self.app.state.say(&format!("  < closed with {code:?}"));
         self.app.state.annotate(self.number, |request| request.close_code = code);
     }
+}
+
+fn progress(line: &str) -> Value {
+    json!({"type": "update_options", "message": line})
 }
 
 fn error(reason: &str) -> Value {

@@ -13,6 +13,12 @@ const OLD_DOCUMENT: &str =
 /// A user `coiled` with the tag `owner=coiled`, two unmarked policies, `keys` keys, and a connection.
 pub async fn set_up_before(keys: usize) -> World {
     let world = World::new().await;
+    set_up(&world, keys).await;
+    world
+}
+
+/// The same in a world that is there already.
+pub async fn set_up(world: &World, keys: usize) {
     let owner = aws_sdk_iam::types::Tag::builder().key("owner").value("coiled").build().unwrap();
     world.iam.create_user().user_name("coiled").tags(owner).send().await.unwrap();
     for name in ["coiled-setup", "coiled-ongoing"] {
@@ -26,7 +32,6 @@ pub async fn set_up_before(keys: usize) -> World {
     let options =
         json!({"provider_name": "aws", "aws_region_name": "us-east-1", "credentials": {"aws_access_key": held}});
     world.coiled.connect("ada", json!({"backend": "vm", "options": options}));
-    world
 }
 
 pub fn adopt() -> Value {

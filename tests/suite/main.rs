@@ -25,6 +25,7 @@ mod killed;
 mod lag;
 mod layer;
 mod leases;
+mod matrix;
 mod ownership;
 mod puts;
 mod role;

@@ -99,6 +99,11 @@ impl Bucket {
     pub fn fault(&self, how: PutHow, times: u32) {
         locked(&self.facts).faults.push((how, times));
     }
+
+    /// All goes well again.
+    pub fn clear_faults(&self) {
+        locked(&self.facts).faults.clear();
+    }
 }
 
 impl Facts {

@@ -118,7 +118,7 @@ impl World {
         let guard = tracing::subscriber::set_default(coiled_aws_stack::log::lines("trace", logs.clone()));
         let (aws, coiled, bucket) = (Aws::start().await, StandIn::start().await, Bucket::start().await);
         // What is registered has to work, as at the real Coiled.
-        coiled.verify_keys_at(&aws.url());
+        coiled.verify_keys_at(&aws.url_of_coiled());
         let own = sdk(&aws.url(), TEST_KEY);
         let secrets = aws_sdk_secretsmanager::Client::new(&own);
         let made = secrets.create_secret().name("coiled-token").secret_string(coiled.token()).send().await.unwrap();

@@ -14,6 +14,8 @@ pub struct AwsCall {
     pub region: String,
     /// Who signed.
     pub access_key_id: String,
+    /// Whether the stand-in asked, and not the function.
+    pub by_coiled: bool,
     /// `CreateUser`, …
     pub action: String,
     /// The form's fields; for Secrets Manager its JSON's texts.
@@ -40,6 +42,11 @@ impl AwsCall {
         let action = target.rsplit('.').next().filter(|action| !action.is_empty()).map(str::to_owned);
         let action = action.or_else(|| params.get("Action").cloned()).unwrap_or_default();
         Self { access_key_id: part(0), region: part(2), service: part(3), action, params, ..Self::default() }
+    }
+
+    /// Whether its answer says more than that it worked.
+    pub(super) fn has_data(&self) -> bool {
+        ["Create", "Get", "List"].iter().any(|verb| self.action.starts_with(verb))
     }
 
     /// A parameter; empty where it wasn't given.

@@ -84,6 +84,8 @@ pub(super) async fn play(
         AwsHow::Throttled => Reply::error(call, 400, "Throttling", "Rate exceeded"),
         AwsHow::Hang => std::future::pending().await,
         AwsHow::Reset => Reply::none(),
+        // A success without data is told by its status alone, so that nobody could tell this one from it.
+        AwsHow::Garbage if !call.has_data() => Reply::xml(502, "<<garbage".into()),
         AwsHow::Garbage => Reply::xml(200, "<<garbage".into()),
         AwsHow::TookEffectThenDropped => {
             shared.answer(call, method, uri, headers, body).await;

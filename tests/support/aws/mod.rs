@@ -2,6 +2,7 @@
 //!
 //! Each test has a layer of its own, and behind it an account of its own, so tests run in parallel.
 
+mod aim;
 mod authorization;
 mod call;
 mod conflicts;
@@ -29,6 +30,7 @@ use axum::response::Response;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, watch};
 
+pub use aim::Aim;
 pub use call::{AwsCall, round_trips};
 pub use fault::{AwsFault, AwsHow};
 use keys::Key;
@@ -41,6 +43,9 @@ use super::{locked, moto};
 
 /// The key id of the function's own credentials.
 pub const FUNCTION_KEY: &str = "ASIAFUNCTION00000000";
+
+/// The path at which the stand-in asks whether a key works.
+const COILED: &str = "/coiled";
 
 /// One account, as the function sees it.
 #[derive(Clone)]
@@ -64,6 +69,7 @@ struct Shared {
 struct Facts {
     calls: Vec<AwsCall>,
     faults: Vec<AwsFault>,
+    aimed: aim::Aimed,
     seen: Seen,
     keys: BTreeMap<String, Key>,
     /// How STS answers a new key, call after call, until it always works.
@@ -85,6 +91,12 @@ struct Facts {
     denied: BTreeSet<String>,
 }
 
+impl Facts {
+    fn take_fault(&mut self, call: &AwsCall) -> Option<AwsHow> {
+        self.aimed.take(call).or_else(|| fault::take(&mut self.faults, call))
+    }
+}
+
 impl Aws {
     /// A new account.
     pub async fn start() -> Self {
@@ -104,6 +116,11 @@ impl Aws {
     /// The endpoint for every service.
     pub fn url(&self) -> String {
         self.server.url()
+    }
+
+    /// The same for the stand-in, whose calls are not the function's.
+    pub fn url_of_coiled(&self) -> String {
+        format!("{}{COILED}", self.server.url())
     }
 
     /// Twelve digits.
@@ -147,9 +164,21 @@ impl Aws {
         locked(&self.shared.facts).faults.push(fault);
     }
 
+    /// Lets one call go wrong, and perhaps those of its name that follow; an earlier aim is forgotten.
+    pub fn aim(&self, aim: Aim) {
+        locked(&self.shared.facts).aimed = aim::Aimed::at(aim);
+    }
+
+    /// How often the last aim has hit.
+    pub fn hits(&self) -> usize {
+        locked(&self.shared.facts).aimed.hits()
+    }
+
     /// All goes well again.
     pub fn clear_faults(&self) {
-        locked(&self.shared.facts).faults.clear();
+        let mut facts = locked(&self.shared.facts);
+        facts.faults.clear();
+        facts.aimed = aim::Aimed::default();
     }
 
     /// How STS answers each new key from now on: `false` is InvalidClientTokenId, and after the last one it works.
@@ -216,9 +245,10 @@ type Arrived = (Method, Uri, HeaderMap, Bytes);
 
 async fn carry_out(shared: Arc<Shared>, (method, uri, headers, body): Arrived) -> reply::Reply {
     let mut call = AwsCall::read(&headers, &body);
+    call.by_coiled = uri.path().starts_with(COILED);
     let began = Instant::now();
     let refusal = shared.refusal(&call);
-    let fault = fault::take(&mut locked(&shared.facts).faults, &call);
+    let fault = locked(&shared.facts).take_fault(&call);
     let reply = match (refusal, fault) {
         (Some(refusal), _) => refusal,
         (None, Some(how)) => fault::play(&shared, how, &call, (method, uri, headers, body)).await,
