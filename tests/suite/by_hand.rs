@@ -76,7 +76,9 @@ async fn a_failed_rotation_of_a_full_user_takes_one_key_at_most() {
     let by_hand = world.make_key("coiled").await;
     world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no".into()), times: 1 });
     world.update(json!({}), json!({"RotateKey": "2"})).await.failed(&["no"]);
-    assert_eq!(world.keys("coiled").await, [ours]);
+    // Coiled may have stored what it refused, and shows nothing that would tell: so the new key stays until it is settled.
+    let keys = world.keys("coiled").await;
+    assert!(keys.len() == 2 && keys.contains(&ours) && !keys.contains(&by_hand), "{keys:?}");
     assert!(world.logs.text().contains(&by_hand), "the log names the key that made room");
     world.update(json!({"RotateKey": "2"}), json!({})).await.succeeded();
     world.connected().await;

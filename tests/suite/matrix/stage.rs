@@ -73,7 +73,7 @@ impl Stage {
         let world = &self.world;
         match self.scenario.before {
             Before::Nothing => return,
-            Before::SetUpByCoiled => adopt::set_up(world, 1).await,
+            Before::SetUpByCoiled => self.set_up_by_coiled().await,
             _ => drop(world.create(self.old_target()).await.succeeded()),
         }
         // A person's own tag on what is ours.
@@ -85,6 +85,15 @@ impl Stage {
             Before::Refused => self.refused().await,
             Before::Killed => self.killed().await,
             Before::Nothing | Before::SetUpByCoiled | Before::Created => {}
+        }
+    }
+
+    /// With the boundary that it shall have: the role could not take it off again, so the function would not put it on.
+    async fn set_up_by_coiled(&self) {
+        adopt::set_up(&self.world, 1).await;
+        if let Some(arn) = self.old_target()["PermissionsBoundaryArn"].as_str() {
+            let put = self.world.iam.put_user_permissions_boundary().user_name("coiled");
+            put.permissions_boundary(arn).send().await.unwrap();
         }
     }
 
