@@ -230,25 +230,38 @@ async fn handle(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    shared.at_work.send_modify(|calls| *calls += 1);
-    let done = shared.clone();
-    let reply = tokio::spawn(async move {
-        let reply = carry_out(shared, (method, uri, headers, body)).await;
-        done.at_work.send_modify(|calls| *calls -= 1);
-        reply
-    });
+    let at_work = AtWork::of(&shared);
+    let reply = tokio::spawn(carry_out(shared, at_work, (method, uri, headers, body)));
     reply.await.expect("the layer does not panic").into_response()
+}
+
+/// One call that is being carried out.
+struct AtWork(watch::Sender<usize>);
+
+impl AtWork {
+    fn of(shared: &Shared) -> Self {
+        shared.at_work.send_modify(|calls| *calls += 1);
+        Self(shared.at_work.clone())
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.send_modify(|calls| *calls -= 1);
+    }
 }
 
 /// A request as it arrived.
 type Arrived = (Method, Uri, HeaderMap, Bytes);
 
-async fn carry_out(shared: Arc<Shared>, (method, uri, headers, body): Arrived) -> reply::Reply {
+async fn carry_out(shared: Arc<Shared>, at_work: AtWork, (method, uri, headers, body): Arrived) -> reply::Reply {
     let mut call = AwsCall::read(&headers, &body);
     call.by_coiled = uri.path().starts_with(COILED);
     let began = Instant::now();
     let refusal = shared.refusal(&call);
     let fault = locked(&shared.facts).take_fault(&call);
+    // A call that hangs never does anything: nobody has to wait for its end.
+    let _at_work = (!matches!(fault, Some(AwsHow::Hang))).then_some(at_work);
     let reply = match (refusal, fault) {
         (Some(refusal), _) => refusal,
         (None, Some(how)) => fault::play(&shared, how, &call, (method, uri, headers, body)).await,
