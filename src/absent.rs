@@ -10,7 +10,9 @@ use crate::coiled::connection::Disconnected;
 use crate::coiled::registration::is_ours;
 use crate::context::Context;
 use crate::error::{Error, Failure, Unreadable, is_denied};
+use crate::give_back::give_back;
 use crate::iam::Account;
+use crate::iam::adopted::Adopted;
 use crate::iam::document::Kind;
 use crate::iam::marks::{ACCESS_KEY_ID, FORCE_DISCONNECT, Owner, PENDING, SERVER, WORKSPACE, get};
 use crate::observe::SeenUser;
@@ -33,8 +35,22 @@ struct Ours {
 }
 
 impl Ours {
+    /// What an adoption that never registered a key would have to give back.
+    fn adopted(&self) -> Option<Adopted> {
+        Adopted::read(&self.user.as_ref()?.user.tags)
+    }
+
+    /// Whether the user stays: nothing in it stands in the way then.
+    fn keeps_user(&self) -> bool {
+        let pending = self.user.as_ref().and_then(|user| get(&user.user.tags, PENDING));
+        self.adopted().is_some() && pending.is_none()
+    }
+
     /// For the log: what is going to happen, in order.
     fn plan(&self) -> String {
+        if self.keeps_user() {
+            return "take lease > give back what was adopted".into();
+        }
         let user = self.user.as_ref().map(|user| user.user.arn.as_str());
         let first = user.map(|_| "take lease > deregister > empty the user".to_owned());
         let policies = self.policies.iter().map(|arn| format!("delete policy {arn}"));
@@ -69,7 +85,10 @@ async fn remove(context: &Context<'_>) -> Result<(), Failure> {
     if let Some(user) = &ours.user {
         // One that was removed a moment ago may be shown a while longer.
         context.step("take lease", async { gone_is_fine(iam.tag_user(name, &[context.lease_tag()]).await) }).await?;
-        context.step("deregister", deregister(context, &ours, &user.user.tags)).await?;
+        let connection = context.step("deregister", deregister(context, &ours, &user.user.tags)).await?;
+        if let (Some(adopted), Connection::NotOurs) = (ours.adopted(), connection) {
+            return context.step("give back", give_back(context, &user.user, &adopted)).await;
+        }
         context.step("empty the user", empty(context, &ours.name)).await?;
     }
     for arn in &ours.policies {
@@ -200,7 +219,7 @@ async fn our_policies(
 async fn blockers(context: &Context<'_>, ours: &Ours) -> Result<(), Error> {
     let name = ours.name.as_str();
     let mut found = Vec::new();
-    if ours.user.is_some() {
+    if ours.user.is_some() && !ours.keeps_user() {
         for group in context.iam.groups(name).await? {
             found.push(format!(
                 "user {name} is in group {group}: aws iam remove-user-from-group --user-name {name} --group-name {group}"
@@ -208,7 +227,8 @@ async fn blockers(context: &Context<'_>, ours: &Ours) -> Result<(), Error> {
         }
     }
     let own = if ours.user.is_some() { name } else { "" };
-    for arn in &ours.policies {
+    let removed = if ours.keeps_user() { &[] } else { ours.policies.as_slice() };
+    for arn in removed {
         for holder in context.iam.other_holders(arn, own).await? {
             found.push(format!("policy {arn} is attached to {holder}: {}", detach_command(arn, &holder)));
         }
@@ -229,16 +249,25 @@ async fn empty(context: &Context<'_>, name: &UserName) -> Result<(), Error> {
     context.iam.remove_all(name.as_str(), &items).await
 }
 
+/// What Coiled holds after [`deregister`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Connection {
+    /// No key of ours, and it never held one.
+    NotOurs,
+    /// It has forgotten ours; or it may hold it still, where it can't be told to forget it.
+    Ours,
+}
+
 /// Makes Coiled forget the key, if what it shows is still ours.
-async fn deregister(context: &Context<'_>, ours: &Ours, tags: &[Tag]) -> Result<(), Error> {
+async fn deregister(context: &Context<'_>, ours: &Ours, tags: &[Tag]) -> Result<Connection, Error> {
     if get(tags, ACCESS_KEY_ID).is_none() && get(tags, PENDING).is_none() {
         tracing::info!("no key was ever registered; Coiled is not asked");
-        return Ok(());
+        return Ok(Connection::NotOurs);
     }
     let server = get(tags, SERVER).and_then(|server| Server::parse(server).ok()).or_else(|| ours.server.clone());
     let (Some(server), Some(workspace)) = (server, get(tags, WORKSPACE)) else {
         tracing::warn!("the marks of server and workspace are gone; whatever Coiled holds of this user stays there");
-        return Ok(());
+        return Ok(Connection::Ours);
     };
     let what_stays = format!("the AWS credentials of workspace {workspace} at {server}");
     let token = match &ours.token_secret {
@@ -253,40 +282,40 @@ async fn deregister(context: &Context<'_>, ours: &Ours, tags: &[Tag]) -> Result<
         }
         Err(error) => {
             tracing::warn!(%error, what_stays, "the token can't be read: Coiled keeps what it has, and its key is removed here");
-            return Ok(());
+            return Ok(Connection::Ours);
         }
     };
     let coiled = context.coiled(&server, token, coiled_until(context, ours.force));
     match forget(&coiled, workspace, tags, ours.force).await {
-        Ok(()) => Ok(()),
+        Ok(connection) => Ok(connection),
         Err(error @ (Error::Token { .. } | Error::Workspace(_))) => {
             tracing::warn!(%error, what_stays, "Coiled does not let us in: it keeps what it has, and its key is removed here");
-            Ok(())
+            Ok(Connection::Ours)
         }
         Err(error) if ours.force => {
             tracing::warn!(%error, what_stays, "forced: the AWS side goes all the same");
-            Ok(())
+            Ok(Connection::Ours)
         }
         Err(error) => Err(with_way_out(error, &ours.name)),
     }
 }
 
-async fn forget(coiled: &crate::coiled::Coiled, workspace: &str, tags: &[Tag], force: bool) -> Result<(), Error> {
+async fn forget(coiled: &crate::coiled::Coiled, workspace: &str, tags: &[Tag], force: bool) -> Result<Connection, Error> {
     let shown = coiled.shown(workspace).await?;
     if !shown.is_connected() && get(tags, PENDING).is_none() {
         tracing::info!(workspace, "Coiled shows no connection any more");
-        return Ok(());
+        return Ok(Connection::Ours);
     }
     // With an outcome that is unknown, Coiled may still be building, and show it later: so it is told in any case.
     if shown.is_connected() && !is_ours(tags, &shown) {
         tracing::warn!(workspace, shown = %shown.describe(), "Coiled shows a connection that is not this stack's; it stays");
-        return Ok(());
+        return Ok(Connection::NotOurs);
     }
     match coiled.disconnect(workspace, force).await? {
         Disconnected::Now => tracing::info!(workspace, "Coiled has forgotten the key"),
         Disconnected::Already => tracing::info!(workspace, "Coiled had forgotten the key already"),
     }
-    Ok(())
+    Ok(Connection::Ours)
 }
 
 /// Time has to be left for the AWS side, and for the answer.

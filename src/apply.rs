@@ -19,7 +19,7 @@ use crate::context::{Context, locked};
 use crate::error::{Error, Failure};
 use crate::iam::document::Kind;
 use crate::iam::keys::NewKey;
-use crate::iam::marks::{ACCESS_KEY_ID, Owner, PENDING, PENDING_REGION, REGISTERED};
+use crate::iam::marks::{ACCESS_KEY_ID, ADOPTED, Owner, PENDING, PENDING_REGION, REGISTERED};
 use crate::iam::marks::{LEASE, WORKSPACE, get};
 use crate::observe;
 use crate::plan::{Flow, Step};
@@ -357,7 +357,7 @@ impl<'a> Run<'a> {
     }
 
     async fn release_lease(&self, pending: bool) -> Result<(), Error> {
-        let keys = if pending { vec![LEASE, PENDING, PENDING_REGION] } else { vec![LEASE] };
+        let keys = if pending { vec![LEASE, PENDING, PENDING_REGION, ADOPTED] } else { vec![LEASE] };
         let keys: Vec<String> = keys.into_iter().map(str::to_owned).collect();
         self.context.iam.untag_user(self.user(), &keys).await
     }

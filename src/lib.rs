@@ -14,7 +14,7 @@
 //! Value ─ request::Envelope ─ properties::Spec (Create, Update) | properties::Remnant (Delete)
 //!                         │
 //!   present: checks ─ observe::Observed ─ plan::plan (pure) ─ apply::Run ─ undo on failure
-//!   absent:  look ─ blockers ─ deregister ─ empty ─ policies ─ user
+//!   absent:  look ─ blockers ─ deregister ─ empty ─ policies ─ user; or give_back, what was adopted in vain
 //!                         │
 //!             response::Response ─ one PUT
 //! ```
@@ -33,6 +33,7 @@ pub mod config;
 pub mod context;
 pub mod deadline;
 pub mod error;
+pub mod give_back;
 pub mod handler;
 pub mod iam;
 pub mod log;

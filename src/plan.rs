@@ -5,7 +5,7 @@ use std::fmt;
 use crate::coiled::registration::Digests;
 use crate::iam::document::{Kind, same};
 use crate::iam::keys;
-use crate::iam::marks::{ACCESS_KEY_ID, Owner, PENDING, PENDING_REGION, REGISTERED, get};
+use crate::iam::marks::{ACCESS_KEY_ID, ADOPTED, Owner, PENDING, PENDING_REGION, REGISTERED, get};
 use crate::iam::policy::Policy;
 use crate::observe::Observed;
 use crate::properties::Spec;
@@ -244,7 +244,7 @@ fn user_changes(wanted: &Wanted, observed: &Observed) -> Vec<Step> {
         _ => Default::default(),
     };
     if !wanted.registers && is_settled(&seen.user.tags) {
-        remove.extend([PENDING, PENDING_REGION].map(str::to_owned));
+        remove.extend([PENDING, PENDING_REGION, ADOPTED].map(str::to_owned));
     }
     let boundary = match (&wanted.spec.boundary, &seen.user.boundary) {
         (Some(arn), there) if there.as_ref() != Some(arn) => Some(Step::PutBoundary(arn.clone())),

@@ -11,6 +11,7 @@ use crate::context::locked;
 use crate::error::Error;
 use crate::iam::document::Kind;
 use crate::iam::marks::{ACCESS_KEY_ID, Owner, PENDING, PENDING_REGION, get};
+use crate::iam::retag::back_to;
 use crate::observe;
 use crate::present::Link;
 use crate::properties::tags::Tag;
@@ -110,6 +111,12 @@ impl Run<'_> {
         self.wait_until_shown().await;
         let mut leftovers = Vec::new();
         while let Some(undo) = self.journal.last() {
+            if undo == Undo::UserMarks && !leftovers.is_empty() {
+                // By these marks the Delete that follows finds the rest.
+                leftovers.extend(self.names(&undo));
+                self.journal.strike();
+                continue;
+            }
             self.context.enter(format!("undo: {undo:?}"));
             let result = self.undo(&undo).await;
             match &result {
@@ -359,9 +366,7 @@ impl Run<'_> {
     async fn undo_user_marks(&self) -> Result<(), Error> {
         let Some(seen) = &self.prepared.observed.user else { return Ok(()) };
         let there = self.context.iam.known_user(self.user()).await?.tags;
-        let (remove, restore) = back_to(&seen.user.tags, &there);
-        self.context.iam.untag_user(self.user(), &remove).await?;
-        if restore.is_empty() { Ok(()) } else { self.context.iam.tag_user(self.user(), &restore).await }
+        self.context.iam.retag_user(self.user(), &back_to(&seen.user.tags, &there)).await
     }
 
     /// Gives an adopted policy its tags back as they were.
@@ -371,16 +376,6 @@ impl Run<'_> {
         else {
             return Ok(());
         };
-        let (remove, restore) = back_to(&seen.tags, &there);
-        iam.untag_policy(&arn, &remove).await?;
-        if restore.is_empty() { Ok(()) } else { iam.tag_policy(&arn, &restore).await }
+        iam.retag_policy(&arn, &back_to(&seen.tags, &there)).await
     }
-}
-
-/// Keys to remove, and then tags to put back, so that `there` is as `before`. Keys count as they are written: `Owner`
-/// goes before `owner` comes back.
-fn back_to(before: &[Tag], there: &[Tag]) -> (Vec<String>, Vec<Tag>) {
-    let remove = there.iter().filter(|tag| !before.iter().any(|other| other.key == tag.key));
-    let restore = before.iter().filter(|tag| !there.contains(tag));
-    (remove.map(|tag| tag.key.clone()).collect(), restore.cloned().collect())
 }

@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep};
 use super::Run;
 use crate::aws::code;
 use crate::error::Error;
+use crate::iam::adopted::Adopted;
 use crate::iam::marks::{Lease, Owner};
 use crate::properties::tags::Tag;
 use crate::undo::Undo;
@@ -64,7 +65,8 @@ impl Run<'_> {
 
     pub(super) async fn adopt_user(&self) -> Result<(), Error> {
         self.journal.note(Undo::UserMarks);
-        let tags = self.tags_of_new_user();
+        let mut tags = self.tags_of_new_user();
+        tags.push(Adopted::of(&self.prepared.observed).tag());
         tracing::warn!(user = self.user(), "the user that `coiled setup aws` made becomes this stack's");
         self.claim(&tags).await
     }

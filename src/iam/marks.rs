@@ -29,6 +29,10 @@ pub const REGISTERED: &str = "coiled-stack:registered";
 pub const LEASE: &str = "coiled-stack:lease";
 /// The last part of a Delete's lease.
 const DELETES: &str = "Delete";
+/// What the user was before it was adopted, while no key of ours has been registered.
+pub const ADOPTED: &str = "coiled-stack:adopted";
+/// What all but [`OWNER`] begin with.
+pub const PREFIX: &str = "coiled-stack:";
 /// Set by a person: disconnect whatever Coiled asks or does not answer.
 pub const FORCE_DISCONNECT: &str = "coiled-stack:force-disconnect";
 

@@ -1,10 +1,12 @@
 //! The IAM side of a connection: the user, its two policies, its keys, and the marks on them.
 
+pub mod adopted;
 pub mod contents;
 pub mod document;
 pub mod keys;
 pub mod marks;
 pub mod policy;
+pub mod retag;
 pub mod user;
 
 use aws_sdk_iam::Client;
