@@ -264,7 +264,7 @@ async fn deregister(context: &Context<'_>, ours: &Ours, tags: &[Tag]) -> Result<
         tracing::info!("no key was ever registered; Coiled is not asked");
         return Ok(Connection::NotOurs);
     }
-    let server = get(tags, SERVER).and_then(|server| Server::parse(server).ok()).or_else(|| ours.server.clone());
+    let server = get(tags, SERVER).and_then(|server| Server::parse(server).ok()).or_else(|| trusted(context, ours));
     let (Some(server), Some(workspace)) = (server, get(tags, WORKSPACE)) else {
         tracing::warn!("the marks of server and workspace are gone; whatever Coiled holds of this user stays there");
         return Ok(Connection::Ours);
@@ -300,7 +300,17 @@ async fn deregister(context: &Context<'_>, ours: &Ours, tags: &[Tag]) -> Result<
     }
 }
 
-async fn forget(coiled: &crate::coiled::Coiled, workspace: &str, tags: &[Tag], force: bool) -> Result<Connection, Error> {
+/// The server that the request names, where the function may send its token there.
+fn trusted(context: &Context<'_>, ours: &Ours) -> Option<Server> {
+    ours.server.clone().filter(|server| context.config.trusts(server))
+}
+
+async fn forget(
+    coiled: &crate::coiled::Coiled,
+    workspace: &str,
+    tags: &[Tag],
+    force: bool,
+) -> Result<Connection, Error> {
     let shown = coiled.shown(workspace).await?;
     if !shown.is_connected() && get(tags, PENDING).is_none() {
         tracing::info!(workspace, "Coiled shows no connection any more");

@@ -1,8 +1,10 @@
-//! What the environment decides: how patient the function is, never what it makes.
+//! What the environment decides: how patient the function is, and where its token may go; never what it makes.
 
 use std::time::Duration;
 
-/// How long the function waits, and how often it asks. Each is a variable of the environment, in milliseconds.
+use crate::properties::names::Server;
+
+/// How long the function waits, and how often it asks: variables of the environment, in milliseconds. And to whom it speaks.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Pause between the last proof that a key works and its registration: Coiled may reach another replica of IAM.
@@ -23,6 +25,9 @@ pub struct Config {
     /// How long Coiled may answer 429, 502, 503 or 504; a server that can't be reached gets a tenth of it.
     /// `COILED_RETRY_MILLIS`, default 300 s, as Coiled's own client.
     pub coiled_retry: Duration,
+    /// The one control plane that a token is sent to, as the template says it too: else whoever may invoke the function
+    /// could have the token sent elsewhere. `COILED_SERVER`, default none: whichever the properties name.
+    pub server: Option<String>,
 }
 
 impl Default for Config {
@@ -35,6 +40,7 @@ impl Default for Config {
             access_denied_grace: Duration::from_secs(30),
             consistency: Duration::from_secs(120),
             coiled_retry: Duration::from_secs(300),
+            server: None,
         }
     }
 }
@@ -60,7 +66,13 @@ impl Config {
             access_denied_grace: millis("ACCESS_DENIED_GRACE_MILLIS", defaults.access_denied_grace),
             consistency: millis("CONSISTENCY_MILLIS", defaults.consistency),
             coiled_retry: millis("COILED_RETRY_MILLIS", defaults.coiled_retry),
+            server: variable("COILED_SERVER").filter(|server| !server.is_empty()),
         }
+    }
+
+    /// Whether a token may be sent there.
+    pub fn trusts(&self, server: &Server) -> bool {
+        self.server.as_ref().is_none_or(|trusted| Server::parse(trusted).as_ref() == Ok(server))
     }
 }
 
@@ -78,5 +90,15 @@ mod tests {
         assert_eq!(config.key_settle, Duration::from_millis(250));
         assert_eq!(config.poll, Duration::from_millis(10));
         assert_eq!(config.consistency, Config::default().consistency);
+    }
+
+    #[test]
+    fn a_server_that_is_named_is_the_only_one() -> Result<(), String> {
+        let of = |text: &str| Config::read(|name| (name == "COILED_SERVER").then(|| text.to_owned()));
+        let (server, other) = (Server::parse("https://coiled.example.com")?, Server::parse("https://example.com")?);
+        assert!(of("").trusts(&server) && of("").trusts(&other));
+        assert!(of("https://coiled.example.com/").trusts(&server) && !of("https://coiled.example.com").trusts(&other));
+        assert!(!of("nonsense, typed in").trusts(&server));
+        Ok(())
     }
 }

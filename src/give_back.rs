@@ -85,7 +85,9 @@ async fn remove_policy(context: &Context<'_>, name: &str, arn: &str) -> Result<(
 fn without_ours(context: &Context<'_>, there: &[Tag], owned: bool) -> Vec<Tag> {
     let wanted = tags::keys_leniently(&context.envelope.properties);
     let is_ours = |key: &str| {
-        key.to_ascii_lowercase().starts_with(PREFIX) || key.eq_ignore_ascii_case(OWNER) || wanted.iter().any(|other| other == key)
+        key.to_ascii_lowercase().starts_with(PREFIX)
+            || key.eq_ignore_ascii_case(OWNER)
+            || wanted.iter().any(|other| other == key)
     };
     let theirs = there.iter().filter(|tag| !is_ours(&tag.key)).cloned();
     theirs.chain(owned.then(|| Tag::new(OWNER, "coiled"))).collect()

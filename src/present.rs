@@ -11,7 +11,7 @@ use crate::coiled::registration::{held_key, is_ours};
 use crate::coiled::socket::Socket;
 use crate::coiled::{Coiled, settings_url};
 use crate::context::{Context, locked};
-use crate::error::{Error, Failure};
+use crate::error::{Error, Failure, Fault};
 use crate::iam::Account;
 use crate::iam::document::Kind;
 use crate::iam::marks::{ACCESS_KEY_ID, Owner, SERVER, WORKSPACE, get};
@@ -137,6 +137,7 @@ async fn check(context: &Context<'_>, request: RequestType, spec: Spec) -> Resul
     if request == RequestType::Update {
         same_identity(context, &spec, observed.user.as_ref())?;
     }
+    trusted(context, &spec, observed.user.as_ref())?;
     let standing = registration(&spec, &observed);
     let asked = match asked {
         None if standing != Registration::Stands => Some(ask_around(context, &spec).await),
@@ -359,6 +360,20 @@ fn same_identity(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>) ->
     };
     let changed: Vec<String> = changed.into_iter().filter(|(_, is)| *is).map(|(name, _)| name.to_owned()).collect();
     if changed.is_empty() { Ok(()) } else { Err(Error::Identity(changed)) }
+}
+
+/// Refuses a server that the function was not deployed for, before the token goes there: the event may be somebody's own,
+/// sent by hand. A user of ours that is registered there vouches for it too: on the way back from an Update that would have
+/// changed the server, the function may still have the other one in its environment.
+fn trusted(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
+    let ours = seen.filter(|seen| seen.owner == Owner::Ours);
+    let is_registered_there =
+        ours.and_then(|seen| get(&seen.user.tags, SERVER)).is_some_and(|server| server == spec.server.to_string());
+    if is_registered_there || context.config.trusts(&spec.server) {
+        return Ok(());
+    }
+    let problem = "is another one than this function's environment names in COILED_SERVER";
+    Err(Error::Properties(vec![Fault::new("CoiledServer", problem)]))
 }
 
 /// What `Fn::GetAtt` reads.

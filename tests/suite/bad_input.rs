@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::stand_in::{Call, Fault, How};
+use crate::stand_in::{Call, Fault, How, StandIn};
 use crate::support::World;
 
 /// Sends a Create that has to fail, and checks that nothing was made and that its Delete succeeds.
@@ -166,4 +166,32 @@ async fn a_token_in_the_wrong_place_is_not_repeated() {
     .await;
     let server = format!("https://ada:{token}@cloud.coiled.io");
     create_refused(&world, json!({"CoiledServer": server}), &["CoiledServer", "without user and password"]).await;
+}
+
+/// Whoever may invoke the function can send it any event: none of them gets the token sent to a server of his choice.
+#[tokio::test]
+async fn the_token_goes_to_the_server_alone_that_the_function_was_deployed_for() {
+    let (mut world, elsewhere) = (World::new().await, StandIn::start().await);
+    world.deployed_for(world.coiled.url());
+    let by_hand = json!({"CoiledServer": elsewhere.url()});
+    create_refused(&world, by_hand.clone(), &["CoiledServer", "COILED_SERVER"]).await;
+    world.create(json!({})).await.succeeded();
+    world.create(by_hand.clone()).await.failed(&["CoiledServer", "COILED_SERVER"]);
+    world.update(json!({}), by_hand.clone()).await.failed(&["CoiledServer", "can't change"]);
+    world.connected().await;
+    world.delete(by_hand).await.succeeded();
+    world.nothing_left().await;
+    assert!(elsewhere.requests().is_empty());
+}
+
+/// CloudFormation may call before the function's environment is what it was: the way back is open all the same.
+#[tokio::test]
+async fn a_connection_that_is_there_keeps_its_server() {
+    let mut world = World::new().await;
+    world.create(json!({})).await.succeeded();
+    world.deployed_for("https://coiled.example.com".into());
+    world.update(json!({}), json!({"RotateKey": "2"})).await.succeeded();
+    world.connected().await;
+    world.delete(json!({})).await.succeeded();
+    world.nothing_left().await;
 }

@@ -22,6 +22,19 @@ async fn everything_goes_coiled_first() {
     world.delete(json!({})).await.succeeded();
 }
 
+/// A user that is gone has no path any more, and to one without a path the role has no right: the repeated call is denied.
+#[tokio::test]
+async fn a_user_under_a_path_is_known_to_be_gone() {
+    let mut world = World::where_role_lacks_something().await;
+    world.role_lacks_something = false;
+    let properties = json!({"UserPath": "/teams/"});
+    world.create(properties.clone()).await.succeeded();
+    world.role_lacks_something = true;
+    world.aws.fault(AwsFault { action: "DeleteUser", how: AwsHow::TookEffectThenDropped, times: 1 });
+    world.delete(properties).await.succeeded();
+    world.nothing_left().await;
+}
+
 /// aws-lambda-go#237, crhelper#7: a Delete after a Create that never happened.
 #[tokio::test]
 async fn a_delete_after_no_create_succeeds_without_asking_coiled() {

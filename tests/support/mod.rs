@@ -94,6 +94,7 @@ pub fn config() -> Config {
         access_denied_grace: Duration::from_secs(5),
         consistency: Duration::from_secs(3),
         coiled_retry: Duration::from_millis(800),
+        server: None,
     }
 }
 
@@ -150,6 +151,12 @@ impl World {
         map.extend(more.as_object().cloned().unwrap_or_default());
         map.retain(|_, value| !value.is_null());
         Value::Object(map)
+    }
+
+    /// From now on the function is one that was deployed for a server.
+    pub fn deployed_for(&mut self, server: String) {
+        let config = Config { server: Some(server), ..config() };
+        self.function = Function::new(&sdk(&self.aws.url(), FUNCTION_KEY), config).unwrap();
     }
 
     /// An event as CloudFormation sends it.

@@ -34,6 +34,7 @@ fn config() -> Config {
         access_denied_grace: Duration::ZERO,
         consistency: Duration::from_millis(300),
         coiled_retry: Duration::from_millis(300),
+        server: None,
     }
 }
 

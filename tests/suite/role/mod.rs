@@ -4,5 +4,6 @@
 //! Here is the rest: the evaluator against known cases, the template rendered, and what the role is in the way of.
 
 mod known_cases;
+mod parameters;
 mod rendering;
 mod rights;

@@ -53,7 +53,7 @@ impl Stack<'_> {
         }
     }
 
-    fn truth(&self, value: &Value) -> bool {
+    pub(super) fn truth(&self, value: &Value) -> bool {
         let map = value.as_object().expect("a condition is a function");
         let (name, argument) = function(map).expect("a condition is a function");
         match name {

@@ -146,6 +146,15 @@ impl Stack<'_> {
         all.keys().filter(|name| self.condition(name)).cloned().collect()
     }
 
+    /// What CloudFormation says of these parameters before it makes anything: the assertions of rules that do not hold.
+    pub fn broken_rules(&self) -> Vec<String> {
+        let rules = self.template["Rules"].as_object().expect("there are rules").values();
+        let in_force = rules.filter(|rule| rule.get("RuleCondition").is_none_or(|condition| self.truth(condition)));
+        let assertions = in_force.flat_map(|rule| rule["Assertions"].as_array().expect("a rule asserts something"));
+        let broken = assertions.filter(|assertion| !self.truth(&assertion["Assert"]));
+        broken.map(|assertion| plain(&assertion["AssertDescription"])).collect()
+    }
+
     /// All resources and outputs that are made, with nothing left to compute.
     pub fn everything(&self) -> Value {
         let names = self.template["Resources"].as_object().expect("there are resources").keys();
