@@ -60,10 +60,19 @@ build: $(SAM) ## sam build: the function as it is deployed, in .aws-sam
 	@$(call say,sam build)
 	@$(with_sam) sam build
 
+# `--guided` has every parameter's value written into samconfig.toml, from where the next deployment would take it: a setup
+# policy that was detached since would come back. Without that line CloudFormation keeps what the stack has.
 .PHONY: deploy
-deploy: build ## sam deploy --guided: asks for the token and the region, and deploys into your account
+deploy: build ## sam deploy --guided: asks for the token and the region; SET="Name=value ..." asks nothing and sets these
 	@$(call say,sam deploy)
-	@$(with_sam) sam deploy --guided
+	@status=0; $(with_sam) sam deploy $(if $(SET),--parameter-overrides $(SET),--guided) $(ARGS) || status=$$?; \
+		sed -i '/^parameter_overrides = /d' samconfig.toml; \
+		exit $$status
+
+.PHONY: update
+update: build ## sam deploy of this release to the stack that is there; all its parameters stay, but for SET="Name=value ..."
+	@$(call say,sam deploy)
+	@$(with_sam) sam deploy $(if $(SET),--parameter-overrides $(SET)) $(ARGS)
 
 .PHONY: matrix
 matrix: $(VENV) ## The whole fault matrix, every call × every fault: MATRIX_ONLY=words of a cell's name, MATRIX_CELLS=n, MATRIX_SEED=any

@@ -207,20 +207,25 @@ pub(super) fn not_a_member() -> Response {
 }
 
 async fn disconnect(Shared(app): Shared<App>, Path(slug): Path<String>, uri: Uri) -> Response {
-    app.state.change(|facts| {
+    let (answer, forgotten) = app.state.change(|facts| {
         let Some(workspace) = facts.workspace_mut(&slug) else {
-            return not_a_member();
+            return (not_a_member(), false);
         };
-        match &workspace.confirmation {
+        let answer = match &workspace.confirmation {
             _ if !workspace.admin => refused(StatusCode::FORBIDDEN, "Only an admin may do this."),
             _ if workspace.connection.is_none() => refused(StatusCode::NOT_FOUND, "Not found."),
             Some(detail) if !is_confirmed(&uri) => to_confirm(detail),
             _ => {
                 workspace.connection = None;
-                Json(json!({})).into_response()
+                return (Json(json!({})).into_response(), true);
             }
-        }
-    })
+        };
+        (answer, false)
+    });
+    if forgotten {
+        app.state.say(&format!("  {slug} now holds null"));
+    }
+    answer
 }
 
 fn is_confirmed(uri: &Uri) -> bool {

@@ -53,8 +53,10 @@ class Life:
     def look(self):
         """What is there now, in the account and at Coiled."""
         user, policies = self._account.user(), self._account.policies()
-        self._show(user)
         claim = self._report.claim
+        if not claim("there is a user", user):
+            return
+        self._show(user)
         claim("the user carries the marks of this stack", self._is_marked(user), user["tags"])
         claim("both policies are Coiled's own, and attached", self._are_coileds(user, policies), user["attached"])
         self._claim_key(user)
@@ -65,8 +67,10 @@ class Life:
         done = self._stack.deploy(AttachSetupPolicy="false", RotateKey="once")
         self._report.claim("sam deploy has worked", done, self._story())
         user = self._account.user()
-        self._show(user)
         claim = self._report.claim
+        if not claim("the user is still there", old and user):
+            return
+        self._show(user)
         claim("the setup policy is detached", user["attached"] == [f"{USER}-ongoing"], user["attached"])
         claim("and kept", f"{USER}-setup" in self._account.policies())
         claim("the old key is gone", not set(old["keys"]) & set(user["keys"]), list(user["keys"]))

@@ -87,8 +87,6 @@ class Servers:
         for line in self.log("coiled").splitlines():
             if " now holds " in line:
                 held = json.loads(line.split(" now holds ", 1)[1])
-            if f"DELETE /api/v2/cloud-credentials/{WORKSPACE}/aws" in line:
-                held = None
         return held
 
     def _ministack_env(self):

@@ -13,7 +13,7 @@ use crate::stand_in::StandIn;
 use crate::support::account::TEST_KEY;
 use crate::support::moto::python;
 
-/// It waits for AWS in whole seconds, and two cores are shared by all tests.
+/// It waits for AWS in whole seconds, and other tests run beside it.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Runs the calls that stand in its first argument, and prints what became of each as a line of JSON.

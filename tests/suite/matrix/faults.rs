@@ -50,7 +50,7 @@ impl Fault {
     }
 
     /// How long the run may take. Short where it goes on to the deadline; long enough for what remains for undo (a
-    /// quarter) and answer (an eighth) on a busy machine.
+    /// quarter) and answer (an eighth) where many cells are played at once.
     pub fn timeout(self) -> Duration {
         Duration::from_secs(if self.on || self.kind == Kind::Hangs { 4 } else { 12 })
     }
