@@ -244,7 +244,8 @@ fn user_changes(wanted: &Wanted, observed: &Observed) -> Vec<Step> {
         _ => Default::default(),
     };
     if !wanted.registers && is_settled(&seen.user.tags) {
-        remove.extend([PENDING, PENDING_REGION, ADOPTED].map(str::to_owned));
+        let is_there = |key: &&str| get(&seen.user.tags, key).is_some();
+        remove.extend([PENDING, PENDING_REGION, ADOPTED].into_iter().filter(is_there).map(str::to_owned));
     }
     let boundary = match (&wanted.spec.boundary, &seen.user.boundary) {
         (Some(arn), there) if there.as_ref() != Some(arn) => Some(Step::PutBoundary(arn.clone())),

@@ -178,18 +178,20 @@ async fn an_adoption_is_followed_by_its_delete() {
             let before = world.snapshot().await;
             world.kill(create(&world), &moment).await;
             world.lease_ends().await;
-            let tags = world.user_tags("coiled").await.unwrap_or_default();
-            let is_in_doubt = tags.contains_key("coiled-stack:pending-access-key-id");
-            let is_recorded = tags.contains_key("coiled-stack:access-key-id");
+            let is_in_doubt = !world.tag("coiled-stack:pending-access-key-id").await.is_empty();
+            let is_replaced = !world.coiled.registrations().is_empty();
             world.delete(properties.clone()).await.succeeded();
             if before == world.snapshot().await {
+                assert!(!is_replaced, "{region}, {moment:?}: Coiled holds another key by now");
                 given_back += 1;
             } else {
-                assert!(is_in_doubt || is_recorded, "{region}, {moment:?}: it was not given back");
+                // Another region tells the one connection from the other.
+                let can_be_told = !is_replaced && (!is_in_doubt || region == "us-east-2");
+                assert!(!can_be_told, "{region}, {moment:?}: it was not given back");
                 world.nothing_left().await;
                 removed += 1;
             }
         }
-        assert!(given_back > 3 && removed > 1, "{region}: {given_back} given back, {removed} removed");
+        assert!(given_back > 0 && removed > 0, "{region}: {given_back} given back, {removed} removed");
     }
 }
