@@ -64,13 +64,22 @@ class SlowRoad:
         return chain
 
     def close(self):
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(2)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(2)
+
+    async def _end(self):
+        """Ends what still forwards, for a connection may outlive whoever opened it."""
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _connected(self, name, port, client, to_client):
         server, to_server = await asyncio.open_connection(self._host, port)
         connection = _Connection(name, self)
-        with contextlib.suppress(OSError):
+        # Python 3.11 prints a task of a server's that ends as cancelled.
+        with contextlib.suppress(OSError, asyncio.CancelledError):
             await asyncio.gather(
                 self._later(client, to_server, connection.sent), _now(server, to_client, connection.answered)
             )
