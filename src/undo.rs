@@ -111,7 +111,7 @@ impl Run<'_> {
         self.wait_until_shown().await;
         let mut leftovers = Vec::new();
         while let Some(undo) = self.journal.last() {
-            if undo == Undo::UserMarks && !leftovers.is_empty() {
+            if matches!(undo, Undo::UserMarks | Undo::PolicyMarks(_)) && !leftovers.is_empty() {
                 // By these marks the Delete that follows finds the rest.
                 leftovers.extend(self.names(&undo));
                 self.journal.strike();

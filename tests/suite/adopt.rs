@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
 use crate::support::account::AWS_POLICY;
+use crate::support::aws::{AwsFault, AwsHow};
 
 const OLD_DOCUMENT: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:RunInstances","Resource":"*"}]}"#;
@@ -74,6 +75,29 @@ async fn a_failed_adoption_gives_everything_back_as_it_was() {
     assert_eq!(before, world.snapshot().await, "after the Create");
     world.delete(tagged).await.succeeded();
     assert_eq!(before, world.snapshot().await, "after the Delete");
+}
+
+/// Where Create can't give something back, it leaves its marks: by these the clean-up Delete finds the rest.
+#[tokio::test]
+async fn what_a_failed_adoption_could_not_give_back_the_delete_does() {
+    for (action, region) in [
+        ("UntagPolicy", "us-east-1"),
+        ("SetDefaultPolicyVersion", "us-east-1"),
+        ("AttachUserPolicy", "us-east-1"),
+        ("DeleteAccessKey", "us-east-1"),
+        // The pending mark stays too: then the region tells the connection that was there from the one that was refused.
+        ("UntagUser", "us-east-2"),
+    ] {
+        let world = set_up_before(1).await;
+        let before = world.snapshot().await;
+        world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no".into()), times: 1 });
+        world.aws.fault(AwsFault { action, how: AwsHow::Error(400, "Odd", "odd"), times: u32::MAX });
+        let detached = json!({"AdoptExisting": "true", "AttachSetupPolicy": "false", "Region": region});
+        world.create(detached.clone()).await.failed(&["register", "Left in the account", "user/coiled"]);
+        world.aws.clear_faults();
+        world.delete(detached).await.succeeded();
+        assert_eq!(before, world.snapshot().await, "{action}");
+    }
 }
 
 /// With a boundary given the function may put it on, and never take it off: so a person has put it on before.
