@@ -10,16 +10,16 @@ use crate::coiled::connection::Disconnected;
 use crate::coiled::registration::is_ours;
 use crate::context::Context;
 use crate::error::{Error, Failure, Unreadable, is_denied};
-use crate::give_back::give_back;
 use crate::iam::Account;
 use crate::iam::adopted::Adopted;
 use crate::iam::document::Kind;
-use crate::iam::marks::{ACCESS_KEY_ID, FORCE_DISCONNECT, Owner, PENDING, SERVER, WORKSPACE, get};
+use crate::iam::tags::{ACCESS_KEY_ID, FORCE_DISCONNECT, Owner, PENDING, SERVER, WORKSPACE, get};
 use crate::observe::SeenUser;
 use crate::properties::Remnant;
 use crate::properties::names::{Server, UserName, UserPath, partition_of};
 use crate::properties::tags::Tag;
 use crate::response::Data;
+use crate::restore::restore;
 
 /// With a forced disconnect nobody waits for a Coiled that does not answer.
 const FORCED_PATIENCE: Duration = Duration::from_secs(30);
@@ -52,7 +52,7 @@ impl Ours {
             return "take lease > give back what was adopted".into();
         }
         let user = self.user.as_ref().map(|user| user.user.arn.as_str());
-        let first = user.map(|_| "take lease > deregister > empty the user".to_owned());
+        let first = user.map(|_| "take lease > disconnect > empty the user".to_owned());
         let policies = self.policies.iter().map(|arn| format!("delete policy {arn}"));
         let last = user.map(|arn| format!("delete user {arn}"));
         first.into_iter().chain(policies).chain(last).collect::<Vec<_>>().join(" > ")
@@ -85,9 +85,9 @@ async fn remove(context: &Context<'_>) -> Result<(), Failure> {
     if let Some(user) = &ours.user {
         // One that was removed a moment ago may be shown a while longer.
         context.step("take lease", async { gone_is_fine(iam.tag_user(name, &[context.lease_tag()]).await) }).await?;
-        let connection = context.step("deregister", deregister(context, &ours, &user.user.tags)).await?;
-        if let (Some(adopted), Connection::NotOurs) = (ours.adopted(), connection) {
-            return context.step("give back", give_back(context, &user.user, &adopted)).await;
+        let connection = context.step("disconnect", disconnect(context, &ours, &user.user.tags)).await?;
+        if let (Some(adopted), AtCoiled::NotOurs) = (ours.adopted(), connection) {
+            return context.step("give back", restore(context, &user.user, &adopted)).await;
         }
         context.step("empty the user", empty(context, &ours.name)).await?;
     }
@@ -207,7 +207,7 @@ async fn our_policies(
     for kind in Kind::ALL {
         let arn = account.policy_arn(path, &kind.name(name));
         match context.iam.policy_tags(&arn).await? {
-            Some(tags) if context.marks.owner(&tags) == Owner::Ours => ours.push(arn),
+            Some(tags) if context.ownership.owner(&tags) == Owner::Ours => ours.push(arn),
             Some(_) => tracing::warn!(%arn, "a policy of that name is not this stack's, and stays"),
             None => {}
         }
@@ -249,9 +249,9 @@ async fn empty(context: &Context<'_>, name: &UserName) -> Result<(), Error> {
     context.iam.remove_all(name.as_str(), &items).await
 }
 
-/// What Coiled holds after [`deregister`].
+/// What Coiled holds after [`disconnect`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Connection {
+enum AtCoiled {
     /// No key of ours, and it never held one.
     NotOurs,
     /// It has forgotten ours; or it may hold it still, where it can't be told to forget it.
@@ -259,15 +259,15 @@ enum Connection {
 }
 
 /// Makes Coiled forget the key, if what it shows is still ours.
-async fn deregister(context: &Context<'_>, ours: &Ours, tags: &[Tag]) -> Result<Connection, Error> {
+async fn disconnect(context: &Context<'_>, ours: &Ours, tags: &[Tag]) -> Result<AtCoiled, Error> {
     if get(tags, ACCESS_KEY_ID).is_none() && get(tags, PENDING).is_none() {
         tracing::info!("no key was ever registered; Coiled is not asked");
-        return Ok(Connection::NotOurs);
+        return Ok(AtCoiled::NotOurs);
     }
     let server = get(tags, SERVER).and_then(|server| Server::parse(server).ok()).or_else(|| trusted(context, ours));
     let (Some(server), Some(workspace)) = (server, get(tags, WORKSPACE)) else {
         tracing::warn!("the marks of server and workspace are gone; whatever Coiled holds of this user stays there");
-        return Ok(Connection::Ours);
+        return Ok(AtCoiled::Ours);
     };
     let what_stays = format!("the AWS credentials of workspace {workspace} at {server}");
     let token = match &ours.token_secret {
@@ -282,19 +282,19 @@ async fn deregister(context: &Context<'_>, ours: &Ours, tags: &[Tag]) -> Result<
         }
         Err(error) => {
             tracing::warn!(%error, what_stays, "the token can't be read: Coiled keeps what it has, and its key is removed here");
-            return Ok(Connection::Ours);
+            return Ok(AtCoiled::Ours);
         }
     };
     let coiled = context.coiled(&server, token, coiled_until(context, ours.force));
-    match forget(&coiled, workspace, tags, ours.force).await {
+    match disconnect_if_ours(&coiled, workspace, tags, ours.force).await {
         Ok(connection) => Ok(connection),
         Err(error @ (Error::Token { .. } | Error::Workspace(_))) => {
             tracing::warn!(%error, what_stays, "Coiled does not let us in: it keeps what it has, and its key is removed here");
-            Ok(Connection::Ours)
+            Ok(AtCoiled::Ours)
         }
         Err(error) if ours.force => {
             tracing::warn!(%error, what_stays, "forced: the AWS side goes all the same");
-            Ok(Connection::Ours)
+            Ok(AtCoiled::Ours)
         }
         Err(error) => Err(with_way_out(error, &ours.name)),
     }
@@ -305,27 +305,27 @@ fn trusted(context: &Context<'_>, ours: &Ours) -> Option<Server> {
     ours.server.clone().filter(|server| context.config.trusts(server))
 }
 
-async fn forget(
+async fn disconnect_if_ours(
     coiled: &crate::coiled::Coiled,
     workspace: &str,
     tags: &[Tag],
     force: bool,
-) -> Result<Connection, Error> {
+) -> Result<AtCoiled, Error> {
     let shown = coiled.shown(workspace).await?;
     if !shown.is_connected() && get(tags, PENDING).is_none() {
         tracing::info!(workspace, "Coiled shows no connection any more");
-        return Ok(Connection::Ours);
+        return Ok(AtCoiled::Ours);
     }
     // With an outcome that is unknown, Coiled may still be building, and show it later: so it is told in any case.
     if shown.is_connected() && !is_ours(tags, &shown) {
         tracing::warn!(workspace, shown = %shown.describe(), "Coiled shows a connection that is not this stack's; it stays");
-        return Ok(Connection::NotOurs);
+        return Ok(AtCoiled::NotOurs);
     }
     match coiled.disconnect(workspace, force).await? {
         Disconnected::Now => tracing::info!(workspace, "Coiled has forgotten the key"),
         Disconnected::Already => tracing::info!(workspace, "Coiled had forgotten the key already"),
     }
-    Ok(Connection::Ours)
+    Ok(AtCoiled::Ours)
 }
 
 /// Time has to be left for the AWS side, and for the answer.

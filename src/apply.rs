@@ -19,8 +19,8 @@ use crate::context::{Context, locked};
 use crate::error::{Error, Failure};
 use crate::iam::document::Kind;
 use crate::iam::keys::NewKey;
-use crate::iam::marks::{ACCESS_KEY_ID, ADOPTED, Owner, PENDING, PENDING_REGION, REGISTERED};
-use crate::iam::marks::{LEASE, WORKSPACE, get};
+use crate::iam::tags::{ACCESS_KEY_ID, ADOPTED, Owner, PENDING, PENDING_REGION, REGISTERED};
+use crate::iam::tags::{LEASE, WORKSPACE, get};
 use crate::observe;
 use crate::plan::{Flow, Step};
 use crate::present::{Link, Prepared};
@@ -33,7 +33,7 @@ pub enum Outcome {
     /// Coiled never saw the key.
     NotSent,
     /// Coiled said no.
-    Refused,
+    Rejected,
     /// Coiled may hold the key.
     Unknown,
     /// Coiled holds the key.
@@ -92,7 +92,7 @@ impl<'a> Run<'a> {
                 }
                 // All end before the first failure is told: a call that was cut off might still take effect while its
                 // undo runs.
-                Flow::SideBySide(flows) => together(join_all(flows.iter().map(|flow| self.carry_out(flow))).await),
+                Flow::InParallel(flows) => together(join_all(flows.iter().map(|flow| self.carry_out(flow))).await),
             }
         })
     }
@@ -147,13 +147,13 @@ impl<'a> Run<'a> {
             Step::FreeKeySlot(candidates) => self.free_key_slot(candidates).await,
             Step::CreateKey => self.create_key().await,
             Step::ProveKey => self.prove_key().await,
-            Step::MarkPending => self.mark_pending().await,
+            Step::TagPending => self.tag_pending().await,
             Step::OpenSocket => self.open_socket().await,
             Step::Settle => {
                 sleep(self.context.config.key_settle).await;
                 Ok(())
             }
-            Step::LookAgain => self.context.holds_lease(user).await,
+            Step::CheckLease => self.context.holds_lease(user).await,
             Step::Register => self.register().await,
             Step::ReadBack => self.read_back().await,
             Step::Verify => self.verify().await,
@@ -176,11 +176,11 @@ impl<'a> Run<'a> {
 
     /// The way to Coiled; only a plan that registers has steps that ask for it.
     pub(crate) fn link(&self) -> Result<&Link, Error> {
-        self.prepared.link.as_ref().ok_or_else(|| Error::Panic("a plan registers without a way to Coiled".into()))
+        self.prepared.link.as_ref().ok_or_else(|| Error::Internal("a plan registers without a way to Coiled".into()))
     }
 
     fn key(&self) -> Result<NewKey, Error> {
-        locked(&self.key).clone().ok_or_else(|| Error::Panic("a plan registers without a key".into()))
+        locked(&self.key).clone().ok_or_else(|| Error::Internal("a plan registers without a key".into()))
     }
 
     /// The id of the key that this run made.
@@ -206,7 +206,7 @@ impl<'a> Run<'a> {
 
     async fn create_policy(&self, kind: Kind) -> Result<(), Error> {
         let spec = &self.prepared.spec;
-        let tags = self.context.marks.on_all(spec);
+        let tags = self.context.ownership.for_policy(spec);
         self.journal.note(Undo::Policy(kind));
         let (iam, arn) = (&self.context.iam, self.arn(kind));
         let until = Instant::now() + self.context.config.consistency;
@@ -217,7 +217,7 @@ impl<'a> Run<'a> {
                 other => return other,
             }
             match iam.policy_tags(&arn).await? {
-                Some(tags) if self.context.marks.owner(&tags) == Owner::Ours => return Ok(()),
+                Some(tags) if self.context.ownership.owner(&tags) == Owner::Ours => return Ok(()),
                 Some(_) => return Err(Error::Foreign { what: format!("policy {arn}") }),
                 None => self.wait_for_name(format!("policy {arn} (its path or case may differ)"), until).await?,
             }
@@ -234,13 +234,13 @@ impl<'a> Run<'a> {
 
     async fn tag_policy(&self, kind: Kind, tags: &[Tag]) -> Result<(), Error> {
         let seen = self.prepared.observed.policies.get(&kind);
-        if seen.is_some_and(|policy| self.context.marks.owner(&policy.tags) != Owner::Ours) {
-            self.journal.note(Undo::PolicyMarks(kind));
+        if seen.is_some_and(|policy| self.context.ownership.owner(&policy.tags) != Owner::Ours) {
+            self.journal.note(Undo::PolicyTags(kind));
         }
         self.context.iam.tag_policy(&self.arn(kind), tags).await
     }
 
-    async fn mark_pending(&self) -> Result<(), Error> {
+    async fn tag_pending(&self) -> Result<(), Error> {
         let before = self.prepared.observed.ours().map(|seen| seen.user.tags.clone()).unwrap_or_default();
         let before = before.into_iter().filter(|tag| [PENDING, PENDING_REGION].contains(&tag.key.as_str()));
         self.journal.note(Undo::Pending(before.collect()));
@@ -286,7 +286,7 @@ impl<'a> Run<'a> {
         let result = coiled.register(&link.workspace, &message, socket, &self.sent).await;
         *locked(&self.settled) = match &result {
             Ok(()) => Some(Outcome::Registered),
-            Err(Error::Refused(_)) => Some(Outcome::Refused),
+            Err(Error::Rejected(_)) => Some(Outcome::Rejected),
             Err(_) => None,
         };
         result.map_err(|error| self.with_advice(error))
@@ -295,7 +295,7 @@ impl<'a> Run<'a> {
     /// A refusal with the setup policy detached is most likely for want of it.
     fn with_advice(&self, error: Error) -> Error {
         match error {
-            Error::Refused(words) if !self.prepared.spec.attach_setup => Error::Refused(format!(
+            Error::Rejected(words) if !self.prepared.spec.attach_setup => Error::Rejected(format!(
                 "{words} (the setup policy is detached: Coiled may need it here, set AttachSetupPolicy to true)"
             )),
             other => other,
@@ -309,7 +309,7 @@ impl<'a> Run<'a> {
         let coiled = link.coiled.paced(link.coiled.pace().ending(self.context.deadlines.work));
         let shown = coiled.shown(&link.workspace).await?;
         if !shown.is_connected() {
-            return Err(Error::Unproved(format!(
+            return Err(Error::Unconfirmed(format!(
                 "Coiled reported success, but shows workspace {} unconnected ({})",
                 link.workspace,
                 shown.describe()
@@ -329,14 +329,14 @@ impl<'a> Run<'a> {
                 return self.delete_lost_key().await;
             }
             if Instant::now() + self.context.config.poll > until {
-                return Err(Error::Unproved(format!("IAM does not show {}", missing.join(", "))));
+                return Err(Error::Unconfirmed(format!("IAM does not show {}", missing.join(", "))));
             }
             sleep(self.context.config.poll).await;
         }
     }
 
     async fn missing(&self) -> Result<Vec<String>, Error> {
-        let seen = observe::user(&self.context.iam, &self.context.marks, &self.prepared.spec.user).await?;
+        let seen = observe::user(&self.context.iam, &self.context.ownership, &self.prepared.spec.user).await?;
         let attached = seen.as_ref().map(|seen| seen.attached.clone()).unwrap_or_default();
         let wanted = Kind::ALL.into_iter().filter(|kind| self.prepared.spec.attaches(*kind));
         let policies = wanted.map(|kind| self.arn(kind)).filter(|arn| !attached.contains(arn));
@@ -346,7 +346,7 @@ impl<'a> Run<'a> {
     }
 
     async fn record(&self) -> Result<(), Error> {
-        let shown = locked(&self.shown).clone().ok_or_else(|| Error::Panic("nothing was read back".into()))?;
+        let shown = locked(&self.shown).clone().ok_or_else(|| Error::Internal("nothing was read back".into()))?;
         let digests = Digests::new(&self.prepared.spec, &shown);
         let mut tags = vec![Tag::new(ACCESS_KEY_ID, self.key()?.id), Tag::new(REGISTERED, digests.tag_value())];
         let seen = self.prepared.observed.ours();

@@ -16,7 +16,7 @@ use crate::coiled::{Coiled, Pace};
 use crate::config::Config;
 use crate::deadline::Deadlines;
 use crate::error::{Error, Failure};
-use crate::iam::marks::{LEASE, Lease, Marks, Owner};
+use crate::iam::tags::{LEASE, Lease, Owner, OwnershipTags};
 use crate::iam::{Account, Iam};
 use crate::observe::{self, SeenUser};
 use crate::properties::names::{Server, UserName};
@@ -36,7 +36,7 @@ pub struct Context<'a> {
     /// The request.
     pub envelope: &'a Envelope,
     /// The marks of its resource.
-    pub marks: Marks,
+    pub ownership: OwnershipTags,
     /// This run's lease.
     pub lease: Lease,
     /// When work, undo and answer have to end.
@@ -67,7 +67,7 @@ impl<'a> Context<'a> {
             config,
             http,
             envelope,
-            marks: Marks::of(envelope),
+            ownership: OwnershipTags::of(envelope),
             lease: Lease::new(&envelope.request_id, deadlines.unix, deletes),
             deadlines,
             iam: Iam::new(iam, patience.clone()),
@@ -109,7 +109,7 @@ impl<'a> Context<'a> {
     ) -> Result<T, Failure> {
         match timeout_at(until, AssertUnwindSafe(Box::pin(work)).catch_unwind()).await {
             Ok(Ok(result)) => result,
-            Ok(Err(panic)) => Err(self.failure(Error::Panic(message(panic.as_ref())))),
+            Ok(Err(panic)) => Err(self.failure(Error::Internal(message(panic.as_ref())))),
             Err(_) => Err(self.failure(Error::Deadline)),
         }
     }
@@ -138,7 +138,7 @@ impl<'a> Context<'a> {
     pub async fn user_at_rest(&self, name: &UserName) -> Result<Option<SeenUser>, Error> {
         let before = locked(&self.step).clone();
         loop {
-            let seen = observe::user(&self.iam, &self.marks, name).await?;
+            let seen = observe::user(&self.iam, &self.ownership, name).await?;
             let lease = seen.as_ref().and_then(|seen| self.live_lease_of_another_run(&seen.user.tags));
             let Some(lease) = lease else {
                 self.enter(before);
@@ -165,7 +165,7 @@ impl<'a> Context<'a> {
             let tags = self.iam.known_user(name).await?.tags;
             let lease = Lease::read(&tags);
             let is_mine = lease.as_ref().is_some_and(|lease| lease.is_same_run(&self.lease));
-            if is_mine && self.marks.owner(&tags) == Owner::Ours {
+            if is_mine && self.ownership.owner(&tags) == Owner::Ours {
                 return Ok(());
             }
             let is_taken = !is_mine && lease.as_ref().is_some_and(Lease::is_live);
@@ -182,7 +182,7 @@ impl<'a> Context<'a> {
     pub async fn is_mine(&self, name: &str) -> Result<bool, Error> {
         let Some(user) = self.iam.user(name).await? else { return Ok(false) };
         let lease = Lease::read(&user.tags);
-        Ok(self.marks.owner(&user.tags) == Owner::Ours && lease.is_none_or(|lease| lease.is_same_run(&self.lease)))
+        Ok(self.ownership.owner(&user.tags) == Owner::Ours && lease.is_none_or(|lease| lease.is_same_run(&self.lease)))
     }
 
     /// The tag of this run's lease, for a call that puts it on the user.
@@ -213,12 +213,12 @@ impl<'a> Context<'a> {
             return Ok(false);
         }
         let Some(user) = self.iam.user(name).await? else { return Ok(false) };
-        Ok(self.marks.owner(&user.tags) == Owner::Ours && self.live_lease_of_another_run(&user.tags).is_none())
+        Ok(self.ownership.owner(&user.tags) == Owner::Ours && self.live_lease_of_another_run(&user.tags).is_none())
     }
 
     /// The lease that keeps this run from working on the user with these tags.
     pub fn live_lease_of_another_run(&self, tags: &[Tag]) -> Option<Lease> {
-        let lease = Lease::read(tags).filter(|_| self.marks.owner(tags) == Owner::Ours)?;
+        let lease = Lease::read(tags).filter(|_| self.ownership.owner(tags) == Owner::Ours)?;
         (lease.is_live() && !lease.is_same_run(&self.lease)).then_some(lease)
     }
 }
@@ -256,7 +256,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_a_failure_of_the_step_at_work() {
         let failure = failure(async { panic!("on purpose") }).await;
-        assert_eq!(failure, Failure::at("register", Error::Panic("on purpose".into())));
+        assert_eq!(failure, Failure::at("register", Error::Internal("on purpose".into())));
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ pub enum Error {
     Request(String),
     /// Properties that are unknown or out of their set; all of them.
     #[error("{}", join(.0))]
-    Properties(Vec<Fault>),
+    Properties(Vec<InvalidProperty>),
     /// The identity of the connection would change.
     #[error("{} can't change during the life of a stack", .0.join(", "))]
     Identity(Vec<String>),
@@ -102,13 +102,13 @@ pub enum Error {
     },
     /// Coiled refused the registration.
     #[error("Coiled refused the registration: {0}")]
-    Refused(String),
+    Rejected(String),
     /// The registration was sent, and nothing says what became of it.
     #[error("the registration was sent, and its outcome is unknown: {0}")]
     OutcomeUnknown(String),
     /// A reply of success that what Coiled or IAM shows does not bear out.
     #[error("{0}")]
-    Unproved(String),
+    Unconfirmed(String),
     /// Coiled asks a person before it forgets the credentials.
     #[error("Coiled asks for a confirmation: {0}")]
     Confirm(String),
@@ -120,7 +120,7 @@ pub enum Error {
     Deadline,
     /// A defect of this function.
     #[error("a defect in the function itself: {0}")]
-    Panic(String),
+    Internal(String),
     /// Several independent causes.
     #[error("{}", several(.0))]
     Several(Vec<Error>),
@@ -215,19 +215,19 @@ impl Error {
             Error::Unreachable { .. } => "See that CoiledServer is right and up, and that the function can reach it; \
                  then try again."
                 .into(),
-            Error::Refused(_) => "Do what Coiled says, and deploy again.".into(),
+            Error::Rejected(_) => "Do what Coiled says, and deploy again.".into(),
             Error::OutcomeUnknown(_) => {
                 "Coiled may still be at work on it. Try again: the next run settles it. If Coiled shows a connection after \
                  the stack is gone, disconnect it there (workspace settings): its key works no more."
                     .into()
             }
-            Error::Unproved(_) => "Try again; if it stays so, ask support@coiled.io, naming these words.".into(),
+            Error::Unconfirmed(_) => "Try again; if it stays so, ask support@coiled.io, naming these words.".into(),
             Error::Confirm(_) => {
                 "Stop the workspace's clusters, and try again. To disconnect all the same orphans what runs.".into()
             }
             Error::Blocked(_) => "Nothing was removed. Undo that, and delete the stack again.".into(),
             Error::Deadline => "Try again; the log says what took so long.".into(),
-            Error::Panic(_) => "Report this with the log, please, and try again.".into(),
+            Error::Internal(_) => "Report this with the log, please, and try again.".into(),
             Error::Several(errors) => fixes(errors),
         }
     }
@@ -268,27 +268,27 @@ fn several(errors: &[Error]) -> String {
     format!("{} causes: {}", errors.len(), numbered.collect::<Vec<_>>().join("; "))
 }
 
-fn join(faults: &[Fault]) -> String {
-    faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("; ")
+fn join(faults: &[InvalidProperty]) -> String {
+    faults.iter().map(InvalidProperty::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// One property that is unknown or out of its set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct InvalidProperty {
     /// The property's name, with the place inside it: `Ingress[0].Cidr`.
     pub property: String,
     /// What is wrong with it, and what it takes.
     pub problem: String,
 }
 
-impl Fault {
+impl InvalidProperty {
     /// A fault of a property.
     pub fn new(property: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { property: property.into(), problem: problem.into() }
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for InvalidProperty {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", shorten(&self.property, 80), self.problem)
     }

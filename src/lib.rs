@@ -14,7 +14,7 @@
 //! Value ─ request::Envelope ─ properties::Spec (Create, Update) | properties::Remnant (Delete)
 //!                         │
 //!   present: checks ─ observe::Observed ─ plan::plan (pure) ─ apply::Run ─ undo on failure
-//!   absent:  look ─ blockers ─ deregister ─ empty ─ policies ─ user; or give_back, what was adopted in vain
+//!   absent:  look ─ blockers ─ disconnect ─ empty ─ policies ─ user; or give_back, what was adopted in vain
 //!                         │
 //!             response::Response ─ one PUT
 //! ```
@@ -33,7 +33,6 @@ pub mod config;
 pub mod context;
 pub mod deadline;
 pub mod error;
-pub mod give_back;
 pub mod handler;
 pub mod iam;
 pub mod log;
@@ -44,6 +43,7 @@ pub mod properties;
 pub mod redact;
 pub mod request;
 pub mod response;
+pub mod restore;
 pub mod secrets;
 pub mod sts;
 pub mod undo;

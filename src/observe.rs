@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::error::Error;
 use crate::iam::document::Kind;
 use crate::iam::keys::Key;
-use crate::iam::marks::{Lease, Marks, Owner};
 use crate::iam::policy::Policy;
+use crate::iam::tags::{Lease, Owner, OwnershipTags};
 use crate::iam::user::User;
 use crate::iam::{Account, Iam};
 use crate::properties::names::UserName;
@@ -54,11 +54,11 @@ impl Observed {
 }
 
 /// Looks at the user and what is in it.
-pub async fn user(iam: &Iam, marks: &Marks, name: &UserName) -> Result<Option<SeenUser>, Error> {
+pub async fn user(iam: &Iam, ownership: &OwnershipTags, name: &UserName) -> Result<Option<SeenUser>, Error> {
     let name = name.as_str();
     let (user, keys, attached) = tokio::try_join!(iam.user(name), iam.keys(name), iam.attached(name))?;
     Ok(user.map(|user| SeenUser {
-        owner: marks.owner(&user.tags),
+        owner: ownership.owner(&user.tags),
         lease: Lease::read(&user.tags),
         user,
         keys,

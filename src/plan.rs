@@ -5,8 +5,8 @@ use std::fmt;
 use crate::coiled::registration::Digests;
 use crate::iam::document::{Kind, same};
 use crate::iam::keys;
-use crate::iam::marks::{ACCESS_KEY_ID, ADOPTED, Owner, PENDING, PENDING_REGION, REGISTERED, get};
 use crate::iam::policy::Policy;
+use crate::iam::tags::{ACCESS_KEY_ID, ADOPTED, Owner, PENDING, PENDING_REGION, REGISTERED, get};
 use crate::observe::Observed;
 use crate::properties::Spec;
 use crate::properties::tags::Tag;
@@ -47,13 +47,13 @@ pub enum Step {
     /// Wait until the key works.
     ProveKey,
     /// Mark the key as one that Coiled may hold from now on.
-    MarkPending,
+    TagPending,
     /// Open the WebSocket to Coiled and take its greeting.
     OpenSocket,
     /// Wait a moment more, for Coiled may reach another replica of IAM.
     Settle,
     /// See that this run still has the lease.
-    LookAgain,
+    CheckLease,
     /// Register the key with Coiled.
     Register,
     /// Read back what Coiled shows now.
@@ -91,10 +91,10 @@ impl fmt::Display for Step {
             Step::FreeKeySlot(keys) => write!(f, "free a key slot (one of {})", keys.join(", ")),
             Step::CreateKey => write!(f, "create key"),
             Step::ProveKey => write!(f, "prove key"),
-            Step::MarkPending => write!(f, "mark pending"),
+            Step::TagPending => write!(f, "tag the pending key"),
             Step::OpenSocket => write!(f, "open socket"),
             Step::Settle => write!(f, "settle"),
-            Step::LookAgain => write!(f, "look again"),
+            Step::CheckLease => write!(f, "check the lease"),
             Step::Register => write!(f, "register"),
             Step::ReadBack => write!(f, "read back"),
             Step::Verify => write!(f, "verify"),
@@ -113,7 +113,7 @@ pub enum Flow {
     /// One after the other; the first failure ends it.
     InOrder(Vec<Flow>),
     /// All at once; all of them end before the next thing begins.
-    SideBySide(Vec<Flow>),
+    InParallel(Vec<Flow>),
 }
 
 impl Flow {
@@ -121,7 +121,7 @@ impl Flow {
     pub fn is_empty(&self) -> bool {
         match self {
             Flow::Step(_) => false,
-            Flow::InOrder(flows) | Flow::SideBySide(flows) => flows.iter().all(Flow::is_empty),
+            Flow::InOrder(flows) | Flow::InParallel(flows) => flows.iter().all(Flow::is_empty),
         }
     }
 }
@@ -142,7 +142,7 @@ impl fmt::Display for Flow {
         match self {
             Flow::Step(step) => write!(f, "{step}"),
             Flow::InOrder(flows) => write!(f, "{}", join(flows, " > ")),
-            Flow::SideBySide(flows) => write!(f, "({})", join(flows, " | ")),
+            Flow::InParallel(flows) => write!(f, "({})", join(flows, " | ")),
         }
     }
 }
@@ -174,9 +174,9 @@ pub struct Wanted<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registration {
     /// What is registered is what is wanted.
-    Stands,
+    Current,
     /// It is, as far as is known; but a later registration's outcome is not.
-    Doubtful,
+    Uncertain,
     /// Nothing is registered, or something else, or the key is gone.
     Needed,
 }
@@ -191,9 +191,9 @@ pub fn registration(spec: &Spec, observed: &Observed) -> Registration {
     let digests = get(tags, REGISTERED).and_then(Digests::read);
     let same = digests.is_some_and(|digests| digests.wanted == Digests::wanted(spec));
     match (key_is_there && same, get(tags, PENDING)) {
-        (true, _) if is_settled(tags) => Registration::Stands,
-        (true, None) => Registration::Stands,
-        (true, Some(_)) => Registration::Doubtful,
+        (true, _) if is_settled(tags) => Registration::Current,
+        (true, None) => Registration::Current,
+        (true, Some(_)) => Registration::Uncertain,
         (false, _) => Registration::Needed,
     }
 }
@@ -207,13 +207,13 @@ fn is_settled(tags: &[Tag]) -> bool {
 pub fn plan(wanted: &Wanted, observed: &Observed) -> Flow {
     let user = user_changes(wanted, observed);
     let [setup, ongoing] = Kind::ALL.map(|kind| in_order(policy_changes(kind, wanted, observed)));
-    let stray = stale_keys(observed, wanted.registers);
+    let stray = delete_stray_keys(observed, wanted.registers);
     let lanes = if wanted.registers {
         vec![setup, ongoing, new_key(wanted, observed)]
     } else {
         vec![setup, ongoing, in_order(stray)]
     };
-    let changes = Flow::InOrder(vec![in_order(user), Flow::SideBySide(lanes)]);
+    let changes = Flow::InOrder(vec![in_order(user), Flow::InParallel(lanes)]);
     // A lease that nobody holds any more is cleaned up even where all else is as it should be.
     if changes.is_empty() && !has_lease(observed) {
         return changes;
@@ -221,7 +221,7 @@ pub fn plan(wanted: &Wanted, observed: &Observed) -> Flow {
     let last = if wanted.registers {
         registering(observed)
     } else {
-        in_order(vec![Step::LookAgain, Step::ReleaseLease { pending: false }])
+        in_order(vec![Step::CheckLease, Step::ReleaseLease { pending: false }])
     };
     Flow::InOrder(vec![in_order(vec![claim(observed)]), changes, last])
 }
@@ -296,12 +296,12 @@ fn existing_policy(kind: Kind, policy: &Policy, wanted: &Wanted) -> Vec<Step> {
 
 /// A key that works and is marked, and a socket to register it through. What is independent runs side by side.
 fn new_key(wanted: &Wanted, observed: &Observed) -> Flow {
-    let side_by_side = |steps: &[Step]| Flow::SideBySide(steps.iter().cloned().map(Flow::from).collect());
-    let (prove, mark, open) = (Step::ProveKey, Step::MarkPending, Step::OpenSocket);
+    let in_parallel = |steps: &[Step]| Flow::InParallel(steps.iter().cloned().map(Flow::from).collect());
+    let (prove, mark, open) = (Step::ProveKey, Step::TagPending, Step::OpenSocket);
     match room_for_a_key(wanted, observed) {
         // A key that Coiled may hold goes: not before Coiled is there to take another.
-        Some(room) => Flow::InOrder(vec![in_order(vec![open, room, Step::CreateKey]), side_by_side(&[prove, mark])]),
-        None => Flow::InOrder(vec![Step::CreateKey.into(), side_by_side(&[prove, mark, open])]),
+        Some(room) => Flow::InOrder(vec![in_order(vec![open, room, Step::CreateKey]), in_parallel(&[prove, mark])]),
+        None => Flow::InOrder(vec![Step::CreateKey.into(), in_parallel(&[prove, mark, open])]),
     }
 }
 
@@ -310,9 +310,9 @@ fn registering(observed: &Observed) -> Flow {
     let others = (!keys.is_empty()).then_some(Step::DeleteKeys(keys));
     let tail = [Some(Step::Record), others, Some(Step::ReleaseLease { pending: true })];
     Flow::InOrder(vec![
-        Flow::SideBySide(vec![Step::Settle.into(), Step::LookAgain.into()]),
+        Flow::InParallel(vec![Step::Settle.into(), Step::CheckLease.into()]),
         Step::Register.into(),
-        Flow::SideBySide(vec![Step::ReadBack.into(), Step::Verify.into()]),
+        Flow::InParallel(vec![Step::ReadBack.into(), Step::Verify.into()]),
         in_order(tail.into_iter().flatten().collect()),
     ])
 }
@@ -344,7 +344,7 @@ fn has_lease(observed: &Observed) -> bool {
 
 /// A run that died after CreateAccessKey leaves a key that nobody holds, and its lease behind as a trace. Without that
 /// trace an unknown key is a person's, and stays until the next rotation.
-fn stale_keys(observed: &Observed, registers: bool) -> Vec<Step> {
+fn delete_stray_keys(observed: &Observed, registers: bool) -> Vec<Step> {
     let strays = strays(observed);
     if registers || strays.is_empty() || !has_lease(observed) { Vec::new() } else { vec![Step::DeleteKeys(strays)] }
 }

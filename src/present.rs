@@ -11,11 +11,11 @@ use crate::coiled::registration::{held_key, is_ours};
 use crate::coiled::socket::Socket;
 use crate::coiled::{Coiled, settings_url};
 use crate::context::{Context, locked};
-use crate::error::{Error, Failure, Fault};
+use crate::error::{Error, Failure, InvalidProperty};
 use crate::iam::Account;
 use crate::iam::document::Kind;
-use crate::iam::marks::{ACCESS_KEY_ID, Owner, SERVER, WORKSPACE, get};
 use crate::iam::policy::Policy;
+use crate::iam::tags::{ACCESS_KEY_ID, Owner, SERVER, WORKSPACE, get};
 use crate::observe::{self, Observed, SeenUser};
 use crate::plan::{Registration, Wanted, plan, registration};
 use crate::properties::registry::Registry;
@@ -64,15 +64,20 @@ pub async fn run(context: &Context<'_>, request: RequestType) -> Result<Data, Fa
             // The same event may be delivered twice at once. Whichever comes second has made nothing: it looks again,
             // which waits for the end of the first, and gives the same answer.
             Err(failure) if run.was_overtaken() => tracing::info!(%failure, "another run was faster; looking again"),
-            Err(failure) => return Err(give_back(context, request, &run, failure).await),
+            Err(failure) => return Err(undo_after_failure(context, request, &run, failure).await),
         }
     }
 }
 
 /// After a failure: Create unwinds what it made; Update takes back only a key that Coiled cannot hold.
-async fn give_back(context: &Context<'_>, request: RequestType, run: &Run<'_>, mut failure: Failure) -> Failure {
+async fn undo_after_failure(
+    context: &Context<'_>,
+    request: RequestType,
+    run: &Run<'_>,
+    mut failure: Failure,
+) -> Failure {
     tracing::error!(%failure, "the request failed");
-    let undo = async { Ok(run.unwind(request == RequestType::Create).await) };
+    let undo = async { Ok(run.undo_changes(request == RequestType::Create).await) };
     match context.guarded(context.deadlines.undo, undo).await {
         Ok(leftovers) => failure.leftovers = leftovers,
         Err(cut_off) => {
@@ -98,8 +103,8 @@ fn wanted<'p>(context: &Context<'_>, prepared: &'p Prepared) -> Wanted<'p> {
     let workspace = prepared.link.as_ref().map(|link| link.workspace.as_str()).or(tagged);
     Wanted {
         spec: &prepared.spec,
-        tags: context.marks.on_all(&prepared.spec),
-        user_tags: context.marks.on_user(&prepared.spec, workspace),
+        tags: context.ownership.for_policy(&prepared.spec),
+        user_tags: context.ownership.for_user(&prepared.spec, workspace),
         old_tag_keys: tags::keys_leniently(&context.envelope.old_properties),
         old_boundary: Remnant::read(&context.envelope.old_properties).boundary,
         registers: prepared.link.is_some(),
@@ -140,7 +145,7 @@ async fn check(context: &Context<'_>, request: RequestType, spec: Spec) -> Resul
     trusted(context, &spec, observed.user.as_ref())?;
     let standing = registration(&spec, &observed);
     let asked = match asked {
-        None if standing != Registration::Stands => Some(ask_around(context, &spec).await),
+        None if standing != Registration::Current => Some(ask_around(context, &spec).await),
         asked => asked,
     };
     let account = account(context, &spec, observed.user.as_ref(), asked.as_ref()).await;
@@ -190,12 +195,12 @@ async fn link_if_needed(
     standing: Registration,
 ) -> Result<Option<Link>, Vec<Error>> {
     match asked {
-        Some(asked) if standing != Registration::Stands => {
+        Some(asked) if standing != Registration::Current => {
             let link = match link(context, spec, seen, asked).await {
-                Ok(link) if standing == Registration::Doubtful => with_socket(link).await,
+                Ok(link) if standing == Registration::Uncertain => with_socket(link).await,
                 other => other,
             };
-            standing_or(standing, link.map(Some))
+            current_or(standing, link.map(Some))
         }
         _ => Ok(None),
     }
@@ -222,9 +227,9 @@ async fn policies(
 /// Where only the outcome of a later registration is in doubt, both keys work and what was registered before is what
 /// is wanted: then nothing that Coiled says, or does not say, fails the request. A rollback that failed here would
 /// leave a stack that can't be updated any more.
-fn standing_or(standing: Registration, link: Result<Option<Link>, Vec<Error>>) -> Result<Option<Link>, Vec<Error>> {
+fn current_or(standing: Registration, link: Result<Option<Link>, Vec<Error>>) -> Result<Option<Link>, Vec<Error>> {
     match link {
-        Err(errors) if standing == Registration::Doubtful => {
+        Err(errors) if standing == Registration::Uncertain => {
             let causes = errors.iter().map(Error::to_string).collect::<Vec<_>>().join("; ");
             tracing::warn!(causes, "which key Coiled holds is still unknown; both stay, and a later run settles it");
             Ok(None)
@@ -328,7 +333,7 @@ fn foreign_policies(context: &Context<'_>, spec: &Spec, observed: &Observed) -> 
     // After a run that died while it adopted, the user is ours already and its policies not yet.
     let owner = observed.user.as_ref().map(|seen| seen.owner);
     let adopts = spec.adopt && matches!(owner, Some(Owner::Coiled | Owner::Ours));
-    let is_foreign = |policy: &&Policy| match context.marks.owner(&policy.tags) {
+    let is_foreign = |policy: &&Policy| match context.ownership.owner(&policy.tags) {
         Owner::Ours => false,
         Owner::Coiled | Owner::Unmarked => !adopts,
         Owner::AnotherStack => true,
@@ -373,7 +378,7 @@ fn trusted(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>) -> Resul
         return Ok(());
     }
     let problem = "is another one than this function's environment names in COILED_SERVER";
-    Err(Error::Properties(vec![Fault::new("CoiledServer", problem)]))
+    Err(Error::Properties(vec![InvalidProperty::new("CoiledServer", problem)]))
 }
 
 /// What `Fn::GetAtt` reads.

@@ -167,7 +167,7 @@ mod tests {
     }
 
     fn answer(stack_id: &str, words: &str) -> Vec<u8> {
-        let failure = Failure::at("register", Error::Refused(words.to_owned()));
+        let failure = Failure::at("register", Error::Rejected(words.to_owned()));
         Response::new(&envelope(stack_id), &Err(failure), "/aws/lambda/f stream s").encode()
     }
 

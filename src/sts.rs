@@ -35,7 +35,7 @@ impl Sts {
         let send = || client.get_caller_identity().send();
         let reply = patience.call("GetCallerIdentity", &[], send).await.map_err(|error| self.no_region(&error))?;
         let account = Account::of_arn(reply.arn().unwrap_or_default());
-        account.ok_or_else(|| Error::Unproved("GetCallerIdentity answered without an ARN".into()))
+        account.ok_or_else(|| Error::Unconfirmed("GetCallerIdentity answered without an ARN".into()))
     }
 
     fn no_region(&self, error: &Error) -> Error {

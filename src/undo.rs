@@ -10,8 +10,8 @@ use crate::coiled::connection::Shown;
 use crate::context::locked;
 use crate::error::Error;
 use crate::iam::document::Kind;
-use crate::iam::marks::{ACCESS_KEY_ID, Owner, PENDING, PENDING_REGION, get};
 use crate::iam::retag::back_to;
+use crate::iam::tags::{ACCESS_KEY_ID, Owner, PENDING, PENDING_REGION, get};
 use crate::observe;
 use crate::present::Link;
 use crate::properties::tags::Tag;
@@ -22,11 +22,11 @@ pub enum Undo {
     /// Remove the user.
     User,
     /// Take our marks off a user that was adopted.
-    UserMarks,
+    UserTags,
     /// Remove a policy.
     Policy(Kind),
     /// Take our marks off a policy that was adopted.
-    PolicyMarks(Kind),
+    PolicyTags(Kind),
     /// Put this version of a policy in force again.
     Document(Kind, String),
     /// Detach a policy.
@@ -48,7 +48,7 @@ pub enum Undo {
 
 impl Undo {
     fn is_on_user(&self) -> bool {
-        !matches!(self, Undo::Policy(_) | Undo::PolicyMarks(_) | Undo::Document(..) | Undo::Registration)
+        !matches!(self, Undo::Policy(_) | Undo::PolicyTags(_) | Undo::Document(..) | Undo::Registration)
     }
 }
 
@@ -100,7 +100,7 @@ impl Journal {
 impl Run<'_> {
     /// Takes back what this run did, and returns the ARNs of what is left. A Create goes all the way; an Update takes
     /// back only a key that Coiled can't hold, for CloudFormation sends the reversed Update for the rest.
-    pub async fn unwind(&self, all: bool) -> Vec<String> {
+    pub async fn undo_changes(&self, all: bool) -> Vec<String> {
         if !all {
             self.journal.keep_keys_only();
             if self.may_be_held().await {
@@ -111,7 +111,7 @@ impl Run<'_> {
         self.wait_until_shown().await;
         let mut leftovers = Vec::new();
         while let Some(undo) = self.journal.last() {
-            if matches!(undo, Undo::UserMarks | Undo::PolicyMarks(_)) && !leftovers.is_empty() {
+            if matches!(undo, Undo::UserTags | Undo::PolicyTags(_)) && !leftovers.is_empty() {
                 // By these marks the Delete that follows finds the rest.
                 leftovers.extend(self.names(&undo));
                 self.journal.strike();
@@ -156,11 +156,11 @@ impl Run<'_> {
         let spec = &self.prepared.spec;
         let user = self.prepared.account.user_arn(spec.path.as_str(), spec.user.as_str());
         match undo {
-            Undo::User | Undo::UserMarks | Undo::Pending(_) => vec![user],
+            Undo::User | Undo::UserTags | Undo::Pending(_) => vec![user],
             Undo::Boundary(before) => {
                 vec![format!("{user} (its permissions boundary was {})", before.as_deref().unwrap_or("none"))]
             }
-            Undo::Policy(kind) | Undo::PolicyMarks(kind) | Undo::Document(kind, _) => vec![self.arn(*kind)],
+            Undo::Policy(kind) | Undo::PolicyTags(kind) | Undo::Document(kind, _) => vec![self.arn(*kind)],
             Undo::Attachment(kind) | Undo::Detachment(kind) => vec![self.arn(*kind)],
             Undo::NewKeys { .. } => {
                 let key = self
@@ -187,11 +187,11 @@ impl Run<'_> {
         let (iam, user) = (&self.context.iam, self.user());
         match undo {
             Undo::User => iam.delete_user(user).await,
-            Undo::UserMarks => self.undo_user_marks().await,
+            Undo::UserTags => self.undo_user_tags().await,
             Undo::Boundary(Some(arn)) => iam.put_boundary(user, arn).await,
             Undo::Boundary(None) => iam.delete_boundary(user).await,
             Undo::Policy(kind) => self.undo_policy(*kind).await,
-            Undo::PolicyMarks(kind) => self.undo_policy_marks(*kind).await,
+            Undo::PolicyTags(kind) => self.undo_policy_tags(*kind).await,
             Undo::Document(kind, version) => self.undo_document(*kind, version).await,
             Undo::Attachment(kind) => iam.detach(user, &self.arn(*kind)).await,
             Undo::Detachment(kind) => iam.attach(user, &self.arn(*kind)).await,
@@ -207,7 +207,7 @@ impl Run<'_> {
         match self.outcome() {
             Outcome::NotSent => false,
             Outcome::Unknown | Outcome::Registered => true,
-            Outcome::Refused => !self.shows_another_key().await.unwrap_or(false),
+            Outcome::Rejected => !self.shows_another_key().await.unwrap_or(false),
         }
     }
 
@@ -248,7 +248,7 @@ impl Run<'_> {
         if attached == 0 && key.is_none() && !self.journal.is_made(&Undo::User) {
             return Ok(true);
         }
-        let seen = observe::user(&context.iam, &context.marks, &self.prepared.spec.user).await?;
+        let seen = observe::user(&context.iam, &context.ownership, &self.prepared.spec.user).await?;
         Ok(seen.is_some_and(|seen| {
             key.is_none_or(|id| seen.keys.iter().any(|key| key.id == id)) && self.attachments_are_in(&seen.attached)
         }))
@@ -295,7 +295,9 @@ impl Run<'_> {
     async fn undo_policy(&self, kind: Kind) -> Result<(), Error> {
         let arn = self.arn(kind);
         match self.context.iam.policy_tags(&arn).await? {
-            Some(tags) if self.context.marks.owner(&tags) == Owner::Ours => self.context.iam.delete_policy(&arn).await,
+            Some(tags) if self.context.ownership.owner(&tags) == Owner::Ours => {
+                self.context.iam.delete_policy(&arn).await
+            }
             _ => Ok(()),
         }
     }
@@ -324,10 +326,10 @@ impl Run<'_> {
         };
         let as_before = link.before.is_connected() && shown.digest() == link.before.digest();
         match outcome {
-            Outcome::Refused if !shown.is_connected() => Ok(()),
-            Outcome::Refused if as_before => Ok(()),
+            Outcome::Rejected if !shown.is_connected() => Ok(()),
+            Outcome::Rejected if as_before => Ok(()),
             Outcome::Unknown if as_before => Err(Error::OutcomeUnknown("what Coiled shows looks as before".into())),
-            Outcome::Unknown | Outcome::Refused
+            Outcome::Unknown | Outcome::Rejected
                 if shown.is_connected() && !shown.is_aws_in(&self.prepared.spec.region) =>
             {
                 Ok(())
@@ -363,14 +365,14 @@ impl Run<'_> {
     }
 
     /// Gives an adopted user its tags back as they were.
-    async fn undo_user_marks(&self) -> Result<(), Error> {
+    async fn undo_user_tags(&self) -> Result<(), Error> {
         let Some(seen) = &self.prepared.observed.user else { return Ok(()) };
         let there = self.context.iam.known_user(self.user()).await?.tags;
         self.context.iam.retag_user(self.user(), &back_to(&seen.user.tags, &there)).await
     }
 
     /// Gives an adopted policy its tags back as they were.
-    async fn undo_policy_marks(&self, kind: Kind) -> Result<(), Error> {
+    async fn undo_policy_tags(&self, kind: Kind) -> Result<(), Error> {
         let (iam, arn) = (&self.context.iam, self.arn(kind));
         let (Some(seen), Some(there)) = (self.prepared.observed.policies.get(&kind), iam.policy_tags(&arn).await?)
         else {

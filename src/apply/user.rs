@@ -8,7 +8,7 @@ use super::Run;
 use crate::aws::code;
 use crate::error::Error;
 use crate::iam::adopted::Adopted;
-use crate::iam::marks::{Lease, Owner};
+use crate::iam::tags::{Lease, Owner};
 use crate::properties::tags::Tag;
 use crate::undo::Undo;
 
@@ -45,7 +45,7 @@ impl Run<'_> {
 
     fn tags_of_new_user(&self) -> Vec<Tag> {
         let workspace = self.prepared.link.as_ref().map(|link| link.workspace.as_str());
-        let mut tags = self.context.marks.on_user(&self.prepared.spec, workspace);
+        let mut tags = self.context.ownership.for_user(&self.prepared.spec, workspace);
         tags.push(self.context.lease_tag());
         tags
     }
@@ -57,14 +57,14 @@ impl Run<'_> {
         if Lease::read(&found.tags).is_some_and(|lease| lease.is_same_run(&self.context.lease)) {
             return Ok(true);
         }
-        if self.context.marks.owner(&found.tags) == Owner::Ours {
+        if self.context.ownership.owner(&found.tags) == Owner::Ours {
             return Err(self.overtaken_by("it made the user at this moment".into()));
         }
         Err(Error::Foreign { what: found.whose() })
     }
 
     pub(super) async fn adopt_user(&self) -> Result<(), Error> {
-        self.journal.note(Undo::UserMarks);
+        self.journal.note(Undo::UserTags);
         let mut tags = self.tags_of_new_user();
         tags.push(Adopted::of(&self.prepared.observed).tag());
         tracing::warn!(user = self.user(), "the user that `coiled setup aws` made becomes this stack's");

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::connection::Shown;
 use crate::iam::keys::NewKey;
-use crate::iam::marks::{ACCESS_KEY_ID, PENDING, PENDING_REGION, REGISTERED, get};
+use crate::iam::tags::{ACCESS_KEY_ID, PENDING, PENDING_REGION, REGISTERED, get};
 use crate::properties::Spec;
 use crate::properties::registry::Registry;
 use crate::properties::tags::Tag;

@@ -125,7 +125,7 @@ impl Coiled {
             };
             match (ending, unknown.take()) {
                 (Ending::Finished, _) => return Ok(()),
-                (Ending::Refused(words), None) => return Err(Error::Refused(words)),
+                (Ending::Refused(words), None) => return Err(Error::Rejected(words)),
                 // The first sending may have worked all the same.
                 (Ending::Refused(words), Some(before)) => {
                     return Err(Error::OutcomeUnknown(format!("{before}; then: {words}")));

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::document::Kind;
-use super::marks::{ACCESS_KEY_ID, ADOPTED, OWNER, get};
+use super::tags::{ACCESS_KEY_ID, ADOPTED, OWNER, get};
 use crate::observe::Observed;
 use crate::properties::tags::Tag;
 

@@ -53,7 +53,8 @@ impl Iam {
             request.config_override(send_once()).send()
         };
         let reply = self.patience.call("CreateAccessKey", &NOT_MADE_YET, once).await?;
-        let key = reply.access_key.ok_or_else(|| Error::Unproved("CreateAccessKey answered without a key".into()))?;
+        let key =
+            reply.access_key.ok_or_else(|| Error::Unconfirmed("CreateAccessKey answered without a key".into()))?;
         Ok(NewKey { id: key.access_key_id, secret: SecretString::from(key.secret_access_key) })
     }
 

@@ -4,9 +4,9 @@ pub mod adopted;
 pub mod contents;
 pub mod document;
 pub mod keys;
-pub mod marks;
 pub mod policy;
 pub mod retag;
+pub mod tags;
 pub mod user;
 
 use aws_sdk_iam::Client;

@@ -2,7 +2,7 @@
 
 use aws_sdk_iam::types;
 
-use super::marks::{STACK_ID, get};
+use super::tags::{STACK_ID, get};
 use super::{Iam, from_sdk, to_sdk};
 use crate::aws::{absent_is_none, code, gone_is_fine};
 use crate::error::{Error, is_denied};
@@ -58,7 +58,7 @@ impl Iam {
         let send = || self.client.get_user().user_name(name).send();
         let reply = self.patience.call("GetUser", &["NoSuchEntity"], send).await?;
         let user = reply.user.as_ref().map(User::from);
-        user.ok_or_else(|| Error::Unproved(format!("GetUser answered without the user {name}")))
+        user.ok_or_else(|| Error::Unconfirmed(format!("GetUser answered without the user {name}")))
     }
 
     /// Makes the user. A boundary is part of the call, for an organisation may refuse a user without one

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::iam::keys::Key;
-use crate::iam::marks::{LEASE, LOGICAL_ID, Lease, Marks, PENDING_REGION, SERVER, STACK_ID, WORKSPACE};
+use crate::iam::tags::{LEASE, LOGICAL_ID, Lease, OwnershipTags, PENDING_REGION, SERVER, STACK_ID, WORKSPACE};
 use crate::iam::user::User;
 use crate::observe::SeenUser;
 use crate::properties::tags::keys_leniently;
@@ -20,12 +20,12 @@ fn spec(more: Value) -> Spec {
     Spec::parse(&properties, "us-east-1", "aws").unwrap()
 }
 
-fn marks() -> Marks {
-    Marks::of(&Envelope::read(&json!({"StackId": "s", "LogicalResourceId": "C"})))
+fn ownership() -> OwnershipTags {
+    OwnershipTags::of(&Envelope::read(&json!({"StackId": "s", "LogicalResourceId": "C"})))
 }
 
 fn wanted(spec: &Spec, registers: bool) -> Wanted<'_> {
-    let (tags, user_tags) = (marks().on_all(spec), marks().on_user(spec, Some("ada")));
+    let (tags, user_tags) = (ownership().for_policy(spec), ownership().for_user(spec, Some("ada")));
     Wanted { spec, tags, user_tags, old_tag_keys: Vec::new(), old_boundary: None, registers, held: None }
 }
 
@@ -37,7 +37,7 @@ fn policy(kind: Kind, spec: &Spec) -> Policy {
     Policy {
         arn: format!("arn:aws:iam::1:policy/{}", kind.name(&spec.user)),
         version: "v1".into(),
-        tags: marks().on_all(spec),
+        tags: ownership().for_policy(spec),
         document: kind.document().into(),
     }
 }
@@ -82,7 +82,7 @@ fn a_create_from_nothing_runs_side_by_side_what_is_independent() {
 fn what_is_as_it_should_be_needs_nothing() {
     let spec = spec(json!({}));
     assert!(plan(&wanted(&spec, false), &connected(&spec)).is_empty());
-    assert_eq!(registration(&spec, &connected(&spec)), Registration::Stands);
+    assert_eq!(registration(&spec, &connected(&spec)), Registration::Current);
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn nothing_else_brings_a_new_key() {
         json!({"ForceDisconnect": "true"}),
         json!({"AdoptExisting": "true"}),
     ] {
-        assert_eq!(registration(&spec(change.clone()), &observed), Registration::Stands, "{change}");
+        assert_eq!(registration(&spec(change.clone()), &observed), Registration::Current, "{change}");
     }
 }
 
@@ -128,7 +128,7 @@ fn an_inactive_key_stays_revoked_and_a_missing_one_is_replaced() {
     let spec = spec(json!({}));
     let mut observed = connected(&spec);
     seen(&mut observed).keys = vec![Key { active: false, ..key("AKIA1") }];
-    assert_eq!(registration(&spec, &observed), Registration::Stands);
+    assert_eq!(registration(&spec, &observed), Registration::Current);
     seen(&mut observed).keys.clear();
     assert_eq!(registration(&spec, &observed), Registration::Needed);
 }
@@ -139,7 +139,7 @@ fn an_unknown_outcome_is_in_doubt_and_frees_the_least_used_key() {
     let mut observed = connected(&spec);
     seen(&mut observed).user.tags.extend([Tag::new(PENDING, "AKIA2"), Tag::new(PENDING_REGION, "us-east-1")]);
     seen(&mut observed).keys.push(key("AKIA2"));
-    assert_eq!(registration(&spec, &observed), Registration::Doubtful);
+    assert_eq!(registration(&spec, &observed), Registration::Uncertain);
     let plan = plan(&wanted(&spec, true), &observed).to_string();
     assert!(plan.contains("open socket > free a key slot (one of AKIA1, AKIA2) > create key"), "{plan}");
     assert!(plan.contains("delete keys AKIA1, AKIA2"), "{plan}");
@@ -151,7 +151,7 @@ fn a_pending_mark_that_is_recorded_too_is_only_removed() {
     let spec = spec(json!({}));
     let mut observed = connected(&spec);
     seen(&mut observed).user.tags.extend([Tag::new(PENDING, "AKIA1"), Tag::new(PENDING_REGION, "us-east-1")]);
-    assert_eq!(registration(&spec, &observed), Registration::Stands);
+    assert_eq!(registration(&spec, &observed), Registration::Current);
     let plan = planned(&spec, &observed);
     assert!(
         plan.starts_with("take lease > untag user (coiled-stack:pending-access-key-id, coiled-stack:pending-region)"),

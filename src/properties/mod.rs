@@ -8,7 +8,7 @@ pub mod tags;
 
 use serde_json::{Map, Value};
 
-use crate::error::{Error, Fault};
+use crate::error::{Error, InvalidProperty};
 use crate::iam::document::Kind;
 use crate::redact::shorten;
 use names::{Server, UserName, UserPath, is_region, partition_of};
@@ -56,7 +56,7 @@ impl Spec {
     /// `stack_region` and `partition` are those of the stack: the default of `Region`, and what it has to belong to.
     pub fn parse(properties: &Value, stack_region: &str, partition: &str) -> Result<Self, Error> {
         let Value::Object(map) = properties else {
-            return Err(Error::Properties(vec![Fault::new("ResourceProperties", "has to be an object")]));
+            return Err(Error::Properties(vec![InvalidProperty::new("ResourceProperties", "has to be an object")]));
         };
         let mut reader = Reader::new(map, "");
         let spec = Self::read(&mut reader, stack_region, partition);

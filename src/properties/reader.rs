@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::error::Fault;
+use crate::error::InvalidProperty;
 use crate::redact::shorten;
 
 /// Properties whose values are never shown: a token in place of its secret's ARN, a password in a server's address.
@@ -20,7 +20,7 @@ pub struct Reader<'a> {
     /// Put before each name: the place inside a list.
     prefix: String,
     known: BTreeSet<&'static str>,
-    faults: Vec<Fault>,
+    faults: Vec<InvalidProperty>,
 }
 
 impl<'a> Reader<'a> {
@@ -31,11 +31,11 @@ impl<'a> Reader<'a> {
 
     /// Notes a fault of a property.
     pub fn fault(&mut self, name: &str, problem: impl Into<String>) {
-        self.faults.push(Fault::new(format!("{}{name}", self.prefix), problem));
+        self.faults.push(InvalidProperty::new(format!("{}{name}", self.prefix), problem));
     }
 
     /// Takes over the faults of a reader further inside.
-    pub fn absorb(&mut self, faults: Vec<Fault>) {
+    pub fn absorb(&mut self, faults: Vec<InvalidProperty>) {
         self.faults.extend(faults);
     }
 
@@ -137,7 +137,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Ends the reading: whatever was never asked for is unknown.
-    pub fn finish(mut self) -> Vec<Fault> {
+    pub fn finish(mut self) -> Vec<InvalidProperty> {
         let unknown: Vec<&String> = self.map.keys().filter(|name| !self.known.contains(name.as_str())).collect();
         for name in unknown {
             self.fault(name, "is not a property of Custom::CoiledConnection");

@@ -42,7 +42,7 @@ impl Ending {
     }
 }
 
-/// Marks a response that is never sent: the connection is dropped in its place.
+/// OwnershipTags a response that is never sent: the connection is dropped in its place.
 #[derive(Debug, Clone)]
 struct Dropped;
 

@@ -149,8 +149,8 @@ async fn a_delete_logs_its_plan_and_its_steps_too() {
     world.delete(json!({})).await.succeeded();
     let log = world.logs.text();
     for words in [
-        "take lease > deregister > empty the user > delete policy",
-        "\"step\":\"deregister\",\"millis\":",
+        "take lease > disconnect > empty the user > delete policy",
+        "\"step\":\"disconnect\",\"millis\":",
         "access key AKIA",
     ] {
         assert!(log.contains(words), "{words}");

@@ -110,7 +110,7 @@ async fn a_token_that_can_not_be_read_for_a_moment_is_worth_waiting_for() {
     let before = world.keys("coiled").await;
     for how in [AwsHow::Reset, AwsHow::Throttled] {
         world.aws.fault(AwsFault { action: "GetSecretValue", how, times: u32::MAX });
-        world.delete(json!({})).await.failed(&["deregister", "GetSecretValue", "coiled-stack:force-disconnect"]);
+        world.delete(json!({})).await.failed(&["disconnect", "GetSecretValue", "coiled-stack:force-disconnect"]);
         assert_eq!(world.keys("coiled").await, before);
         world.aws.clear_faults();
     }
@@ -126,7 +126,7 @@ async fn a_coiled_that_does_not_answer_fails_the_delete_and_a_tag_is_the_way_out
         let world = connected(json!({})).await;
         world.coiled.fault(Fault { on: Call::BackendOptions, how: how.clone(), times: u32::MAX });
         let before = world.keys("coiled").await;
-        let answer = world.delete(json!({})).await.failed(&["deregister", "coiled-stack:force-disconnect", "tag-user"]);
+        let answer = world.delete(json!({})).await.failed(&["disconnect", "coiled-stack:force-disconnect", "tag-user"]);
         if let How::Status(..) = how {
             assert!(answer.reason().contains("maintenance until noon"), "{}", answer.reason());
         }

@@ -6,7 +6,7 @@ use coiled_aws_stack::coiled::registration::{Digests, is_ours};
 use coiled_aws_stack::coiled::{http, socket};
 use coiled_aws_stack::iam::Account;
 use coiled_aws_stack::iam::document::same;
-use coiled_aws_stack::iam::marks::{Lease, Marks};
+use coiled_aws_stack::iam::tags::{Lease, OwnershipTags};
 use coiled_aws_stack::properties::tags::{Tag, keys_leniently};
 use coiled_aws_stack::properties::{Remnant, Spec};
 use coiled_aws_stack::redact::{ResponseUrl, scrub, shorten};
@@ -50,7 +50,7 @@ pub fn marks(bytes: &[u8]) {
         }
         let _ = Account::of_arn(&tag.value);
     }
-    let _ = Marks::of(&Envelope::read(&Value::Null)).owner(&tags);
+    let _ = OwnershipTags::of(&Envelope::read(&Value::Null)).owner(&tags);
     let _ = is_ours(&tags, &Shown::new(Value::Null));
 }
 

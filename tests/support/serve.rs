@@ -32,7 +32,7 @@ impl Drop for Server {
     }
 }
 
-/// Marks a response that is never sent: the connection ends in its place, which no web framework offers.
+/// OwnershipTags a response that is never sent: the connection ends in its place, which no web framework offers.
 #[derive(Clone)]
 struct Dropped;
 

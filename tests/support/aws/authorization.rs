@@ -70,7 +70,7 @@ impl Shared {
             // "No permissions are required to perform this operation."
             "sts" if action == "GetCallerIdentity" => Vec::new(),
             "secretsmanager" if action == "GetSecretValue" => facts.reading(call.param("SecretId")),
-            "iam" if ON_A_USER.contains(&action) => facts.on_user(call, &self.account),
+            "iam" if ON_A_USER.contains(&action) => facts.for_user(call, &self.account),
             "iam" if ON_A_POLICY.contains(&action) => on_policy(call, &self.account),
             service => panic!("it is not known here how IAM authorises {service}:{action}"),
         }
@@ -78,7 +78,7 @@ impl Shared {
 }
 
 impl Facts {
-    fn on_user(&self, call: &AwsCall, account: &str) -> Vec<Request> {
+    fn for_user(&self, call: &AwsCall, account: &str) -> Vec<Request> {
         let name = match call.action.as_str() {
             "GetAccessKeyLastUsed" => self.owner_of(call.param("AccessKeyId")).unwrap_or_default(),
             _ => call.param("UserName"),

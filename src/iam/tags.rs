@@ -38,7 +38,7 @@ pub const FORCE_DISCONNECT: &str = "coiled-stack:force-disconnect";
 
 /// The marks of one resource of one stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Marks {
+pub struct OwnershipTags {
     stack_id: String,
     logical_id: String,
 }
@@ -56,7 +56,7 @@ pub enum Owner {
     Unmarked,
 }
 
-impl Marks {
+impl OwnershipTags {
     /// The marks of the resource that a request is about.
     pub fn of(envelope: &Envelope) -> Self {
         Self { stack_id: envelope.stack_id.clone(), logical_id: envelope.logical_resource_id.clone() }
@@ -73,7 +73,7 @@ impl Marks {
     }
 
     /// The tags that user and policies carry: the marks, and the user's own.
-    pub fn on_all(&self, spec: &Spec) -> Vec<Tag> {
+    pub fn for_policy(&self, spec: &Spec) -> Vec<Tag> {
         let marks =
             [Tag::new(OWNER, "coiled"), Tag::new(STACK_ID, &self.stack_id), Tag::new(LOGICAL_ID, &self.logical_id)];
         // IAM ignores case in tag keys and would refuse `Owner` beside `owner`: the user's own wins.
@@ -83,8 +83,8 @@ impl Marks {
     }
 
     /// The tags that the user carries: those, and to what it is connected.
-    pub fn on_user(&self, spec: &Spec, workspace: Option<&str>) -> Vec<Tag> {
-        let mut tags = self.on_all(spec);
+    pub fn for_user(&self, spec: &Spec, workspace: Option<&str>) -> Vec<Tag> {
+        let mut tags = self.for_policy(spec);
         tags.push(Tag::new(SERVER, spec.server.to_string()));
         tags.extend(workspace.map(|slug| Tag::new(WORKSPACE, slug)));
         tags
@@ -174,18 +174,18 @@ mod tests {
 
     use super::*;
 
-    fn marks() -> Marks {
-        Marks::of(&Envelope::read(&json!({"StackId": "s", "LogicalResourceId": "C"})))
+    fn ownership() -> OwnershipTags {
+        OwnershipTags::of(&Envelope::read(&json!({"StackId": "s", "LogicalResourceId": "C"})))
     }
 
     #[test]
     fn ours_needs_both_marks() {
         let stack = Tag::new(STACK_ID, "s");
-        assert_eq!(marks().owner(&[stack.clone(), Tag::new(LOGICAL_ID, "C")]), Owner::Ours);
-        assert_eq!(marks().owner(&[stack.clone(), Tag::new(LOGICAL_ID, "D")]), Owner::AnotherStack);
-        assert_eq!(marks().owner(&[stack]), Owner::AnotherStack);
-        assert_eq!(marks().owner(&[Tag::new("Owner", "coiled")]), Owner::Coiled);
-        assert_eq!(marks().owner(&[Tag::new("owner", "me")]), Owner::Unmarked);
+        assert_eq!(ownership().owner(&[stack.clone(), Tag::new(LOGICAL_ID, "C")]), Owner::Ours);
+        assert_eq!(ownership().owner(&[stack.clone(), Tag::new(LOGICAL_ID, "D")]), Owner::AnotherStack);
+        assert_eq!(ownership().owner(&[stack]), Owner::AnotherStack);
+        assert_eq!(ownership().owner(&[Tag::new("Owner", "coiled")]), Owner::Coiled);
+        assert_eq!(ownership().owner(&[Tag::new("owner", "me")]), Owner::Unmarked);
     }
 
     #[test]

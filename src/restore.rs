@@ -6,9 +6,9 @@ use crate::error::Error;
 use crate::iam::Account;
 use crate::iam::adopted::{Adopted, AdoptedPolicy};
 use crate::iam::document::Kind;
-use crate::iam::marks::{OWNER, Owner, PREFIX};
 use crate::iam::policy::Policy;
 use crate::iam::retag::back_to;
+use crate::iam::tags::{OWNER, Owner, PREFIX};
 use crate::iam::user::User;
 use crate::properties::names::UserName;
 use crate::properties::tags::{self, Tag};
@@ -20,7 +20,7 @@ use crate::properties::tags::{self, Tag};
 ///
 /// # Errors
 /// What IAM says; the rest has been given back by then, or is by another Delete.
-pub async fn give_back(context: &Context<'_>, user: &User, was: &Adopted) -> Result<(), Error> {
+pub async fn restore(context: &Context<'_>, user: &User, was: &Adopted) -> Result<(), Error> {
     let name = user.name.as_str();
     tracing::warn!(arn = %user.arn, "it was adopted, and no key of ours was ever registered: it stays, as it was before");
     for key in context.iam.keys(name).await?.into_iter().filter(|key| !was.keys.contains(&key.id)) {
@@ -51,7 +51,7 @@ async fn restore_policy(context: &Context<'_>, name: &str, arn: &str, was: &Adop
         (false, true) => iam.detach(name, arn).await?,
         _ => {}
     }
-    if context.marks.owner(&policy.tags) != Owner::Ours {
+    if context.ownership.owner(&policy.tags) != Owner::Ours {
         return Ok(());
     }
     if policy.version != was.version {
@@ -74,7 +74,7 @@ async fn restore_document(context: &Context<'_>, policy: &Policy, version: &str)
 /// One that was not there before is the Create's own.
 async fn remove_policy(context: &Context<'_>, name: &str, arn: &str) -> Result<(), Error> {
     let tags = context.iam.policy_tags(arn).await?;
-    if !tags.is_some_and(|tags| context.marks.owner(&tags) == Owner::Ours) {
+    if !tags.is_some_and(|tags| context.ownership.owner(&tags) == Owner::Ours) {
         return Ok(());
     }
     context.iam.detach(name, arn).await?;
