@@ -1,5 +1,6 @@
-//! Delete: forward only. Deregister, then keys, what else is in the user, policies, user. What is not ours stays, and
-//! what is gone already is fine.
+//! Delete. It disconnects the workspace, then deletes the user's contents, the policies and the user. After a failure,
+//! nothing is undone and the next Delete continues. Resources that this stack does not own are kept, and it is no error
+//! if a resource no longer exists.
 
 use std::time::Duration;
 
@@ -21,11 +22,11 @@ use crate::properties::tags::Tag;
 use crate::response::Data;
 use crate::restore::restore;
 
-/// With a forced disconnect nobody waits for a Coiled that does not answer.
+/// The longest wait for Coiled if `ForceDisconnect` is set, because its errors are then ignored.
 const FORCED_PATIENCE: Duration = Duration::from_secs(30);
 
-/// What of this stack is there.
-struct Ours {
+/// The resources that this stack owns, and how to disconnect.
+struct Owned {
     name: UserName,
     user: Option<SeenUser>,
     policies: Vec<String>,
@@ -34,122 +35,129 @@ struct Ours {
     server: Option<Server>,
 }
 
-impl Ours {
-    /// What an adoption that never registered a key would have to give back.
+impl Owned {
+    /// The state to restore. `None` if the user was not adopted, or if a key was registered since.
     fn adopted(&self) -> Option<Adopted> {
         Adopted::read(&self.user.as_ref()?.user.tags)
     }
 
-    /// Whether the user stays: nothing in it stands in the way then.
+    /// Whether Delete keeps the user. If so, its contents cannot block Delete.
     fn keeps_user(&self) -> bool {
         let pending = self.user.as_ref().and_then(|user| get(&user.user.tags, PENDING));
         self.adopted().is_some() && pending.is_none()
     }
 
-    /// For the log: what is going to happen, in order.
+    /// The steps for the log, in order.
     fn plan(&self) -> String {
         if self.keeps_user() {
-            return "take lease > give back what was adopted".into();
+            return "acquire the lease > restore the adopted resources".into();
         }
         let user = self.user.as_ref().map(|user| user.user.arn.as_str());
-        let first = user.map(|_| "take lease > disconnect > empty the user".to_owned());
+        let first =
+            user.map(|_| "acquire the lease > disconnect the workspace > delete the user's contents".to_owned());
         let policies = self.policies.iter().map(|arn| format!("delete policy {arn}"));
         let last = user.map(|arn| format!("delete user {arn}"));
         first.into_iter().chain(policies).chain(last).collect::<Vec<_>>().join(" > ")
     }
 }
 
-/// Removes what this stack made.
+/// Deletes every resource that this stack owns, or restores it if it was adopted and never used.
+///
+/// # Errors
+/// The failed step. The next Delete continues from there.
 pub async fn run(context: &Context<'_>) -> Result<Data, Failure> {
-    let removed = context.guarded(context.deadlines.work, remove(context)).await;
-    if removed.is_err()
+    let deleted = context.guarded(context.deadlines.work, delete(context)).await;
+    if deleted.is_err()
         && let Some(name) = Remnant::read(&context.envelope.properties).user
     {
-        // The next Delete need not wait for the end of this one's time.
-        let given_back = async { context.end_lease(name.as_str()).await.map_err(|error| context.failure(error)) };
-        if let Err(failure) = context.guarded(context.deadlines.undo, given_back).await {
-            tracing::warn!(%failure, "the lease stays until its time is over");
+        // Otherwise the next Delete would wait until this run's lease expires at its deadline.
+        let expire_lease = async { context.end_lease(name.as_str()).await.map_err(|error| context.failure(error)) };
+        if let Err(failure) = context.guarded(context.deadlines.undo, expire_lease).await {
+            tracing::warn!(%failure, "could not expire the lease; it expires at this run's deadline");
         }
     }
-    removed.map(|()| Data::new())
+    deleted.map(|()| Data::new())
 }
 
-async fn remove(context: &Context<'_>) -> Result<(), Failure> {
-    let Some(ours) = context.step("look", look_also_for_a_late_create(context)).await? else {
-        tracing::info!("nothing of this stack is there; what it registered, if it did, stays at Coiled");
+async fn delete(context: &Context<'_>) -> Result<(), Failure> {
+    let Some(owned) = context.step("find the stack's resources", find_despite_late_create(context)).await? else {
+        tracing::info!("this stack owns no resources in the account; Coiled keeps a registration if one exists");
         return Ok(());
     };
-    tracing::info!(plan = %ours.plan(), "plan");
-    context.step("check what is in the way", blockers(context, &ours)).await?;
-    let (iam, name) = (&context.iam, ours.name.as_str());
-    if let Some(user) = &ours.user {
-        // One that was removed a moment ago may be shown a while longer.
-        context.step("take lease", async { gone_is_fine(iam.tag_user(name, &[context.lease_tag()]).await) }).await?;
-        let connection = context.step("disconnect", disconnect(context, &ours, &user.user.tags)).await?;
-        if let (Some(adopted), AtCoiled::NotOurs) = (ours.adopted(), connection) {
-            return context.step("give back", restore(context, &user.user, &adopted)).await;
+    tracing::info!(plan = %owned.plan(), "plan");
+    context.step("check for blockers", check_blockers(context, &owned)).await?;
+    let (iam, name) = (&context.iam, owned.name.as_str());
+    if let Some(user) = &owned.user {
+        // IAM may still show a user that was just deleted.
+        context
+            .step("acquire the lease", async { gone_is_fine(iam.tag_user(name, &[context.lease_tag()]).await) })
+            .await?;
+        let connection = context.step("disconnect the workspace", disconnect(context, &owned, &user.user.tags)).await?;
+        if let (Some(adopted), AtCoiled::NotThisStack) = (owned.adopted(), connection) {
+            return context.step("restore the adopted resources", restore(context, &user.user, &adopted)).await;
         }
-        context.step("empty the user", empty(context, &ours.name)).await?;
+        context.step("delete the user's contents", delete_contents(context, &owned.name)).await?;
     }
-    for arn in &ours.policies {
+    for arn in &owned.policies {
         context.step(&format!("delete policy {arn}"), iam.delete_policy(arn)).await?;
     }
-    if let Some(user) = &ours.user {
+    if let Some(user) = &owned.user {
         context.step(&format!("delete user {}", user.user.arn), iam.delete_user(name)).await?;
     }
     Ok(())
 }
 
-/// A Create that never answered may still be in Lambda's queue, or at its checks, before which it makes nothing that could
-/// be found. Once this Delete has answered, the stack removes the function's rights: nobody could clean up any more.
-async fn look_also_for_a_late_create(context: &Context<'_>) -> Result<Option<Ours>, Error> {
+/// Waits for resources if the Create never sent a response, because it may still be in Lambda's queue or at its checks.
+/// After this Delete's response, CloudFormation deletes the function's role, and nothing could delete the resources.
+async fn find_despite_late_create(context: &Context<'_>) -> Result<Option<Owned>, Error> {
     let until = context.work_until().min(Instant::now() + context.config.late_create);
     loop {
-        let found = look_twice(context).await?;
+        let found = find_consistently(context).await?;
         if found.is_some() || context.envelope.was_answered() || Instant::now() + context.config.poll > until {
             return Ok(found);
         }
-        tracing::info!("nothing is there, and no Create has ever answered: it may be late, so this looks again");
+        tracing::info!("found no resources, but the Create never sent a response and may be late; checking again");
         sleep(context.config.poll).await;
     }
 }
 
-/// Policies without their user may be those of a Create that has made all three since this run looked for the user.
-async fn look_twice(context: &Context<'_>) -> Result<Option<Ours>, Error> {
-    match look(context).await? {
-        Some(ours) if ours.user.is_none() => look(context).await,
+/// Searches again if it finds policies without a user. A late Create may have created all three after this run looked
+/// for the user.
+async fn find_consistently(context: &Context<'_>) -> Result<Option<Owned>, Error> {
+    match find(context).await? {
+        Some(owned) if owned.user.is_none() => find(context).await,
         found => Ok(found),
     }
 }
 
-/// Finds what carries our marks; `None` where nothing does, or nothing ever could.
-async fn look(context: &Context<'_>) -> Result<Option<Ours>, Error> {
+/// Finds the resources with this stack's ownership tags; `None` if there are none.
+async fn find(context: &Context<'_>) -> Result<Option<Owned>, Error> {
     let remnant = Remnant::read(&context.envelope.properties);
-    // Without StackId and LogicalResourceId nothing carries our marks; no user has a name that IAM does not take.
+    // No resource has ownership tags without StackId and LogicalResourceId, and no user has a name that IAM rejects.
     let (true, Some(name)) = (context.envelope.is_identified(), remnant.user) else { return Ok(None) };
-    let user = user_within_reach(context, remnant.path.as_ref(), &name).await?;
-    let (ours, other) = match user {
+    let user = accessible_user(context, remnant.path.as_ref(), &name).await?;
+    let (owned, other) = match user {
         Some(user) if user.owner == Owner::Ours => (Some(user), None),
         other => (None, other),
     };
     if let Some(other) = &other {
-        tracing::warn!(arn = %other.user.arn, "a user of that name is not this stack's, and stays");
+        tracing::warn!(arn = %other.user.arn, "keeping the user of that name: this stack does not own it");
     }
-    let arn = ours.as_ref().or(other.as_ref()).map(|user| user.user.arn.as_str());
+    let arn = owned.as_ref().or(other.as_ref()).map(|user| user.user.arn.as_str());
     let account = account(context, arn).await?;
-    let path = ours.as_ref().map(|user| user.user.path.clone());
+    let path = owned.as_ref().map(|user| user.user.path.clone());
     let path = path.or_else(|| remnant.path.as_ref().map(|path| UserPath::as_str(path).to_owned()));
     let policies = match (account, path) {
-        (Some(account), Some(path)) => our_policies(context, &account, &path, &name).await?,
+        (Some(account), Some(path)) => owned_policies(context, &account, &path, &name).await?,
         _ => Vec::new(),
     };
-    if ours.is_none() && policies.is_empty() {
+    if owned.is_none() && policies.is_empty() {
         return Ok(None);
     }
-    let tagged = ours.as_ref().and_then(|user| get(&user.user.tags, FORCE_DISCONNECT)) == Some("true");
-    Ok(Some(Ours {
+    let tagged = owned.as_ref().and_then(|user| get(&user.user.tags, FORCE_DISCONNECT)) == Some("true");
+    Ok(Some(Owned {
         name,
-        user: ours,
+        user: owned,
         policies,
         force: remnant.force_disconnect || tagged,
         token_secret: remnant.token_secret,
@@ -157,11 +165,12 @@ async fn look(context: &Context<'_>) -> Result<Option<Ours>, Error> {
     }))
 }
 
-/// The user of that name, unless it is where this role does not reach.
+/// The user of that name, unless it has a path that the function's role has no access to.
 ///
-/// IAM finds a user by its name alone, and then asks for the right to where it is. So a refusal that lasts, while our
-/// policies can be looked for and aren't there, is about somebody else's user under another path.
-async fn user_within_reach(
+/// IAM finds a user by its name alone, and then authorizes against its full ARN. If access to the user is denied, but
+/// the role can look up this stack's policies and they do not exist, the user has another path. This stack does not own
+/// it.
+async fn accessible_user(
     context: &Context<'_>,
     path: Option<&UserPath>,
     name: &UserName,
@@ -171,14 +180,14 @@ async fn user_within_reach(
         seen => return seen,
     };
     let (Some(account), Some(path)) = (account(context, None).await?, path) else { return Err(error) };
-    if !our_policies(context, &account, path.as_str(), name).await?.is_empty() {
+    if !owned_policies(context, &account, path.as_str(), name).await?.is_empty() {
         return Err(error);
     }
-    tracing::warn!(%error, user = %name, "a user of that name is under another path, so not this stack's, and stays");
+    tracing::warn!(%error, user = %name, "keeping the user of that name: this stack owns none under its path");
     Ok(None)
 }
 
-/// The account: a user's ARN says it, else STS, else the StackId.
+/// The account from the user's ARN, then from STS, then from the StackId.
 async fn account(context: &Context<'_>, arn: Option<&str>) -> Result<Option<Account>, Error> {
     if let Some(account) = arn.and_then(Account::of_arn) {
         return Ok(Some(account));
@@ -189,7 +198,7 @@ async fn account(context: &Context<'_>, arn: Option<&str>) -> Result<Option<Acco
     match (context.account(&region).await, stack.account) {
         (Ok(account), _) => Ok(Some(account)),
         (Err(error), Some(id)) => {
-            tracing::warn!(%error, "the account is taken from the StackId");
+            tracing::warn!(%error, "STS did not return the account; using the one in the StackId");
             let partition = stack.partition.unwrap_or_else(|| partition_of(&region)).to_owned();
             Ok(Some(Account { partition, id: id.to_owned() }))
         }
@@ -197,38 +206,39 @@ async fn account(context: &Context<'_>, arn: Option<&str>) -> Result<Option<Acco
     }
 }
 
-async fn our_policies(
+async fn owned_policies(
     context: &Context<'_>,
     account: &Account,
     path: &str,
     name: &UserName,
 ) -> Result<Vec<String>, Error> {
-    let mut ours = Vec::new();
+    let mut owned = Vec::new();
     for kind in Kind::ALL {
         let arn = account.policy_arn(path, &kind.name(name));
         match context.iam.policy_tags(&arn).await? {
-            Some(tags) if context.ownership.owner(&tags) == Owner::Ours => ours.push(arn),
-            Some(_) => tracing::warn!(%arn, "a policy of that name is not this stack's, and stays"),
+            Some(tags) if context.ownership.owner(&tags) == Owner::Ours => owned.push(arn),
+            Some(_) => tracing::warn!(%arn, "keeping the policy of that name: this stack does not own it"),
             None => {}
         }
     }
-    Ok(ours)
+    Ok(owned)
 }
 
-/// What only a person can undo is found before anything is removed.
-async fn blockers(context: &Context<'_>, ours: &Ours) -> Result<(), Error> {
-    let name = ours.name.as_str();
+/// Fails before the first deletion if the user is in a group or a policy is attached to another identity, because this
+/// function's role may change neither.
+async fn check_blockers(context: &Context<'_>, owned: &Owned) -> Result<(), Error> {
+    let name = owned.name.as_str();
     let mut found = Vec::new();
-    if ours.user.is_some() && !ours.keeps_user() {
+    if owned.user.is_some() && !owned.keeps_user() {
         for group in context.iam.groups(name).await? {
             found.push(format!(
                 "user {name} is in group {group}: aws iam remove-user-from-group --user-name {name} --group-name {group}"
             ));
         }
     }
-    let own = if ours.user.is_some() { name } else { "" };
-    let removed = if ours.keeps_user() { &[] } else { ours.policies.as_slice() };
-    for arn in removed {
+    let own = if owned.user.is_some() { name } else { "" };
+    let deleted = if owned.keeps_user() { &[] } else { owned.policies.as_slice() };
+    for arn in deleted {
         for holder in context.iam.other_holders(arn, own).await? {
             found.push(format!("policy {arn} is attached to {holder}: {}", detach_command(arn, &holder)));
         }
@@ -241,71 +251,72 @@ fn detach_command(arn: &str, holder: &str) -> String {
     format!("aws iam detach-{kind}-policy --{kind}-name {name} --policy-arn {arn}")
 }
 
-/// Removes everything in the user, having listed it in the log: a person may have put it there.
-async fn empty(context: &Context<'_>, name: &UserName) -> Result<(), Error> {
+/// Lists the user's contents in the log before it deletes them, because a person may have added some.
+async fn delete_contents(context: &Context<'_>, name: &UserName) -> Result<(), Error> {
     let items = context.iam.contents(name.as_str()).await;
     let list = items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    tracing::info!(user = %name, items = list, "what is in the user goes with it");
+    tracing::info!(user = %name, items = list, "deleting the user's contents");
     context.iam.remove_all(name.as_str(), &items).await
 }
 
-/// What Coiled holds after [`disconnect`].
+/// Whose connection the workspace had before [`disconnect`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AtCoiled {
-    /// No key of ours, and it never held one.
-    NotOurs,
-    /// It has forgotten ours; or it may hold it still, where it can't be told to forget it.
-    Ours,
+    /// None, or a connection that this stack did not create. Coiled holds no key of this stack.
+    NotThisStack,
+    /// This stack's. Coiled may still hold its key if the workspace could not be disconnected.
+    ThisStack,
 }
 
-/// Makes Coiled forget the key, if what it shows is still ours.
-async fn disconnect(context: &Context<'_>, ours: &Ours, tags: &[Tag]) -> Result<AtCoiled, Error> {
+/// Disconnects the workspace if its connection belongs to this stack.
+async fn disconnect(context: &Context<'_>, owned: &Owned, tags: &[Tag]) -> Result<AtCoiled, Error> {
     if get(tags, ACCESS_KEY_ID).is_none() && get(tags, PENDING).is_none() {
-        tracing::info!("no key was ever registered; Coiled is not asked");
-        return Ok(AtCoiled::NotOurs);
+        tracing::info!("no key was ever registered; not calling Coiled");
+        return Ok(AtCoiled::NotThisStack);
     }
-    let server = get(tags, SERVER).and_then(|server| Server::parse(server).ok()).or_else(|| trusted(context, ours));
+    let server =
+        get(tags, SERVER).and_then(|server| Server::parse(server).ok()).or_else(|| trusted_server(context, owned));
     let (Some(server), Some(workspace)) = (server, get(tags, WORKSPACE)) else {
-        tracing::warn!("the marks of server and workspace are gone; whatever Coiled holds of this user stays there");
-        return Ok(AtCoiled::Ours);
+        tracing::warn!("the tags with server and workspace are missing; Coiled keeps the registration");
+        return Ok(AtCoiled::ThisStack);
     };
-    let what_stays = format!("the AWS credentials of workspace {workspace} at {server}");
-    let token = match &ours.token_secret {
+    let kept_at_coiled = format!("the AWS credentials of workspace {workspace} at {server}");
+    let token = match &owned.token_secret {
         Some(secret) => context.token(secret).await,
-        None => Err(Error::Request("no secret is named".into())),
+        None => Err(Error::Request("no secret ARN in the properties".into())),
     };
     let token = match token {
         Ok(token) => token,
-        // The next Delete can read it: so this one does not give Coiled's key up.
-        Err(error @ Error::Secret { why: Unreadable::Passing, .. }) if !ours.force => {
-            return Err(with_way_out(error, &ours.name));
+        // The next Delete may be able to read the token, so this one fails instead of abandoning the registration.
+        Err(error @ Error::Secret { why: Unreadable::Passing, .. }) if !owned.force => {
+            return Err(with_way_out(error, &owned.name));
         }
         Err(error) => {
-            tracing::warn!(%error, what_stays, "the token can't be read: Coiled keeps what it has, and its key is removed here");
-            return Ok(AtCoiled::Ours);
+            tracing::warn!(%error, kept_at_coiled, "can't read the token; deleting the key without disconnecting");
+            return Ok(AtCoiled::ThisStack);
         }
     };
-    let coiled = context.coiled(&server, token, coiled_until(context, ours.force));
-    match disconnect_if_ours(&coiled, workspace, tags, ours.force).await {
+    let coiled = context.coiled(&server, token, coiled_deadline(context, owned.force));
+    match disconnect_if_owned(&coiled, workspace, tags, owned.force).await {
         Ok(connection) => Ok(connection),
         Err(error @ (Error::Token { .. } | Error::Workspace(_))) => {
-            tracing::warn!(%error, what_stays, "Coiled does not let us in: it keeps what it has, and its key is removed here");
-            Ok(AtCoiled::Ours)
+            tracing::warn!(%error, kept_at_coiled, "Coiled denies access; deleting the key without disconnecting");
+            Ok(AtCoiled::ThisStack)
         }
-        Err(error) if ours.force => {
-            tracing::warn!(%error, what_stays, "forced: the AWS side goes all the same");
-            Ok(AtCoiled::Ours)
+        Err(error) if owned.force => {
+            tracing::warn!(%error, kept_at_coiled, "ForceDisconnect is set; deleting the key although Coiled failed");
+            Ok(AtCoiled::ThisStack)
         }
-        Err(error) => Err(with_way_out(error, &ours.name)),
+        Err(error) => Err(with_way_out(error, &owned.name)),
     }
 }
 
-/// The server that the request names, where the function may send its token there.
-fn trusted(context: &Context<'_>, ours: &Ours) -> Option<Server> {
-    ours.server.clone().filter(|server| context.config.trusts(server))
+/// The server in the properties, if the function may send the token there.
+fn trusted_server(context: &Context<'_>, owned: &Owned) -> Option<Server> {
+    owned.server.clone().filter(|server| context.config.trusts(server))
 }
 
-async fn disconnect_if_ours(
+async fn disconnect_if_owned(
     coiled: &crate::coiled::Coiled,
     workspace: &str,
     tags: &[Tag],
@@ -313,33 +324,34 @@ async fn disconnect_if_ours(
 ) -> Result<AtCoiled, Error> {
     let shown = coiled.shown(workspace).await?;
     if !shown.is_connected() && get(tags, PENDING).is_none() {
-        tracing::info!(workspace, "Coiled shows no connection any more");
-        return Ok(AtCoiled::Ours);
+        tracing::info!(workspace, "the workspace is no longer connected");
+        return Ok(AtCoiled::ThisStack);
     }
-    // With an outcome that is unknown, Coiled may still be building, and show it later: so it is told in any case.
+    // Coiled may show a pending key's connection later, so the workspace is disconnected even if Coiled shows none.
     if shown.is_connected() && !is_ours(tags, &shown) {
-        tracing::warn!(workspace, shown = %shown.describe(), "Coiled shows a connection that is not this stack's; it stays");
-        return Ok(AtCoiled::NotOurs);
+        tracing::warn!(workspace, shown = %shown.describe(), "keeping a connection that this stack did not create");
+        return Ok(AtCoiled::NotThisStack);
     }
     match coiled.disconnect(workspace, force).await? {
-        Disconnected::Now => tracing::info!(workspace, "Coiled has forgotten the key"),
-        Disconnected::Already => tracing::info!(workspace, "Coiled had forgotten the key already"),
+        Disconnected::Now => tracing::info!(workspace, "disconnected the workspace"),
+        Disconnected::Already => tracing::info!(workspace, "the workspace was already disconnected"),
     }
-    Ok(AtCoiled::Ours)
+    Ok(AtCoiled::ThisStack)
 }
 
-/// Time has to be left for the AWS side, and for the answer.
-fn coiled_until(context: &Context<'_>, force: bool) -> Instant {
+/// Leaves half of the work time for AWS.
+fn coiled_deadline(context: &Context<'_>, force: bool) -> Instant {
     let now = Instant::now();
     let half = context.deadlines.work.saturating_duration_since(now) / 2;
     now + if force { half.min(FORCED_PATIENCE) } else { half }
 }
 
-/// A stack whose Delete failed can't be updated: so the way out is a tag, and every such failure names it.
+/// Adds the command that forces the deletion. CloudFormation does not update a stack whose deletion failed, so the
+/// property `ForceDisconnect` can no longer be set.
 fn with_way_out(error: Error, name: &UserName) -> Error {
     let way_out = format!(
-        "To delete the stack all the same, tag the user (aws iam tag-user --user-name {name} --tags \
-         Key={FORCE_DISCONNECT},Value=true) and delete it again"
+        "To delete the stack anyway, tag the user (aws iam tag-user --user-name {name} --tags \
+         Key={FORCE_DISCONNECT},Value=true) and delete the stack again"
     );
     match error {
         Error::Secret { arn, cause, why } => Error::Secret { arn, cause: format!("{cause}. {way_out}"), why },

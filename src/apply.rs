@@ -1,4 +1,5 @@
-//! Carrying out a plan: each step's action, with its undo noted down first.
+//! Executes a plan. A step that can be undone adds its undo to the journal before its first call, because a call that
+//! times out may have worked.
 
 mod key;
 mod user;
@@ -27,20 +28,20 @@ use crate::present::{Link, Prepared};
 use crate::properties::tags::Tag;
 use crate::undo::{Journal, Undo};
 
-/// What became of the registration.
+/// The outcome of the registration, as far as this run knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Coiled never saw the key.
+    /// Coiled never received the key.
     NotSent,
-    /// Coiled said no.
+    /// Coiled rejected the registration. It may still have stored the key in order to check it.
     Rejected,
-    /// Coiled may hold the key.
+    /// The key was sent, but no final response arrived.
     Unknown,
-    /// Coiled holds the key.
+    /// Coiled confirmed the registration.
     Registered,
 }
 
-/// A plan at work.
+/// The execution of one plan.
 #[derive(Debug)]
 pub struct Run<'a> {
     pub(crate) context: &'a Context<'a>,
@@ -50,19 +51,19 @@ pub struct Run<'a> {
     socket: Mutex<Option<Socket>>,
     shown: Mutex<Option<Shown>>,
     sent: AtomicBool,
-    /// The reply to CreateAccessKey was lost, with a key's secret if it worked.
+    /// The response to CreateAccessKey was lost. If the call worked, nobody has the new key's secret.
     lost_a_key: AtomicBool,
-    settled: Mutex<Option<Outcome>>,
-    /// A step beside this one has failed: nothing here is worth waiting for.
+    resolved: Mutex<Option<Outcome>>,
+    /// A step in a parallel lane has failed, so that waiting for the key is pointless.
     failed: AtomicBool,
-    /// Another run took the user between this one's look and its own CreateUser or lease.
+    /// Another run took the user after this run's checks and before its own CreateUser or lease.
     overtaken: AtomicBool,
 }
 
 type Work<'w> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'w>>;
 
 impl<'a> Run<'a> {
-    /// A run that has done nothing yet.
+    /// A run that has not executed any step.
     pub fn new(context: &'a Context<'a>, prepared: &'a Prepared, journal: &'a Journal) -> Self {
         Self {
             context,
@@ -73,26 +74,28 @@ impl<'a> Run<'a> {
             shown: Mutex::default(),
             sent: AtomicBool::new(false),
             lost_a_key: AtomicBool::new(false),
-            settled: Mutex::default(),
+            resolved: Mutex::default(),
             failed: AtomicBool::new(false),
             overtaken: AtomicBool::new(false),
         }
     }
 
-    /// Carries out a plan.
-    pub fn carry_out<'w>(&'w self, flow: &'w Flow) -> Work<'w> {
+    /// Executes a plan.
+    ///
+    /// # Errors
+    /// The failed step. If parallel steps fail, one failure names them all.
+    pub fn execute<'w>(&'w self, flow: &'w Flow) -> Work<'w> {
         Box::pin(async move {
             match flow {
                 Flow::Step(step) => self.step(step).await,
                 Flow::InOrder(flows) => {
                     for flow in flows {
-                        self.carry_out(flow).await?;
+                        self.execute(flow).await?;
                     }
                     Ok(())
                 }
-                // All end before the first failure is told: a call that was cut off might still take effect while its
-                // undo runs.
-                Flow::InParallel(flows) => together(join_all(flows.iter().map(|flow| self.carry_out(flow))).await),
+                // Every lane ends before a failure is returned. Otherwise a call could take effect after its undo.
+                Flow::InParallel(flows) => merge(join_all(flows.iter().map(|flow| self.execute(flow))).await),
             }
         })
     }
@@ -115,7 +118,7 @@ impl<'a> Run<'a> {
                 Ok(())
             }
             Step::AdoptUser => self.adopt_user().await,
-            Step::TakeLease => self.claim(&[self.context.lease_tag()]).await,
+            Step::AcquireLease => self.claim(&[self.context.lease_tag()]).await,
             Step::UntagUser(keys) => iam.untag_user(user, keys).await,
             Step::TagUser(tags) => iam.tag_user(user, tags).await,
             Step::PutBoundary(arn) => {
@@ -146,7 +149,7 @@ impl<'a> Run<'a> {
             }
             Step::FreeKeySlot(candidates) => self.free_key_slot(candidates).await,
             Step::CreateKey => self.create_key().await,
-            Step::ProveKey => self.prove_key().await,
+            Step::WaitForKey => self.wait_for_key().await,
             Step::TagPending => self.tag_pending().await,
             Step::OpenSocket => self.open_socket().await,
             Step::Settle => {
@@ -163,40 +166,40 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The user's name.
+    /// The IAM user's name.
     pub(crate) fn user(&self) -> &str {
         self.prepared.spec.user.as_str()
     }
 
-    /// The ARN of a policy.
+    /// The ARN of one of the user's two policies, even before it exists.
     pub(crate) fn arn(&self, kind: Kind) -> String {
         let spec = &self.prepared.spec;
         self.prepared.account.policy_arn(spec.path.as_str(), &kind.name(&spec.user))
     }
 
-    /// The way to Coiled; only a plan that registers has steps that ask for it.
+    /// The link to Coiled. Only plans that register a key contain steps that need it.
     pub(crate) fn link(&self) -> Result<&Link, Error> {
-        self.prepared.link.as_ref().ok_or_else(|| Error::Internal("a plan registers without a way to Coiled".into()))
+        self.prepared.link.as_ref().ok_or_else(|| Error::Internal("a plan registers without a link to Coiled".into()))
     }
 
     fn key(&self) -> Result<NewKey, Error> {
-        locked(&self.key).clone().ok_or_else(|| Error::Internal("a plan registers without a key".into()))
+        locked(&self.key).clone().ok_or_else(|| Error::Internal("a plan registers without a new key".into()))
     }
 
-    /// The id of the key that this run made.
+    /// The id of the key that this run created, if it got that far.
     pub fn new_key_id(&self) -> Option<String> {
         locked(&self.key).as_ref().map(|key| key.id.clone())
     }
 
-    /// Whether another run of this stack was faster, and this one has made nothing.
+    /// Whether another run of this stack took the user first. This run has then changed nothing.
     pub fn was_overtaken(&self) -> bool {
         self.overtaken.load(Ordering::SeqCst)
     }
 
-    /// What became of the registration, as far as is known.
+    /// The outcome of the registration, as far as this run knows.
     pub fn outcome(&self) -> Outcome {
-        let unsettled = if self.sent.load(Ordering::SeqCst) { Outcome::Unknown } else { Outcome::NotSent };
-        locked(&self.settled).unwrap_or(unsettled)
+        let unresolved = if self.sent.load(Ordering::SeqCst) { Outcome::Unknown } else { Outcome::NotSent };
+        locked(&self.resolved).unwrap_or(unresolved)
     }
 
     fn note_boundary(&self) {
@@ -211,8 +214,8 @@ impl<'a> Run<'a> {
         let (iam, arn) = (&self.context.iam, self.arn(kind));
         let until = Instant::now() + self.context.config.consistency;
         loop {
-            let made = iam.create_policy(spec.path.as_str(), &kind.name(&spec.user), kind.document(), &tags).await;
-            match made {
+            let created = iam.create_policy(spec.path.as_str(), &kind.name(&spec.user), kind.document(), &tags).await;
+            match created {
                 Err(error) if code(&error) == Some("EntityAlreadyExists") => {}
                 other => return other,
             }
@@ -228,7 +231,7 @@ impl<'a> Run<'a> {
         let before = self.prepared.observed.policies.get(&kind).map(|policy| policy.version.clone());
         self.journal.note(Undo::Document(kind, before.unwrap_or_default()));
         let version = self.context.iam.put_document(&self.arn(kind), kind.document()).await?;
-        tracing::info!(policy = %self.arn(kind), version, "new version in force");
+        tracing::info!(policy = %self.arn(kind), version, "new default version");
         Ok(())
     }
 
@@ -241,18 +244,18 @@ impl<'a> Run<'a> {
     }
 
     async fn tag_pending(&self) -> Result<(), Error> {
-        let before = self.prepared.observed.ours().map(|seen| seen.user.tags.clone()).unwrap_or_default();
+        let before = self.prepared.observed.owned().map(|seen| seen.user.tags.clone()).unwrap_or_default();
         let before = before.into_iter().filter(|tag| [PENDING, PENDING_REGION].contains(&tag.key.as_str()));
         self.journal.note(Undo::Pending(before.collect()));
         let mut tags = vec![Tag::new(PENDING, self.key()?.id), Tag::new(PENDING_REGION, &self.prepared.spec.region)];
-        tags.extend(self.settled_before());
+        tags.extend(self.resolved_pending_key());
         self.context.iam.tag_user(self.user(), &tags).await
     }
 
-    /// There is one pending mark. Where it names the key that Coiled is seen to hold, that key goes on record before
-    /// the mark names another: else nobody would know any more whose connection it is.
-    fn settled_before(&self) -> Vec<Tag> {
-        let (Some(seen), Some(link)) = (self.prepared.observed.ours(), &self.prepared.link) else { return Vec::new() };
+    /// The tags that record the previous pending key as active, if Coiled holds it. There is only one pending tag:
+    /// overwriting it without this record would leave a connection that no tag assigns to this stack.
+    fn resolved_pending_key(&self) -> Vec<Tag> {
+        let (Some(seen), Some(link)) = (self.prepared.observed.owned(), &self.prepared.link) else { return Vec::new() };
         let pending = get(&seen.user.tags, PENDING);
         match held_key(&seen.user.tags, &link.before) {
             Some(held) if pending == Some(held) => {
@@ -284,7 +287,7 @@ impl<'a> Run<'a> {
         let socket = locked(&self.socket).take();
         let coiled = link.coiled.paced(link.coiled.pace().ending(self.context.work_until()));
         let result = coiled.register(&link.workspace, &message, socket, &self.sent).await;
-        *locked(&self.settled) = match &result {
+        *locked(&self.resolved) = match &result {
             Ok(()) => Some(Outcome::Registered),
             Err(Error::Rejected(_)) => Some(Outcome::Rejected),
             Err(_) => None,
@@ -292,25 +295,25 @@ impl<'a> Run<'a> {
         result.map_err(|error| self.with_advice(error))
     }
 
-    /// A refusal with the setup policy detached is most likely for want of it.
+    /// If the setup policy is detached, Coiled most likely rejected the registration because of missing permissions.
     fn with_advice(&self, error: Error) -> Error {
         match error {
             Error::Rejected(words) if !self.prepared.spec.attach_setup => Error::Rejected(format!(
-                "{words} (the setup policy is detached: Coiled may need it here, set AttachSetupPolicy to true)"
+                "{words} (Coiled may need the setup policy, which is detached: set AttachSetupPolicy to true)"
             )),
             other => other,
         }
     }
 
-    /// A FINISHED alone is no proof: what Coiled shows has to be an AWS connection.
+    /// FINISHED alone proves nothing: Coiled must also show an AWS connection for the workspace.
     async fn read_back(&self) -> Result<(), Error> {
         let link = self.link()?;
-        // What has been registered is worth all the time that is left.
+        // The key is registered, so this request may use all of the remaining work time.
         let coiled = link.coiled.paced(link.coiled.pace().ending(self.context.deadlines.work));
         let shown = coiled.shown(&link.workspace).await?;
         if !shown.is_connected() {
             return Err(Error::Unconfirmed(format!(
-                "Coiled reported success, but shows workspace {} unconnected ({})",
+                "Coiled reported success, but shows workspace {} as not connected ({})",
                 link.workspace,
                 shown.describe()
             )));
@@ -319,17 +322,17 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Looks at everything that was made; what IAM has not spread yet gets its time.
+    /// Repeats the check until the consistency timeout, because IAM may show new resources late.
     async fn verify(&self) -> Result<(), Error> {
         let until = Instant::now() + self.context.config.consistency;
         loop {
             let ((), missing) = tokio::try_join!(self.context.holds_lease(self.user()), self.missing())?;
             if missing.is_empty() {
-                // Where the new key is shown, an older one is too.
+                // IAM shows the new key, so it also shows an earlier key whose secret was lost.
                 return self.delete_lost_key().await;
             }
             if Instant::now() + self.context.config.poll > until {
-                return Err(Error::Unconfirmed(format!("IAM does not show {}", missing.join(", "))));
+                return Err(Error::Unconfirmed(format!("IAM does not list {}", missing.join(", "))));
             }
             sleep(self.context.config.poll).await;
         }
@@ -341,15 +344,15 @@ impl<'a> Run<'a> {
         let wanted = Kind::ALL.into_iter().filter(|kind| self.prepared.spec.attaches(*kind));
         let policies = wanted.map(|kind| self.arn(kind)).filter(|arn| !attached.contains(arn));
         let id = self.key()?.id;
-        let key_is_there = seen.is_some_and(|seen| seen.keys.iter().any(|key| key.id == id && key.active));
-        Ok(policies.chain((!key_is_there).then_some(format!("key {id}"))).collect())
+        let key_exists = seen.is_some_and(|seen| seen.keys.iter().any(|key| key.id == id && key.active));
+        Ok(policies.chain((!key_exists).then_some(format!("key {id}"))).collect())
     }
 
     async fn record(&self) -> Result<(), Error> {
-        let shown = locked(&self.shown).clone().ok_or_else(|| Error::Internal("nothing was read back".into()))?;
+        let shown = locked(&self.shown).clone().ok_or_else(|| Error::Internal("no connection was read back".into()))?;
         let digests = Digests::new(&self.prepared.spec, &shown);
         let mut tags = vec![Tag::new(ACCESS_KEY_ID, self.key()?.id), Tag::new(REGISTERED, digests.tag_value())];
-        let seen = self.prepared.observed.ours();
+        let seen = self.prepared.observed.owned();
         if seen.is_some_and(|seen| get(&seen.user.tags, WORKSPACE).is_none()) {
             tags.push(Tag::new(WORKSPACE, &self.link()?.workspace));
         }
@@ -363,8 +366,8 @@ impl<'a> Run<'a> {
     }
 }
 
-/// All failures of steps side by side as one.
-fn together(results: Vec<Result<(), Failure>>) -> Result<(), Failure> {
+/// Merges the failures of parallel lanes into one.
+fn merge(results: Vec<Result<(), Failure>>) -> Result<(), Failure> {
     let failures: Vec<Failure> = results.into_iter().filter_map(Result::err).collect();
     let steps = failures.iter().map(|failure| failure.step.as_str()).collect::<Vec<_>>().join(", ");
     match Error::all(failures.iter().map(|failure| failure.error.clone()).collect()) {

@@ -1,4 +1,4 @@
-//! What all AWS calls share: patience with what time heals, and errors in the reader's words.
+//! Shared by all AWS calls: retries for eventual consistency, client settings, and error texts for the console.
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -15,18 +15,18 @@ use tokio::time::{Instant, sleep};
 use crate::config::Config;
 use crate::error::{Error, is_denied};
 
-/// How long what time may heal is tried again.
+/// How long errors that may be transient are retried.
 #[derive(Debug, Clone)]
 pub struct Patience {
-    /// Until then AccessDenied may mean a role that has not arrived yet (aws-cdk#18237).
+    /// Until then, AccessDenied may mean that a new role's permissions have not reached this service (aws-cdk#18237).
     denied_until: Instant,
-    /// How long IAM may contradict itself.
+    /// How long a result of IAM may be a stale read.
     consistency: Duration,
     poll: Duration,
 }
 
 impl Patience {
-    /// Patience that begins now.
+    /// Starts the time for retries after AccessDenied. It runs once per invocation, not per call.
     pub fn new(config: &Config) -> Self {
         Self {
             denied_until: Instant::now() + config.access_denied_grace,
@@ -35,7 +35,8 @@ impl Patience {
         }
     }
 
-    /// Sends a call until it works or fails for good. `transient` are the error codes that only mean "not yet" here.
+    /// Sends a call and retries it after AccessDenied and after conflicts between writers. `transient` lists further
+    /// error codes that may come from a stale read in this call.
     pub async fn call<T, E, R, F>(
         &self,
         name: &'static str,
@@ -49,7 +50,7 @@ impl Patience {
     {
         let consistent_at = Instant::now() + self.consistency;
         loop {
-            // Boxed: the SDK's futures are large, and many of them lie inside each other.
+            // Boxed because the SDK's futures are large and would be nested several levels deep.
             let error = match Box::pin(send()).await {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
@@ -57,7 +58,7 @@ impl Patience {
             let code = error.code().unwrap_or_default();
             let until = match code {
                 code if is_denied(code) => self.denied_until,
-                // Two writers at once; AWS asks to send it again.
+                // Two concurrent writers. AWS asks the caller to retry.
                 "ConcurrentModification" | "EntityTemporarilyUnmodifiable" => consistent_at,
                 code if transient.contains(&code) => consistent_at,
                 _ => return Err(failed(name, &error)),
@@ -65,16 +66,17 @@ impl Patience {
             if Instant::now() + self.poll > until {
                 return Err(failed(name, &error));
             }
-            tracing::debug!(call = name, code, "not yet; the call is sent again");
+            tracing::debug!(call = name, code, "the call failed, which may be transient; retrying");
             sleep(self.poll).await;
         }
     }
 }
 
-/// The settings of every client. Attempts are bounded, for the SDK itself sets no limit but the connection's. And all
-/// share one HTTP client: else each would bring connections and trusted certificates of its own.
+/// The settings of every client. Attempts have a timeout, because the SDK itself only limits connecting. All clients
+/// share one HTTP client, because otherwise each would open its own connections and load the trusted certificates
+/// again.
 ///
-/// [`Config::poll`] is the SDK's first pause before it sends a call again, and by default as long as its own.
+/// [`Config::poll`] is the SDK's first pause before a retry. Its default, 1 s, equals the SDK's own.
 pub fn shared(sdk: &SdkConfig, config: &Config) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
@@ -86,7 +88,7 @@ pub fn shared(sdk: &SdkConfig, config: &Config) -> SdkConfig {
     sdk.to_builder().timeout_config(timeouts).retry_config(retries).http_client(http).build()
 }
 
-/// A failed call, in words for the console.
+/// Converts an SDK error. Responses that cannot be parsed are not shown, because they may contain a secret.
 pub fn failed<E, R>(call: &'static str, error: &SdkError<E, R>) -> Error
 where
     E: ProvideErrorMetadata + StdError + 'static,
@@ -94,21 +96,20 @@ where
 {
     let (code, message) = match error {
         SdkError::ServiceError(service) => (
-            service.err().code().unwrap_or("an error without a code").to_owned(),
+            service.err().code().unwrap_or("unknown error").to_owned(),
             service.err().message().unwrap_or("no message").to_owned(),
         ),
-        SdkError::TimeoutError(_) => ("no answer".to_owned(), "the service did not answer in time".to_owned()),
+        SdkError::TimeoutError(_) => ("no response".to_owned(), "the service did not respond in time".to_owned()),
         SdkError::DispatchFailure(failure) => {
             let cause = failure.as_connector_error().map(|error| innermost(error)).unwrap_or_default();
-            ("no answer".to_owned(), format!("the service could not be reached ({cause})"))
+            ("no response".to_owned(), format!("the service could not be reached ({cause})"))
         }
-        // The answer itself is not shown: it may be the one that holds a secret.
-        _ => ("unreadable answer".to_owned(), "the service's answer made no sense".to_owned()),
+        _ => ("unreadable response".to_owned(), "the service's response could not be parsed".to_owned()),
     };
     Error::Aws { call, code, message }
 }
 
-/// The last cause in a chain of errors: the one that says what really happened.
+/// The last error in a chain of sources. The outer ones only say that a request failed.
 pub fn innermost(error: &(dyn StdError + 'static)) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
@@ -117,7 +118,7 @@ pub fn innermost(error: &(dyn StdError + 'static)) -> String {
     cause.to_string()
 }
 
-/// The error's code, if it is an AWS error.
+/// The error code of an AWS error. `None` for other errors.
 pub fn code(error: &Error) -> Option<&str> {
     match error {
         Error::Aws { code, .. } => Some(code),
@@ -125,7 +126,7 @@ pub fn code(error: &Error) -> Option<&str> {
     }
 }
 
-/// Success where the thing was not there any more.
+/// Turns NoSuchEntity into success, for deletions and detachments.
 pub fn gone_is_fine(result: Result<(), Error>) -> Result<(), Error> {
     match result {
         Err(error) if code(&error) == Some("NoSuchEntity") => Ok(()),
@@ -133,7 +134,7 @@ pub fn gone_is_fine(result: Result<(), Error>) -> Result<(), Error> {
     }
 }
 
-/// `None` where there is no such entity.
+/// Turns NoSuchEntity into `None`.
 pub fn absent_is_none<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
     match result {
         Ok(found) => Ok(Some(found)),

@@ -1,32 +1,35 @@
-//! What the environment decides: how patient the function is, and where its token may go; never what it makes.
+//! Settings from environment variables: wait times, retries, and the Coiled server that may receive the token.
 
 use std::time::Duration;
 
 use crate::properties::names::Server;
 
-/// How long the function waits, and how often it asks: variables of the environment, in milliseconds. And to whom it speaks.
+/// The settings. Each duration is an environment variable in milliseconds.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Pause between the last proof that a key works and its registration: Coiled may reach another replica of IAM.
-    /// `KEY_SETTLE_MILLIS`, default 1 s.
+    /// Settle time between the last successful test of a key and its registration, because Coiled may reach another IAM
+    /// replica. `KEY_SETTLE_MILLIS`, default 1 s.
     pub key_settle: Duration,
-    /// Pause between writing a lease and seeing whether it is still there: longer than another run takes from its look at
-    /// the lease to its own. `LEASE_SETTLE_MILLIS`, default 1 s.
+    /// Settle time between writing a lease and checking that it still exists. It must be longer than another run takes
+    /// from reading the lease to writing its own. `LEASE_SETTLE_MILLIS`, default 1 s.
     pub lease_settle: Duration,
-    /// How long a Delete that finds nothing waits for a Create that has never answered. `LATE_CREATE_MILLIS`, default 10 s:
-    /// as long as the checks of a Create mostly take, before which it makes nothing that could be found.
+    /// How long a Delete that finds nothing waits for a Create that has not responded. Until a Create has finished its
+    /// checks, there is nothing to find, and the checks usually take less than the default.
+    /// `LATE_CREATE_MILLIS`, default 10 s.
     pub late_create: Duration,
-    /// Pause between two looks at something that is not there yet. `POLL_MILLIS`, default 1 s.
+    /// Pause between two polls or retries. `POLL_MILLIS`, default 1 s, at least 10 ms.
     pub poll: Duration,
-    /// How long AccessDenied is taken for a role that has not arrived yet. `ACCESS_DENIED_GRACE_MILLIS`, default 30 s.
+    /// How long AccessDenied is retried, because a new role's permissions take time to reach every service.
+    /// `ACCESS_DENIED_GRACE_MILLIS`, default 30 s.
     pub access_denied_grace: Duration,
-    /// How long IAM may contradict itself before it is believed. `CONSISTENCY_MILLIS`, default 120 s.
+    /// How long an IAM result that may be a stale read is retried. `CONSISTENCY_MILLIS`, default 120 s.
     pub consistency: Duration,
-    /// How long Coiled may answer 429, 502, 503 or 504; a server that can't be reached gets a tenth of it.
-    /// `COILED_RETRY_MILLIS`, default 300 s, as Coiled's own client.
+    /// How long a request is retried if Coiled returns 429, 502, 503 or 504. An unreachable server is retried for a
+    /// tenth of this time. `COILED_RETRY_MILLIS`, default 300 s as in Coiled's own client.
     pub coiled_retry: Duration,
-    /// The one control plane that a token is sent to, as the template says it too: else whoever may invoke the function
-    /// could have the token sent elsewhere. `COILED_SERVER`, default none: whichever the properties name.
+    /// The only Coiled server that may receive a token. Otherwise anyone who can invoke the function could have the
+    /// token sent to another server. `COILED_SERVER`, set by the template. By default any server in the properties is
+    /// allowed.
     pub server: Option<String>,
 }
 
@@ -46,7 +49,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The defaults, but for what the environment says. A value that is no number counts as not given.
+    /// Reads the environment. A missing variable or one that is not a number means the default.
     pub fn from_env() -> Self {
         Self::read(|name| std::env::var(name).ok())
     }
@@ -61,7 +64,7 @@ impl Config {
             key_settle: millis("KEY_SETTLE_MILLIS", defaults.key_settle),
             lease_settle: millis("LEASE_SETTLE_MILLIS", defaults.lease_settle),
             late_create: millis("LATE_CREATE_MILLIS", defaults.late_create),
-            // Without any pause a wait would keep a core busy.
+            // Polling without a pause would keep a core busy.
             poll: millis("POLL_MILLIS", defaults.poll).max(Duration::from_millis(10)),
             access_denied_grace: millis("ACCESS_DENIED_GRACE_MILLIS", defaults.access_denied_grace),
             consistency: millis("CONSISTENCY_MILLIS", defaults.consistency),
@@ -70,7 +73,7 @@ impl Config {
         }
     }
 
-    /// Whether a token may be sent there.
+    /// Whether a token may be sent to this server.
     pub fn trusts(&self, server: &Server) -> bool {
         self.server.as_ref().is_none_or(|trusted| Server::parse(trusted).as_ref() == Ok(server))
     }
@@ -81,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_environment_changes_patience_and_nonsense_does_not() {
+    fn numbers_in_the_environment_override_the_defaults_and_other_text_does_not() {
         let config = Config::read(|name| match name {
             "KEY_SETTLE_MILLIS" => Some("250".into()),
             "POLL_MILLIS" => Some("0".into()),
@@ -93,12 +96,15 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_named_is_the_only_one() -> Result<(), String> {
-        let of = |text: &str| Config::read(|name| (name == "COILED_SERVER").then(|| text.to_owned()));
+    fn only_the_server_in_the_environment_is_trusted() -> Result<(), String> {
+        let with_server = |text: &str| Config::read(|name| (name == "COILED_SERVER").then(|| text.to_owned()));
         let (server, other) = (Server::parse("https://coiled.example.com")?, Server::parse("https://example.com")?);
-        assert!(of("").trusts(&server) && of("").trusts(&other));
-        assert!(of("https://coiled.example.com/").trusts(&server) && !of("https://coiled.example.com").trusts(&other));
-        assert!(!of("nonsense, typed in").trusts(&server));
+        assert!(with_server("").trusts(&server) && with_server("").trusts(&other));
+        assert!(
+            with_server("https://coiled.example.com/").trusts(&server)
+                && !with_server("https://coiled.example.com").trusts(&other)
+        );
+        assert!(!with_server("nonsense, typed in").trusts(&server));
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! What one run knows from its beginning, and the waiting for other runs.
+//! The state of one run: request, clients, deadlines and lease. Also waits for other runs that hold the lease.
 
 use std::any::Any;
 use std::future::Future;
@@ -24,26 +24,26 @@ use crate::properties::tags::Tag;
 use crate::request::{Envelope, RequestType};
 use crate::{secrets, sts::Sts};
 
-/// One run: a request, the clients for it, and when it has to end.
+/// One run: a request with its clients and deadlines.
 #[derive(Debug)]
 pub struct Context<'a> {
-    /// The AWS configuration that all clients share.
+    /// The configuration of all AWS clients.
     pub sdk: &'a SdkConfig,
-    /// How patient the function is.
+    /// Wait times and the trusted Coiled server.
     pub config: &'a Config,
-    /// The HTTP client that all requests share.
+    /// The HTTP client for Coiled and S3. Sharing it reuses connections.
     pub http: &'a reqwest::Client,
     /// The request.
     pub envelope: &'a Envelope,
-    /// The marks of its resource.
+    /// The ownership tags of this resource.
     pub ownership: OwnershipTags,
     /// This run's lease.
     pub lease: Lease,
-    /// When work, undo and answer have to end.
+    /// When work, undo and response have to end.
     pub deadlines: Deadlines,
-    /// With what time heals.
+    /// Retry policy for transient errors.
     pub patience: Patience,
-    /// IAM.
+    /// The IAM client, with retries.
     pub iam: Iam,
     began: Instant,
     step: Mutex<String>,
@@ -51,7 +51,7 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// The context of one run.
+    /// Starts a run: the retry times count from here.
     pub fn new(
         sdk: &'a SdkConfig,
         config: &'a Config,
@@ -73,22 +73,22 @@ impl<'a> Context<'a> {
             iam: Iam::new(iam, patience.clone()),
             patience,
             began: Instant::now(),
-            step: Mutex::new("begin".into()),
+            step: Mutex::new("start".into()),
             writes_lease: AtomicBool::new(false),
         }
     }
 
-    /// Notes which step is at work, for the Reason of a run that is cut off.
+    /// Sets the current step. If the run is canceled or panics, the status reason names it.
     pub fn enter(&self, step: impl Into<String>) {
         *locked(&self.step) = step.into();
     }
 
-    /// A failure at the step that is at work.
+    /// A failure at the current step.
     pub fn failure(&self, error: Error) -> Failure {
         Failure::at(locked(&self.step).clone(), error)
     }
 
-    /// Runs one step: its name is in the Reason if it fails, its duration in the log.
+    /// Runs one step and logs its duration. A failure names the step.
     pub async fn step<T>(&self, name: &str, work: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
         self.enter(name);
         let began = Instant::now();
@@ -101,7 +101,7 @@ impl<'a> Context<'a> {
         result.map_err(|error| Failure::at(name, error))
     }
 
-    /// Runs something until a deadline; a panic and the deadline become failures like any other.
+    /// Runs `work` until a deadline. A panic or a missed deadline becomes a failure of the current step.
     pub async fn guarded<T>(
         &self,
         until: Instant,
@@ -114,27 +114,28 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Coiled, with a token, to be done with by `until`.
+    /// A client for Coiled. It stops retrying at `until`.
     pub fn coiled(&self, server: &Server, token: SecretString, until: Instant) -> Coiled {
         Coiled::new(self.http.clone(), server.clone(), token, Pace::new(self.config, until))
     }
 
-    /// The latest moment for a service's answer, so that this run can still tell what it was.
+    /// The end of waiting for other services and runs. It leaves a tenth of the work time to handle their result.
     pub fn work_until(&self) -> Instant {
         self.deadlines.work - self.deadlines.work.saturating_duration_since(self.began) / 10
     }
 
-    /// A token out of Secrets Manager.
+    /// Reads a token from the secret with this ARN.
     pub async fn token(&self, secret: &str) -> Result<SecretString, Error> {
         secrets::token(self.sdk, &self.patience, secret).await
     }
 
-    /// The account, as the STS of a region sees this function.
+    /// The function's account, from STS in `region`.
     pub async fn account(&self, region: &str) -> Result<Account, Error> {
         Sts::new(self.sdk, region).account(&self.patience).await
     }
 
-    /// Looks at the user; one of ours on which another run works is looked at again until that run has ended.
+    /// Reads the user. If another run of this stack holds the lease, waits until it releases the lease or the lease
+    /// expires.
     pub async fn user_at_rest(&self, name: &UserName) -> Result<Option<SeenUser>, Error> {
         let before = locked(&self.step).clone();
         loop {
@@ -144,21 +145,22 @@ impl<'a> Context<'a> {
                 self.enter(before);
                 return Ok(seen);
             };
-            // CloudFormation gave the resource up: this event is late, and what it made now nobody would ever remove.
+            // CloudFormation is already deleting the resource, so this event is late. Nothing would ever delete what it
+            // creates now.
             if lease.deletes() && !self.lease.deletes() {
                 return Err(Error::Busy(format!("a Delete, {}", lease.describe())));
             }
             if Instant::now() + self.config.poll >= self.work_until() {
                 return Err(Error::Busy(lease.describe()));
             }
-            tracing::info!(lease = %lease.describe(), "another run works on this user; waiting for its end");
-            // For the Reason of a run that is cut off while it waits.
+            tracing::info!(lease = %lease.describe(), "another run is working on this user; waiting until it ends");
+            // If the deadline ends the wait, the status reason names the other run.
             self.enter(format!("wait for another run ({})", lease.describe()));
             sleep(self.config.poll).await;
         }
     }
 
-    /// Sees that this run has the lease. What was there before it may still be shown for a while.
+    /// Checks that this run holds the lease. Retries while IAM may still show the tags from before it was written.
     pub async fn holds_lease(&self, name: &str) -> Result<(), Error> {
         let until = Instant::now() + self.config.consistency;
         loop {
@@ -171,28 +173,28 @@ impl<'a> Context<'a> {
             let is_taken = !is_mine && lease.as_ref().is_some_and(Lease::is_live);
             if is_taken || Instant::now() + self.config.poll > until {
                 return Err(Error::Busy(
-                    lease.map_or_else(|| "the lease is gone".to_owned(), |lease| lease.describe()),
+                    lease.map_or_else(|| "this run's lease was removed".to_owned(), |lease| lease.describe()),
                 ));
             }
             sleep(self.config.poll).await;
         }
     }
 
-    /// Whether the user is this stack's, and no other run of it has taken over.
+    /// Whether the user belongs to this stack and no other run has taken the lease.
     pub async fn is_mine(&self, name: &str) -> Result<bool, Error> {
         let Some(user) = self.iam.user(name).await? else { return Ok(false) };
         let lease = Lease::read(&user.tags);
         Ok(self.ownership.owner(&user.tags) == Owner::Ours && lease.is_none_or(|lease| lease.is_same_run(&self.lease)))
     }
 
-    /// The tag of this run's lease, for a call that puts it on the user.
+    /// The lease tag. Call this only to write it: from then on, the run expires or releases its lease at its end.
     pub fn lease_tag(&self) -> Tag {
         self.writes_lease.store(true, Ordering::SeqCst);
         self.lease.tag()
     }
 
-    /// Leaves this run's lease, ended, as a trace: the next run need not wait, and cleans up. IAM may not show yet that the
-    /// lease was written.
+    /// Marks this run's lease as expired. The next run does not wait for it, and knows that there may be something to
+    /// clean up. The tag is written even if IAM does not show the lease, because that may be a stale read.
     pub async fn end_lease(&self, name: &str) -> Result<(), Error> {
         if !self.may_end_lease(name).await? {
             return Ok(());
@@ -200,7 +202,7 @@ impl<'a> Context<'a> {
         self.iam.tag_user(name, &[self.lease.ended().tag()]).await
     }
 
-    /// Takes this run's lease away: it has left nothing to clean up.
+    /// Removes this run's lease from the user. Use it only if there is nothing to clean up.
     pub async fn release_lease(&self, name: &str) -> Result<(), Error> {
         if !self.may_end_lease(name).await? {
             return Ok(());
@@ -216,14 +218,14 @@ impl<'a> Context<'a> {
         Ok(self.ownership.owner(&user.tags) == Owner::Ours && self.live_lease_of_another_run(&user.tags).is_none())
     }
 
-    /// The lease that keeps this run from working on the user with these tags.
+    /// The lease that another run of this stack holds on a user with these tags.
     pub fn live_lease_of_another_run(&self, tags: &[Tag]) -> Option<Lease> {
         let lease = Lease::read(tags).filter(|_| self.ownership.owner(tags) == Owner::Ours)?;
         (lease.is_live() && !lease.is_same_run(&self.lease)).then_some(lease)
     }
 }
 
-/// A lock that a panic elsewhere does not take away.
+/// Locks a mutex even if a panic poisoned it, because the undo after a panic needs its content.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -242,7 +244,7 @@ mod tests {
 
     use super::*;
 
-    /// Runs something in a context of its own, and returns its failure.
+    /// The failure of `work` in a new context whose current step is "register".
     async fn failure(work: impl Future<Output = Result<(), Failure>>) -> Failure {
         let sdk = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
         let (config, http) = (Config::default(), reqwest::Client::new());
@@ -254,13 +256,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_a_failure_of_the_step_at_work() {
+    async fn a_panic_is_a_failure_of_the_current_step() {
         let failure = failure(async { panic!("on purpose") }).await;
         assert_eq!(failure, Failure::at("register", Error::Internal("on purpose".into())));
     }
 
     #[tokio::test]
-    async fn the_deadline_is_a_failure_of_the_step_at_work() {
+    async fn a_missed_deadline_is_a_failure_of_the_current_step() {
         let failure = failure(std::future::pending()).await;
         assert_eq!(failure, Failure::at("register", Error::Deadline));
     }

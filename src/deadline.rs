@@ -1,51 +1,51 @@
-//! The one place that decides how much time work, undo and answer get.
+//! Divides the time of an invocation between work, undo and response.
 
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-/// An answer needs this long at most: one PUT, repeated when the bucket does not take it.
-const ANSWER: Duration = Duration::from_secs(20);
-/// Undoing a Create is at most a dozen calls; two minutes is what IAM takes at worst to agree with itself.
+/// Reserved for the response: one PUT and its retries.
+const RESPONSE: Duration = Duration::from_secs(20);
+/// Reserved for the undo. A Create undoes at most a dozen calls, but a stale read by IAM can last two minutes.
 const UNDO: Duration = Duration::from_secs(150);
 
-/// When each part of a run has to end. The parts shrink in proportion where the function's timeout is short.
+/// When each part of a run has to end. If the function's timeout is short, undo and response shrink in proportion.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
-    /// No step goes on beyond this.
+    /// Steps are canceled at this time.
     pub work: Instant,
-    /// No undo goes on beyond this; the decision is made.
+    /// The undo is canceled at this time, and the response reports what is left.
     pub undo: Instant,
-    /// The answer is given up at this moment, just before Lambda kills the process.
-    pub answer: Instant,
-    /// [`Deadlines::answer`] as a clock on the wall, in Unix seconds: what a lease says to other runs.
+    /// Sending the response ends at this time, just before Lambda kills the process.
+    pub response: Instant,
+    /// Lambda's own deadline in Unix seconds. The lease contains it, so that other runs know how long to wait.
     pub unix: u64,
 }
 
 impl Deadlines {
-    /// Divides what is left until Lambda's own deadline.
+    /// Divides the time that remains until Lambda's own deadline.
     pub fn until(deadline: SystemTime) -> Self {
         let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
         let now = Instant::now();
-        // Lambda's clock and ours differ by the time that the event took to get here.
+        // Lambda's clock started before the event arrived here. The margin covers that delay.
         let end = left.saturating_sub((left / 50).min(Duration::from_millis(500)));
-        let answer = ANSWER.min(left / 8);
+        let response = RESPONSE.min(left / 8);
         let undo = UNDO.min(left / 4);
         Self {
-            work: now + end.saturating_sub(answer + undo),
-            undo: now + end.saturating_sub(answer),
-            answer: now + end,
+            work: now + end.saturating_sub(response + undo),
+            undo: now + end.saturating_sub(response),
+            response: now + end,
             unix: unix(deadline),
         }
     }
 
-    /// Deadlines for a request that has nothing to undo but its lease: Delete goes only forward.
+    /// Deadlines for Delete. It undoes nothing and only has to release its lease, so work gets 3/4 of the undo time.
     pub fn without_undo(self) -> Self {
         Self { work: self.undo - self.undo.saturating_duration_since(self.work) / 4, ..self }
     }
 }
 
-/// A moment as Unix seconds.
+/// Whole seconds since 1970. 0 for an earlier time.
 pub fn unix(moment: SystemTime) -> u64 {
     moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
@@ -55,24 +55,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_timeout_gives_nearly_all_to_work() {
+    fn a_long_timeout_leaves_most_of_the_time_for_work() {
         let deadlines = Deadlines::until(SystemTime::now() + Duration::from_secs(900));
         let left = deadlines.work - Instant::now();
         assert!(left > Duration::from_secs(725), "{left:?}");
         assert!(deadlines.undo - deadlines.work >= Duration::from_secs(149));
-        assert!(deadlines.answer - deadlines.undo >= Duration::from_secs(19));
+        assert!(deadlines.response - deadlines.undo >= Duration::from_secs(19));
     }
 
     #[test]
-    fn a_short_timeout_still_leaves_time_for_undo_and_answer() {
+    fn a_short_timeout_still_leaves_time_for_undo_and_response() {
         let deadlines = Deadlines::until(SystemTime::now() + Duration::from_secs(8));
-        assert!(deadlines.work < deadlines.undo && deadlines.undo < deadlines.answer);
+        assert!(deadlines.work < deadlines.undo && deadlines.undo < deadlines.response);
         assert!(deadlines.work > Instant::now());
     }
 
     #[test]
-    fn a_deadline_in_the_past_is_now() {
+    fn a_deadline_in_the_past_means_now() {
         let deadlines = Deadlines::until(SystemTime::UNIX_EPOCH);
-        assert!(deadlines.answer <= Instant::now());
+        assert!(deadlines.response <= Instant::now());
     }
 }

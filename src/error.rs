@@ -1,169 +1,178 @@
-//! What can go wrong, sorted by what the reader of the CloudFormation console does next.
+//! The causes of a failed request. Each variant of [`Error`] has its own advice for the person who reads the status
+//! reason in the CloudFormation console.
 
 use std::fmt;
 
 use crate::redact::shorten;
 
-/// One cause of a failed request. `Display` says what happened, [`Error::fix`] what to do now.
+/// One cause of a failed request. `Display` describes the cause. [`Error::fix`] says what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The request itself can't be understood.
-    #[error("the request is not one that CloudFormation sends: {0}")]
+    /// A required field of the request is missing or has an unknown value.
+    #[error("the request is invalid: {0}")]
     Request(String),
-    /// Properties that are unknown or out of their set; all of them.
+    /// Every property that is unknown or has an invalid value, so that one deployment reports all of them.
     #[error("{}", join(.0))]
     Properties(Vec<InvalidProperty>),
-    /// The identity of the connection would change.
-    #[error("{} can't change during the life of a stack", .0.join(", "))]
+    /// An Update that changes a property which identifies the connection.
+    #[error("{} cannot change after the stack is created", .0.join(", "))]
     Identity(Vec<String>),
-    /// The secret with a token could not be read.
+    /// The secret that holds a token could not be read.
     #[error("secret {arn}: {cause}")]
     Secret {
         /// The secret's ARN.
         arn: String,
-        /// What Secrets Manager said, with its code.
+        /// The message of Secrets Manager, with its error code.
         cause: String,
-        /// Why, as far as the reader has to do something about it.
+        /// The kind of failure, which decides the advice.
         why: Unreadable,
     },
-    /// Coiled does not accept the token.
-    #[error("Coiled does not accept the API token (status {status}): {words}")]
+    /// The token is invalid, or its owner lacks a permission at Coiled.
+    #[error("Coiled rejected the API token (status {status}): {words}")]
     Token {
         /// 401 or 403.
         status: u16,
-        /// Coiled's own words.
+        /// Coiled's message.
         words: String,
     },
-    /// The workspace is not one of the token's.
+    /// The token cannot be used for this workspace.
     #[error("{0}")]
     Workspace(String),
-    /// The region is not enabled, or there is none of that name.
+    /// The region is not enabled, does not exist, or its STS endpoint rejects the function.
     #[error("region {region}: {cause}")]
     Region {
-        /// Its code.
+        /// The region's code, such as `us-east-2`.
         region: String,
-        /// What its STS said.
+        /// The error of its STS endpoint.
         cause: String,
     },
-    /// Something of the same name is not ours.
-    #[error("{what} exists and was not made by this stack")]
+    /// A user or policy with the required name does not carry this stack's ownership tags.
+    #[error("{what} exists and was not created by this stack")]
     Foreign {
-        /// The thing's ARN or name, and whose it is where it says so.
+        /// Its ARN or name, and the stack in its ownership tags if there is one.
         what: String,
     },
-    /// The user that would become ours has another boundary than it shall have, or none.
-    #[error("user {arn} has not the permissions boundary {wanted}, and this function could not take it off again")]
+    /// The user to adopt does not have the wanted permissions boundary. The function's role may add a boundary but not
+    /// remove it, so a failed Create could not undo that.
+    #[error("user {arn} does not have the permissions boundary {wanted}, which this function could add but not remove")]
     Unbounded {
         /// The user's ARN.
         arn: String,
-        /// The boundary that it shall have.
+        /// The ARN of the boundary in `PermissionsBoundaryArn`.
         wanted: String,
     },
-    /// The workspace is connected to something else already.
+    /// Coiled shows a connection of this workspace that this stack did not create.
     #[error("workspace {workspace} is already connected ({shown})")]
     Connected {
         /// The workspace's slug.
         workspace: String,
-        /// What Coiled shows of the connection.
+        /// The connection as Coiled shows it.
         shown: String,
     },
-    /// Another run of this stack is at work, or has taken over.
-    #[error("another run works on this user: {0}")]
+    /// Another run for the same stack holds the lease.
+    #[error("another run is working on this user: {0}")]
     Busy(String),
-    /// An AWS call failed for good.
+    /// An AWS call failed, and its retries (if any) failed too.
     #[error("{call}: {code}: {message}")]
     Aws {
-        /// The operation's name, as in IAM's documentation.
+        /// The operation's name in the AWS API reference.
         call: &'static str,
-        /// The service's error code, or what became of the call.
+        /// The service's error code. `no response` or `unreadable response` if the service sent none.
         code: String,
         /// The service's message.
         message: String,
     },
-    /// Coiled answered, with an error.
-    #[error("{call}: Coiled answered {status}: {words}")]
+    /// Coiled responded with an error status.
+    #[error("{call}: Coiled returned status {status}: {words}")]
     Coiled {
-        /// Method and path.
+        /// HTTP method and path.
         call: String,
         /// The HTTP status.
         status: u16,
-        /// Coiled's own words.
+        /// Coiled's message.
         words: String,
     },
-    /// Coiled did not answer.
-    #[error("{call}: no answer from {server}: {cause}")]
+    /// The connection to Coiled failed or timed out.
+    #[error("{call}: no response from {server}: {cause}")]
     Unreachable {
-        /// Method and path.
+        /// HTTP method and path.
         call: String,
-        /// The server's origin.
+        /// The Coiled server's URL.
         server: String,
-        /// What the connection died of.
+        /// The error of the connection.
         cause: String,
     },
-    /// Coiled refused the registration.
-    #[error("Coiled refused the registration: {0}")]
+    /// Coiled reported an error for the registration.
+    #[error("Coiled rejected the registration: {0}")]
     Rejected(String),
-    /// The registration was sent, and nothing says what became of it.
-    #[error("the registration was sent, and its outcome is unknown: {0}")]
+    /// The connection broke after the registration was sent. Coiled may hold the new key.
+    #[error("the registration was sent, but its outcome is unknown: {0}")]
     OutcomeUnknown(String),
-    /// A reply of success that what Coiled or IAM shows does not bear out.
+    /// A call succeeded, but reading back from Coiled or AWS does not confirm it.
     #[error("{0}")]
     Unconfirmed(String),
-    /// Coiled asks a person before it forgets the credentials.
-    #[error("Coiled asks for a confirmation: {0}")]
+    /// Coiled disconnects only after confirmation, because running clusters would be orphaned.
+    #[error("Coiled asks for confirmation: {0}")]
     Confirm(String),
-    /// A person's doing that only a person can undo.
+    /// Manual changes that block the deletion. Each entry names the command that undoes it.
     #[error("{}", .0.join("; "))]
     Blocked(Vec<String>),
-    /// Time ran out.
-    #[error("the time of this run was over")]
+    /// The run reached [`crate::deadline::Deadlines::work`].
+    #[error("the run reached its time limit")]
     Deadline,
-    /// A defect of this function.
-    #[error("a defect in the function itself: {0}")]
+    /// A bug in this function: a panic or a broken invariant.
+    #[error("internal error: {0}")]
     Internal(String),
-    /// Several independent causes.
+    /// Independent causes, reported together.
     #[error("{}", several(.0))]
     Several(Vec<Error>),
 }
 
-/// Why a secret can't be read.
+/// Why a secret could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unreadable {
-    /// There is none.
+    /// No such secret exists.
     Missing,
-    /// It is marked for deletion.
+    /// It is scheduled for deletion.
     Deleted,
-    /// Its KMS key can't be used.
+    /// Its KMS key cannot decrypt it.
     Encrypted,
-    /// The role has no right to it.
+    /// The function's role lacks a permission.
     Denied,
-    /// It holds no token.
+    /// It contains no token.
     Empty,
-    /// A bad moment: the same call may work later.
+    /// A transient failure: the same call may succeed later.
     Passing,
 }
 
 impl Unreadable {
-    /// What the reader does now.
+    /// What the person who deploys the stack should do.
     pub fn fix(self) -> &'static str {
         match self {
-            Self::Missing => "Correct the ARN: there is no such secret in that account and region. Then deploy again.",
-            Self::Deleted => "Restore the secret (aws secretsmanager restore-secret), and deploy again.",
+            Self::Missing => "This secret does not exist. Correct its ARN in the parameters, then deploy again.",
+            Self::Deleted => {
+                "Restore the secret (aws secretsmanager restore-secret --secret-id ARN), then deploy again."
+            }
             Self::Encrypted => {
-                "Let the function's role use the secret's KMS key (CoiledTokenKmsKeyArn), and deploy again."
+                "Enable the secret's KMS key and set CoiledTokenKmsKeyArn (Docker Hub: DockerHubTokenKmsKeyArn) to its \
+                 ARN. Then deploy again."
             }
             Self::Denied => {
-                "Let the function's role read this secret, and its KMS key if it has one of its own (CoiledTokenKmsKeyArn); \
-                 then deploy again."
+                "If the secret has its own KMS key, set CoiledTokenKmsKeyArn (Docker Hub: DockerHubTokenKmsKeyArn). \
+                 Otherwise allow the function's role to read it in the secret's resource policy, in \
+                 FunctionPermissionsBoundaryArn and in your service control policies. Then deploy again."
             }
-            Self::Empty => "Store the token as plain text, or as JSON with a key `token`, and deploy again.",
-            Self::Passing => "Try again; if it stays so, the AWS message says what is in the way.",
+            Self::Empty => "Store the token as plain text, or as JSON with the key `token`. Then deploy again.",
+            Self::Passing => RETRY_AWS,
         }
     }
 }
 
+/// The advice for AWS errors that have no more specific advice.
+const RETRY_AWS: &str = "Try again. If it keeps failing, the AWS message above names the cause.";
+
 impl Error {
-    /// One error out of many; `None` where there is none.
+    /// Combines errors into one. Returns `None` for an empty list.
     pub fn all(mut errors: Vec<Error>) -> Option<Error> {
         match errors.len() {
             0 | 1 => errors.pop(),
@@ -171,88 +180,114 @@ impl Error {
         }
     }
 
-    /// What the reader does now.
+    /// What the person who deploys or deletes the stack should do.
     pub fn fix(&self) -> String {
         match self {
-            Error::Request(_) => "Nothing was touched. Send what CloudFormation sends.".into(),
-            Error::Properties(_) => "Nothing was touched. Correct these, and deploy again.".into(),
-            Error::Identity(_) => {
-                "Nothing was touched. Delete this stack and launch it anew, or launch a second one beside it.".into()
+            Error::Request(_) => {
+                "Nothing was changed. Send an event like the examples in the repository's directory `events`.".into()
             }
-            Error::Secret { why, .. } => why.fix().into(),
-            Error::Token { status: 403, .. } => {
-                "See that the token's owner may do that in this workspace; or make a new token at Coiled (profile, API \
-                 tokens), store it in the secret, and deploy again."
+            Error::Properties(_) => "Nothing was changed. Correct these properties, then deploy again.".into(),
+            Error::Identity(_) => {
+                "Nothing was changed. Delete and recreate the stack with the new values, or create a second stack."
                     .into()
             }
-            Error::Token { .. } => {
-                "Make a new token at Coiled (profile, API tokens), store it in the secret, and deploy again.".into()
+            Error::Secret { why, .. } => why.fix().into(),
+            Error::Token { status: 403, .. } => format!(
+                "Ask a workspace admin to give the token's owner that permission, then deploy again. Or replace the \
+                 token. {NEW_TOKEN}"
+            ),
+            Error::Token { .. } => NEW_TOKEN.into(),
+            Error::Workspace(_) => {
+                "Correct Workspace, or use a token whose owner is an admin of that workspace. Then deploy again.".into()
             }
-            Error::Workspace(_) => "Correct Workspace, and deploy again.".into(),
             Error::Region { .. } => {
-                "Enable the region in the account (Account page, AWS Regions), or choose another Region.".into()
+                "Enable the region (AWS console: Account, AWS Regions) or choose another Region. If a service control \
+                 policy blocks it, ask your AWS Organizations administrator. Then deploy again."
+                    .into()
             }
             Error::Foreign { .. } => {
-                "Choose another UserName; or, if `coiled setup aws` made it, set AdoptExisting to true \
-                 (this can't be undone); or delete it. If it is this stack's and has lost its tags, put them back: \
-                 coiled-stack:stack-id and coiled-stack:logical-id."
+                "Choose another UserName, or delete the existing resource if nothing uses it. If `coiled setup aws` \
+                 created it, you can set AdoptExisting to true instead (this cannot be undone). If it belongs to this \
+                 stack but lost its tags, restore coiled-stack:stack-id (the stack's ARN) and coiled-stack:logical-id \
+                 (Connection)."
                     .into()
             }
             Error::Unbounded { arn, wanted, .. } => format!(
-                "Nothing was touched. Put it on (aws iam put-user-permissions-boundary --user-name {} \
-                 --permissions-boundary {wanted}), and deploy again.",
+                "Nothing was changed. Add the boundary (aws iam put-user-permissions-boundary --user-name {} \
+                 --permissions-boundary {wanted}), then deploy again.",
                 arn.rsplit('/').next().unwrap_or_default()
             ),
             Error::Connected { .. } => {
-                "Disconnect it at Coiled (workspace settings), choose another Workspace, or set \
-                 AdoptExisting to true to replace it (this can't be undone)."
+                "Disconnect it at Coiled (workspace settings), choose another Workspace, or replace it by setting \
+                 AdoptExisting to true (this cannot be undone)."
                     .into()
             }
-            Error::Busy(_) => "Wait until the other run has ended, and try again. If it has died, remove the user's tag coiled-stack:lease.".into(),
+            Error::Busy(_) => {
+                "Wait until that run ends (at most 15 minutes), then try again. If it was killed, you can remove its \
+                 lease instead (aws iam untag-user --user-name NAME --tag-keys coiled-stack:lease)."
+                    .into()
+            }
             Error::Aws { call, code, .. } => aws_fix(call, code),
-            Error::Coiled { status: 426, .. } => "Take the newest release of this stack.".into(),
-            Error::Coiled { .. } => "If Coiled's words don't help, ask support@coiled.io, naming them.".into(),
-            Error::Unreachable { .. } => "See that CoiledServer is right and up, and that the function can reach it; \
-                 then try again."
-                .into(),
-            Error::Rejected(_) => "Do what Coiled says, and deploy again.".into(),
-            Error::OutcomeUnknown(_) => {
-                "Coiled may still be at work on it. Try again: the next run settles it. If Coiled shows a connection after \
-                 the stack is gone, disconnect it there (workspace settings): its key works no more."
+            Error::Coiled { status: 426, .. } => {
+                "Deploy the newest release of this stack (git pull, then make deploy or make update).".into()
+            }
+            Error::Coiled { .. } => {
+                "Try again. If it keeps failing and Coiled's message does not help, send it to support@coiled.io."
                     .into()
             }
-            Error::Unconfirmed(_) => "Try again; if it stays so, ask support@coiled.io, naming these words.".into(),
-            Error::Confirm(_) => {
-                "Stop the workspace's clusters, and try again. To disconnect all the same orphans what runs.".into()
+            Error::Unreachable { .. } => {
+                "Check that CoiledServer is correct and running and that the function can reach it. Then try again."
+                    .into()
             }
-            Error::Blocked(_) => "Nothing was removed. Undo that, and delete the stack again.".into(),
-            Error::Deadline => "Try again; the log says what took so long.".into(),
-            Error::Internal(_) => "Report this with the log, please, and try again.".into(),
+            Error::Rejected(_) => "Fix the problem in Coiled's message, then deploy again.".into(),
+            Error::OutcomeUnknown(_) => {
+                "Coiled may still be processing it. Try again: the next run resolves it. If Coiled still shows a \
+                 connection after the stack is deleted, disconnect it there (workspace settings). Its key no longer \
+                 works."
+                    .into()
+            }
+            Error::Unconfirmed(_) => {
+                "Try again. If it keeps failing, contact the support of the service in this message (Coiled: \
+                 support@coiled.io)."
+                    .into()
+            }
+            Error::Confirm(_) => {
+                "Stop the workspace's clusters, then delete the stack again. If you disconnect without stopping them, \
+                 Coiled can no longer stop them."
+                    .into()
+            }
+            Error::Blocked(_) => "Nothing was deleted. Run the commands above, then delete the stack again.".into(),
+            Error::Deadline => "Try again. The log shows which step took the time.".into(),
+            Error::Internal(_) => "This is a bug in the function. Try again, and report the bug with the log.".into(),
             Error::Several(errors) => fixes(errors),
         }
     }
 }
 
+/// The advice for a token that no longer works.
+const NEW_TOKEN: &str = "Create a new token at Coiled (Profile, API tokens). Set CoiledToken to it, or store it in \
+                         your secret. Then deploy again.";
+
 fn aws_fix(call: &str, code: &str) -> String {
-    // IAM asks for the right to where the user is, and this role's ends with its own path.
-    if is_denied(code) && ["GetUser", "ListAccessKeys", "ListAttachedUserPolicies"].contains(&call) {
-        return "If there is a user of this name under another path, choose another UserName. Else give the function's role \
-                that right, or ask whoever set the organisation's policies; then try again."
-            .into();
+    if !is_denied(code) {
+        return RETRY_AWS.into();
     }
-    if is_denied(code) {
-        "Give the function's role that right, or ask whoever set the organisation's policies; then try again.".into()
-    } else {
-        "Try again; if it stays so, the AWS message says what is in the way.".into()
+    let allow = "Allow the denied action in your service control policies and in FunctionPermissionsBoundaryArn, and \
+                 undo manual changes to the function's role. Then try again.";
+    // IAM looks a user up by name and authorizes the call against its real ARN, path included. The role's permissions
+    // end at the stack's own path, so a denied read may mean that the user exists under another path.
+    if ["GetUser", "ListAccessKeys", "ListAttachedUserPolicies"].contains(&call) {
+        return format!("{allow} If a user with this name exists under another path, choose another UserName instead.");
     }
+    allow.into()
 }
 
-/// Whether a service's error code means that a right is missing.
+/// Whether an AWS error code means that a permission is missing or explicitly denied.
 pub fn is_denied(code: &str) -> bool {
     matches!(code, "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation")
 }
 
-/// Each different advice once, in the order of the errors.
+/// The advice for all errors, without duplicates, in the order of the errors.
 fn fixes(errors: &[Error]) -> String {
     let mut all: Vec<String> = Vec::new();
     for fix in errors.iter().map(Error::fix) {
@@ -268,21 +303,21 @@ fn several(errors: &[Error]) -> String {
     format!("{} causes: {}", errors.len(), numbered.collect::<Vec<_>>().join("; "))
 }
 
-fn join(faults: &[InvalidProperty]) -> String {
-    faults.iter().map(InvalidProperty::to_string).collect::<Vec<_>>().join("; ")
+fn join(properties: &[InvalidProperty]) -> String {
+    properties.iter().map(InvalidProperty::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// One property that is unknown or out of its set.
+/// A property that is unknown or has an invalid value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidProperty {
-    /// The property's name, with the place inside it: `Ingress[0].Cidr`.
+    /// The property's name and the position inside it, such as `Ingress[0].Cidr`.
     pub property: String,
-    /// What is wrong with it, and what it takes.
+    /// What is wrong and which values are valid. Reads as a predicate after the name, such as `is required`.
     pub problem: String,
 }
 
 impl InvalidProperty {
-    /// A fault of a property.
+    /// See the fields for the form of both texts.
     pub fn new(property: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { property: property.into(), problem: problem.into() }
     }
@@ -294,26 +329,27 @@ impl fmt::Display for InvalidProperty {
     }
 }
 
-/// A failed request: the step it failed at, why, and what could not be undone.
+/// A failed request. Its `Display` is the status reason, without the location of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// The step's name, as the log has it.
+    /// The step that failed, by the name in the log.
     pub step: String,
-    /// Why.
+    /// The cause.
     pub error: Error,
-    /// What this run made and could not remove again, by ARN.
+    /// ARNs of the resources that this run created and could not delete.
     pub leftovers: Vec<String>,
 }
 
 impl Failure {
-    /// A failure at a step, with nothing left over.
+    /// A failure without leftovers.
     pub fn at(step: impl Into<String>, error: Error) -> Self {
         Self { step: step.into(), error, leftovers: Vec::new() }
     }
 }
 
 impl fmt::Display for Failure {
-    /// What is left over comes first after the cause: it is what a long message may not lose.
+    /// The leftovers follow the cause directly. [`crate::response::Response::encode`] cuts the middle of a long status
+    /// reason, and the leftovers must survive that.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}.", self.step, shorten(self.error.to_string().trim_end_matches('.'), 1800))?;
         if !self.leftovers.is_empty() {

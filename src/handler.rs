@@ -1,4 +1,4 @@
-//! One event in, one answer out, on every path.
+//! Handles one event and sends exactly one response, whatever fails.
 
 use std::time::SystemTime;
 
@@ -14,16 +14,16 @@ use crate::request::{Envelope, RequestType};
 use crate::response::{Data, Response, Sender, Undelivered};
 use crate::{absent, present};
 
-/// Where this invocation runs: what the Lambda context says of it.
+/// The parts of the Lambda context that a run needs.
 #[derive(Debug, Clone)]
 pub struct Invocation {
     /// When Lambda kills the process.
     pub deadline: SystemTime,
-    /// Log group and stream, named in every Reason.
+    /// Log group and stream, for the status reason of a failure.
     pub log: String,
 }
 
-/// The function, with what all its invocations share.
+/// The function and the clients that its invocations share.
 #[derive(Debug, Clone)]
 pub struct Function {
     sdk: SdkConfig,
@@ -34,10 +34,10 @@ pub struct Function {
 }
 
 impl Function {
-    /// Clients from one SDK configuration: credentials, region, endpoints.
+    /// Creates the clients. `sdk` provides credentials, region and endpoints.
     ///
     /// # Errors
-    /// If there is no TLS to be had, which no request could do without.
+    /// If the TLS backend cannot be initialized. No request works without it.
     pub fn new(sdk: &SdkConfig, config: Config) -> Result<Self, reqwest::Error> {
         let http = crate::coiled::http::client()?;
         let sdk = shared(sdk, &config);
@@ -48,16 +48,16 @@ impl Function {
     /// Handles one event.
     ///
     /// # Errors
-    /// Only where no answer could be delivered; everything else that goes wrong is in the answer.
+    /// Only if the response could not be delivered. All other failures are reported in the response.
     pub async fn handle(&self, event: Value, invocation: Invocation) -> Result<(), Undelivered> {
         let deadlines = Deadlines::until(invocation.deadline);
         let envelope = Envelope::read(&event);
-        // The event goes: it holds the ResponseURL as plain text.
+        // The raw event contains the ResponseURL with its signature in plain text.
         drop(event);
         announce(&envelope);
         let Some(url) = &envelope.response_url else {
-            // CloudFormation always sends one. Whatever were made now, nobody would hear of it.
-            tracing::error!("there is no ResponseURL: nothing is done, and nobody can be answered");
+            // CloudFormation always sends a ResponseURL. Without one it could not learn what this run created.
+            tracing::error!("the request has no valid ResponseURL, so nothing was changed and no response was sent");
             return Ok(());
         };
         let outcome = self.decide(&envelope, deadlines).await;
@@ -68,8 +68,9 @@ impl Function {
         let body = Response::new(&envelope, &outcome, &invocation.log).encode();
         let sent = self.sender.send(url, &body, deadlines).await;
         if let Err(undelivered) = &sent {
-            // What a person needs to end the wait by hand: a PUT of this text to the request's own URL.
-            tracing::error!(%undelivered, answer = %String::from_utf8_lossy(&body), "CloudFormation waits for its ServiceTimeout now");
+            // With this text a person can end the wait: PUT it to the request's ResponseURL.
+            let response = String::from_utf8_lossy(&body);
+            tracing::error!(%undelivered, %response, "CloudFormation now waits until ServiceTimeout");
         }
         sent
     }

@@ -1,29 +1,32 @@
-//! Connects an AWS account to a Coiled workspace: the function behind the custom resource `Custom::CoiledConnection`.
+//! The Lambda function behind the custom resource `Custom::CoiledConnection`, which connects an AWS account to a Coiled
+//! workspace.
 //!
 //! # Contract
-//! - Every request with a `ResponseURL` gets exactly one answer, before the deadline, whatever happens.
-//! - Create, Update and Delete are idempotent: a repeated event finds its work done. Delete tolerates a Create that
-//!   never ran, and what was removed already.
-//! - What does not carry this stack's marks is never changed and never removed.
-//! - A Create that fails takes back what it made. An Update that fails leaves a state from which the reversed Update
-//!   gets back. Coiled is never left with a key that does not work.
-//! - No secret is ever stored, logged or answered.
+//! - Every request with a `ResponseURL` gets exactly one response before the deadline.
+//! - Create, Update and Delete are idempotent: repeating a request changes nothing further. Delete succeeds if Create
+//!   never ran or if resources were deleted before.
+//! - Users and policies without this stack's ownership tags are never changed or deleted, except those that
+//!   `AdoptExisting` takes over.
+//! - A failed Create undoes its changes. After a failed Update, CloudFormation's rollback restores the previous state.
+//! - Coiled does not keep a key that does not work. `docs/guarantees.md` lists the exceptions.
+//! - No secret is stored, logged or returned.
 //!
 //! # Layout
 //! ```text
 //! Value ─ request::Envelope ─ properties::Spec (Create, Update) | properties::Remnant (Delete)
 //!                         │
 //!   present: checks ─ observe::Observed ─ plan::plan (pure) ─ apply::Run ─ undo on failure
-//!   absent:  look ─ blockers ─ disconnect ─ empty ─ policies ─ user; or give_back, what was adopted in vain
+//!   absent:  find ─ check blockers ─ disconnect ─ delete contents, policies, user; or restore a failed adoption
 //!                         │
 //!             response::Response ─ one PUT
 //! ```
-//! - [`handler`]: one event in, one answer out. [`context`]: what one run knows; deadlines and panics become failures.
-//! - [`iam`]: user, keys, policies, contents, and the marks in tags that are the only state. [`sts`]: who the function is,
-//!   and whether a key works. [`secrets`]: tokens out of Secrets Manager.
-//! - [`coiled`]: Coiled's control plane. [`coiled::registration`] is the message, [`coiled::socket`] its way.
-//! - [`error`]: causes, each with what the reader does next. [`redact`]: what must not be printed.
-//! - [`deadline`]: how much time work, undo and answer get. [`config`]: how patient the function is.
+//! - [`handler`]: receives an event and sends the response. [`context`]: the state of one run. It turns timeouts and
+//!   panics into failures.
+//! - [`iam`]: user, keys, policies, contents, and the tags, which are the only stored state. [`sts`]: the function's
+//!   account, and whether a key works. [`secrets`]: reads tokens from Secrets Manager.
+//! - [`coiled`]: the Coiled server's API. [`coiled::registration`] builds the message, [`coiled::socket`] sends it.
+//! - [`error`]: causes of failures, with advice. [`redact`]: keeps secrets out of logs and responses.
+//! - [`deadline`]: divides the time between work, undo and response. [`config`]: wait times and retries.
 
 pub mod absent;
 pub mod apply;

@@ -1,16 +1,16 @@
-//! Logs in JSON, of this crate alone.
+//! JSON logs of this crate only.
 //!
-//! Below `warn` the libraries log requests and answers whole, and those hold keys and signatures. So AWS_LAMBDA_LOG_LEVEL
-//! is for our own lines; theirs are never shown.
+//! Below `warn`, the libraries log complete requests and responses, which contain keys and signatures. So their logs
+//! are always off, and `AWS_LAMBDA_LOG_LEVEL` applies to this crate only.
 
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Sends log lines to standard output, and panics with them.
+/// Logs to standard output. A panic is logged with its location only.
 pub fn init() {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default();
-    // Only a second call could fail, and then the first one's lines go on.
+    // This fails only on a second call, and then the first subscriber keeps logging.
     let _ = tracing::subscriber::set_global_default(lines(&level, std::io::stdout));
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
@@ -18,7 +18,7 @@ pub fn init() {
     }));
 }
 
-/// One JSON object a line, at a level of this crate's, to wherever the writer leads.
+/// A subscriber that writes one JSON object per line to `writer`. An unknown `level` means `info`.
 pub fn lines<W>(level: &str, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -27,7 +27,6 @@ where
     lines.with_env_filter(filter(level)).with_writer(writer).finish()
 }
 
-/// The filter for a level; one that is unknown means `info`.
 fn filter(level: &str) -> EnvFilter {
     let level = match level.to_ascii_lowercase().as_str() {
         known @ ("trace" | "debug" | "info" | "warn" | "error") => known.to_owned(),
@@ -37,12 +36,12 @@ fn filter(level: &str) -> EnvFilter {
     EnvFilter::new(format!("off,coiled_aws_stack={level}"))
 }
 
-/// Log group and stream of this process, as Lambda tells them.
+/// The log group and stream of this process, from Lambda's environment variables.
 pub fn location() -> String {
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     let (group, stream) = (variable("AWS_LAMBDA_LOG_GROUP_NAME"), variable("AWS_LAMBDA_LOG_STREAM_NAME"));
     match (group.as_str(), stream.as_str()) {
-        ("", _) => "standard output of the function".to_owned(),
+        ("", _) => "the function's standard output".to_owned(),
         (group, "") => group.to_owned(),
         (group, stream) => format!("{group}, stream {stream}"),
     }

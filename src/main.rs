@@ -1,4 +1,4 @@
-//! The Lambda function behind the custom resource `Custom::CoiledConnection`.
+//! The executable that Lambda starts. It passes each event to [`Function::handle`].
 
 use aws_config::BehaviorVersion;
 use coiled_aws_stack::config::Config;

@@ -1,4 +1,4 @@
-//! Looking, and nothing else: what is there in the account.
+//! Reads the state of the user and its policies. Changes nothing.
 
 use std::collections::BTreeMap;
 
@@ -11,49 +11,52 @@ use crate::iam::user::User;
 use crate::iam::{Account, Iam};
 use crate::properties::names::UserName;
 
-/// The AWS side of a connection, as far as it is there.
+/// The connection's resources in IAM, as far as they exist. Any of it may be seconds stale.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Observed {
-    /// The user of that name.
+    /// The user with the connection's `UserName`, whoever owns it.
     pub user: Option<SeenUser>,
-    /// The policies of those names.
+    /// The existing policies with the connection's policy names, whoever owns them.
     pub policies: BTreeMap<Kind, Policy>,
 }
 
-/// A user, with what is in it.
+/// A user with its keys and attached policies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenUser {
-    /// The user.
+    /// ARN, name, path, boundary and tags.
     pub user: User,
-    /// Whose it is.
+    /// The owner according to the tags.
     pub owner: Owner,
-    /// Who works on it, or died working on it.
+    /// The lease of a run that works on the user, or that failed or was killed.
     pub lease: Option<Lease>,
-    /// Its access keys.
+    /// At most two access keys, active and inactive.
     pub keys: Vec<Key>,
     /// The ARNs of the attached policies.
     pub attached: Vec<String>,
 }
 
 impl Observed {
-    /// The user's keys.
+    /// The user's access keys; empty if there is no user.
     pub fn keys(&self) -> &[Key] {
         self.user.as_ref().map(|user| user.keys.as_slice()).unwrap_or_default()
     }
 
-    /// Whether a policy is attached to the user.
+    /// Whether the policy exists and is attached to the user.
     pub fn is_attached(&self, kind: Kind) -> bool {
         let attached = self.user.as_ref().map(|user| user.attached.as_slice()).unwrap_or_default();
         self.policies.get(&kind).is_some_and(|policy| attached.contains(&policy.arn))
     }
 
-    /// The user, if it is ours.
-    pub fn ours(&self) -> Option<&SeenUser> {
+    /// The user, if this stack owns it.
+    pub fn owned(&self) -> Option<&SeenUser> {
         self.user.as_ref().filter(|user| user.owner == Owner::Ours)
     }
 }
 
-/// Looks at the user and what is in it.
+/// Reads the user; `None` if it does not exist.
+///
+/// # Errors
+/// An IAM call that failed for another reason than NoSuchEntity.
 pub async fn user(iam: &Iam, ownership: &OwnershipTags, name: &UserName) -> Result<Option<SeenUser>, Error> {
     let name = name.as_str();
     let (user, keys, attached) = tokio::try_join!(iam.user(name), iam.keys(name), iam.attached(name))?;
@@ -66,18 +69,21 @@ pub async fn user(iam: &Iam, ownership: &OwnershipTags, name: &UserName) -> Resu
     }))
 }
 
-/// Looks at the two policies.
+/// Reads the two policies; a policy that does not exist is left out.
+///
+/// # Errors
+/// An IAM call that failed for another reason than NoSuchEntity.
 pub async fn policies(
     iam: &Iam,
     account: &Account,
     path: &str,
     user: &UserName,
 ) -> Result<BTreeMap<Kind, Policy>, Error> {
-    let look = |kind: Kind| {
+    let read = |kind: Kind| {
         let arn = account.policy_arn(path, &kind.name(user));
         async move { iam.policy(&arn).await }
     };
-    let (setup, ongoing) = tokio::try_join!(look(Kind::Setup), look(Kind::Ongoing))?;
+    let (setup, ongoing) = tokio::try_join!(read(Kind::Setup), read(Kind::Ongoing))?;
     let found = [(Kind::Setup, setup), (Kind::Ongoing, ongoing)];
     Ok(found.into_iter().filter_map(|(kind, policy)| policy.map(|policy| (kind, policy))).collect())
 }

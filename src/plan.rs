@@ -1,4 +1,4 @@
-//! What there is to do, decided without doing anything: a pure function from what is wanted and what is there.
+//! Computes the steps of a Create or an Update from the desired and the observed state. Calls no service.
 
 use std::fmt;
 
@@ -11,62 +11,62 @@ use crate::observe::Observed;
 use crate::properties::Spec;
 use crate::properties::tags::Tag;
 
-/// One step of a Create or an Update. Closed: whoever adds one is led by the compiler to its action and its undo.
+/// One step of a Create or an Update. Its `Display` is the name that the log and a status reason show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Make the user, with marks and lease.
+    /// Create the user with its tags and the lease in the same call.
     CreateUser,
-    /// Mark the user that `coiled setup aws` made as ours, with the lease.
+    /// Put ownership tags and the lease on a user that `coiled setup aws` created.
     AdoptUser,
-    /// Put this run's lease on our user.
-    TakeLease,
-    /// Remove tags of the user that are wanted no more.
+    /// Put this run's lease on a user that this stack owns.
+    AcquireLease,
+    /// Remove tags from the user; the strings are tag keys.
     UntagUser(Vec<String>),
-    /// Add or change tags of the user.
+    /// Add tags to the user, or change their values.
     TagUser(Vec<Tag>),
-    /// Put a permissions boundary on the user.
+    /// Set the user's permissions boundary to the policy with this ARN.
     PutBoundary(String),
-    /// Take the permissions boundary away.
+    /// Delete the user's permissions boundary.
     DeleteBoundary,
-    /// Make a policy.
+    /// Create a policy with its tags.
     CreatePolicy(Kind),
-    /// Put a new version of a policy in force.
+    /// Create a policy version and set it as default.
     PutDocument(Kind),
-    /// Remove tags of a policy that are wanted no more.
+    /// Remove tags from a policy; the strings are tag keys.
     UntagPolicy(Kind, Vec<String>),
-    /// Add or change tags of a policy.
+    /// Add tags to a policy, or change their values.
     TagPolicy(Kind, Vec<Tag>),
     /// Attach a policy to the user.
     Attach(Kind),
-    /// Detach a policy from the user; it is kept.
+    /// Detach a policy from the user. The policy is not deleted.
     Detach(Kind),
-    /// Remove the least recently used of these keys, to make room.
+    /// Delete the least recently used of these keys, because IAM allows two per user.
     FreeKeySlot(Vec<String>),
-    /// Make a key.
+    /// Create an access key.
     CreateKey,
-    /// Wait until the key works.
-    ProveKey,
-    /// Mark the key as one that Coiled may hold from now on.
+    /// Call STS with the new key until IAM's eventual consistency lets it work.
+    WaitForKey,
+    /// Write the pending tag: from now on Coiled may hold the key.
     TagPending,
-    /// Open the WebSocket to Coiled and take its greeting.
+    /// Open the WebSocket to Coiled and wait for its greeting.
     OpenSocket,
-    /// Wait a moment more, for Coiled may reach another replica of IAM.
+    /// Wait the settle time, because Coiled may reach an IAM replica that does not know the key yet.
     Settle,
-    /// See that this run still has the lease.
+    /// Fail if another run has taken the lease.
     CheckLease,
-    /// Register the key with Coiled.
+    /// Send the key to Coiled.
     Register,
-    /// Read back what Coiled shows now.
+    /// Ask Coiled for the workspace's connection after the registration.
     ReadBack,
-    /// Look once more at everything that was made.
+    /// Check that IAM shows the policies attached and the new key active.
     Verify,
-    /// Mark the key as the one that Coiled holds.
+    /// Write the tags that name the key as active.
     Record,
-    /// Remove these keys, which Coiled holds no more.
+    /// Delete these keys, which Coiled no longer holds.
     DeleteKeys(Vec<String>),
-    /// Give the lease back, and the pending mark where its outcome is known.
+    /// Remove the lease from the user.
     ReleaseLease {
-        /// Whether the pending mark goes too.
+        /// Whether to remove the pending tags too, because the registration's outcome is known.
         pending: bool,
     },
 }
@@ -77,47 +77,55 @@ impl fmt::Display for Step {
         match self {
             Step::CreateUser => write!(f, "create user"),
             Step::AdoptUser => write!(f, "adopt user"),
-            Step::TakeLease => write!(f, "take lease"),
+            Step::AcquireLease => write!(f, "acquire the lease"),
             Step::UntagUser(keys) => write!(f, "untag user ({})", keys.join(", ")),
             Step::TagUser(tags) => write!(f, "tag user ({})", keys(tags)),
-            Step::PutBoundary(arn) => write!(f, "put boundary {arn}"),
-            Step::DeleteBoundary => write!(f, "delete boundary"),
-            Step::CreatePolicy(kind) => write!(f, "create {kind:?} policy"),
-            Step::PutDocument(kind) => write!(f, "put {kind:?} policy's document"),
-            Step::UntagPolicy(kind, keys) => write!(f, "untag {kind:?} policy ({})", keys.join(", ")),
-            Step::TagPolicy(kind, tags) => write!(f, "tag {kind:?} policy ({})", keys(tags)),
-            Step::Attach(kind) => write!(f, "attach {kind:?} policy"),
-            Step::Detach(kind) => write!(f, "detach {kind:?} policy"),
-            Step::FreeKeySlot(keys) => write!(f, "free a key slot (one of {})", keys.join(", ")),
-            Step::CreateKey => write!(f, "create key"),
-            Step::ProveKey => write!(f, "prove key"),
+            Step::PutBoundary(arn) => write!(f, "set permissions boundary {arn}"),
+            Step::DeleteBoundary => write!(f, "delete permissions boundary"),
+            Step::CreatePolicy(kind) => write!(f, "create {}", title(*kind)),
+            Step::PutDocument(kind) => write!(f, "set a new default version of the {}", title(*kind)),
+            Step::UntagPolicy(kind, keys) => write!(f, "untag {} ({})", title(*kind), keys.join(", ")),
+            Step::TagPolicy(kind, tags) => write!(f, "tag {} ({})", title(*kind), keys(tags)),
+            Step::Attach(kind) => write!(f, "attach {}", title(*kind)),
+            Step::Detach(kind) => write!(f, "detach {}", title(*kind)),
+            Step::FreeKeySlot(keys) => write!(f, "make room for a new key (delete {})", keys.join(" or ")),
+            Step::CreateKey => write!(f, "create access key"),
+            Step::WaitForKey => write!(f, "wait for the key to work"),
             Step::TagPending => write!(f, "tag the pending key"),
-            Step::OpenSocket => write!(f, "open socket"),
-            Step::Settle => write!(f, "settle"),
+            Step::OpenSocket => write!(f, "open the WebSocket to Coiled"),
+            Step::Settle => write!(f, "wait for the settle time"),
             Step::CheckLease => write!(f, "check the lease"),
-            Step::Register => write!(f, "register"),
-            Step::ReadBack => write!(f, "read back"),
-            Step::Verify => write!(f, "verify"),
-            Step::Record => write!(f, "record"),
-            Step::DeleteKeys(keys) => write!(f, "delete keys {}", keys.join(", ")),
-            Step::ReleaseLease { .. } => write!(f, "release lease"),
+            Step::Register => write!(f, "register the key"),
+            Step::ReadBack => write!(f, "read the registration back"),
+            Step::Verify => write!(f, "verify the resources"),
+            Step::Record => write!(f, "record the registration"),
+            Step::DeleteKeys(keys) => write!(f, "delete access keys {}", keys.join(", ")),
+            Step::ReleaseLease { .. } => write!(f, "release the lease"),
         }
     }
 }
 
-/// Steps, in order or side by side.
+/// A policy as step names show it.
+pub(crate) fn title(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Setup => "setup policy",
+        Kind::Ongoing => "ongoing policy",
+    }
+}
+
+/// The order of steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Flow {
-    /// One step.
+    /// A single step.
     Step(Step),
-    /// One after the other; the first failure ends it.
+    /// Run one after another; the first failure skips the rest.
     InOrder(Vec<Flow>),
-    /// All at once; all of them end before the next thing begins.
+    /// Run in parallel; every lane ends before the next flow starts, even after a failure.
     InParallel(Vec<Flow>),
 }
 
 impl Flow {
-    /// Whether there is nothing to do.
+    /// Whether the flow contains no step.
     pub fn is_empty(&self) -> bool {
         match self {
             Flow::Step(_) => false,
@@ -136,8 +144,8 @@ impl fmt::Display for Flow {
     /// `a > (b | c > d) > e`: the plan as a log line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let join = |flows: &[Flow], by: &str| {
-            let busy = flows.iter().filter(|flow| !flow.is_empty());
-            busy.map(Flow::to_string).collect::<Vec<_>>().join(by)
+            let non_empty = flows.iter().filter(|flow| !flow.is_empty());
+            non_empty.map(Flow::to_string).collect::<Vec<_>>().join(by)
         };
         match self {
             Flow::Step(step) => write!(f, "{step}"),
@@ -151,59 +159,62 @@ fn in_order(steps: Vec<Step>) -> Flow {
     Flow::InOrder(steps.into_iter().map(Flow::from).collect())
 }
 
-/// What is wanted, beside what is there.
+/// The desired state.
 #[derive(Debug, Clone)]
 pub struct Wanted<'a> {
-    /// The connection.
+    /// The validated properties.
     pub spec: &'a Spec,
-    /// The tags of the policies: marks, and the user's own.
+    /// The policies' tags: ownership tags and stack tags.
     pub tags: Vec<Tag>,
-    /// The tags of the user: those, and to what it is connected.
+    /// The user's tags: `tags`, the Coiled server and the workspace.
     pub user_tags: Vec<Tag>,
-    /// Keys of tags that an earlier version of the stack put there.
+    /// Keys of the stack tags that the stack set before this Update.
     pub old_tag_keys: Vec<String>,
-    /// The boundary that an earlier version of the stack put there.
+    /// The permissions boundary that the stack set before this Update.
     pub old_boundary: Option<String>,
-    /// Whether a key is registered: [`registration`] says why.
+    /// Whether this run registers a new key; see [`registration`].
     pub registers: bool,
-    /// The key that Coiled holds, where what it shows tells that.
+    /// The id of the key that Coiled holds, if Coiled's response identifies it.
     pub held: Option<&'a str>,
 }
 
-/// Why a key has to be registered, or that none has to.
+/// Whether the recorded registration matches the desired one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registration {
-    /// What is registered is what is wanted.
+    /// It matches: no new key is needed.
     Current,
-    /// It is, as far as is known; but a later registration's outcome is not.
+    /// It matches, but the outcome of a later registration is unknown.
     Uncertain,
-    /// Nothing is registered, or something else, or the key is gone.
+    /// Nothing is recorded, something different is recorded, or the recorded key no longer exists.
     Needed,
 }
 
-/// Whether what is registered is what is wanted. A key that a person set inactive stays so: that is how one revokes it.
+/// Compares the registration recorded in the user's tags with the desired one.
+///
+/// An inactive key still counts as registered. Setting it inactive is how a person revokes it, and an Update must not
+/// replace it.
 pub fn registration(spec: &Spec, observed: &Observed) -> Registration {
     let Some(user) = observed.user.as_ref().filter(|user| user.owner == Owner::Ours) else {
         return Registration::Needed;
     };
     let tags = &user.user.tags;
-    let key_is_there = get(tags, ACCESS_KEY_ID).is_some_and(|id| user.keys.iter().any(|key| key.id == id));
+    let key_exists = get(tags, ACCESS_KEY_ID).is_some_and(|id| user.keys.iter().any(|key| key.id == id));
     let digests = get(tags, REGISTERED).and_then(Digests::read);
     let same = digests.is_some_and(|digests| digests.wanted == Digests::wanted(spec));
-    match (key_is_there && same, get(tags, PENDING)) {
-        (true, _) if is_settled(tags) => Registration::Current,
+    match (key_exists && same, get(tags, PENDING)) {
+        (true, _) if pending_is_recorded(tags) => Registration::Current,
         (true, None) => Registration::Current,
         (true, Some(_)) => Registration::Uncertain,
         (false, _) => Registration::Needed,
     }
 }
 
-/// A run that died between its last two steps: the key that is marked as pending is recorded as registered.
-fn is_settled(tags: &[Tag]) -> bool {
+/// A run that was killed between its last two steps leaves one key both recorded as active and tagged as pending.
+fn pending_is_recorded(tags: &[Tag]) -> bool {
     get(tags, PENDING).is_some_and(|id| get(tags, ACCESS_KEY_ID) == Some(id))
 }
 
-/// What has to be done to get from what is there to what is wanted.
+/// The steps from the observed to the desired state. Empty if they match and no lease is left over.
 pub fn plan(wanted: &Wanted, observed: &Observed) -> Flow {
     let user = user_changes(wanted, observed);
     let [setup, ongoing] = Kind::ALL.map(|kind| in_order(policy_changes(kind, wanted, observed)));
@@ -214,7 +225,7 @@ pub fn plan(wanted: &Wanted, observed: &Observed) -> Flow {
         vec![setup, ongoing, in_order(stray)]
     };
     let changes = Flow::InOrder(vec![in_order(user), Flow::InParallel(lanes)]);
-    // A lease that nobody holds any more is cleaned up even where all else is as it should be.
+    // An expired lease is released even if nothing else has to change.
     if changes.is_empty() && !has_lease(observed) {
         return changes;
     }
@@ -226,49 +237,49 @@ pub fn plan(wanted: &Wanted, observed: &Observed) -> Flow {
     Flow::InOrder(vec![in_order(vec![claim(observed)]), changes, last])
 }
 
-/// The step that makes the user this run's.
+/// The step that gives this run the user.
 fn claim(observed: &Observed) -> Step {
     match observed.user.as_ref().map(|user| user.owner) {
         None => Step::CreateUser,
-        Some(Owner::Ours) => Step::TakeLease,
+        Some(Owner::Ours) => Step::AcquireLease,
         Some(_) => Step::AdoptUser,
     }
 }
 
 fn user_changes(wanted: &Wanted, observed: &Observed) -> Vec<Step> {
-    // CreateUser brings tags and boundary itself.
+    // CreateUser sets tags and permissions boundary in its own call.
     let Some(seen) = &observed.user else { return Vec::new() };
     let (mut remove, add) = match seen.owner {
         Owner::Ours => tag_changes(&wanted.user_tags, &wanted.old_tag_keys, &seen.user.tags),
-        // AdoptUser brings the tags with the marks.
+        // AdoptUser writes these tags together with the ownership tags.
         _ => Default::default(),
     };
-    if !wanted.registers && is_settled(&seen.user.tags) {
-        let is_there = |key: &&str| get(&seen.user.tags, key).is_some();
-        remove.extend([PENDING, PENDING_REGION, ADOPTED].into_iter().filter(is_there).map(str::to_owned));
+    if !wanted.registers && pending_is_recorded(&seen.user.tags) {
+        let is_set = |key: &&str| get(&seen.user.tags, key).is_some();
+        remove.extend([PENDING, PENDING_REGION, ADOPTED].into_iter().filter(is_set).map(str::to_owned));
     }
     let boundary = match (&wanted.spec.boundary, &seen.user.boundary) {
-        (Some(arn), there) if there.as_ref() != Some(arn) => Some(Step::PutBoundary(arn.clone())),
-        // One that somebody else put on the user bounds it for a reason.
-        (None, there @ Some(_)) if *there == wanted.old_boundary => Some(Step::DeleteBoundary),
+        (Some(arn), current) if current.as_ref() != Some(arn) => Some(Step::PutBoundary(arn.clone())),
+        // A boundary that someone else set may be required in this account, so it is kept.
+        (None, current @ Some(_)) if *current == wanted.old_boundary => Some(Step::DeleteBoundary),
         _ => None,
     };
     let untag = (!remove.is_empty()).then_some(Step::UntagUser(remove));
     let tag = (!add.is_empty()).then_some(Step::TagUser(add));
-    // A boundary first: it only ever takes rights away, and an organisation may refuse changes without it.
+    // The boundary comes first: it only removes permissions, and a service control policy may deny changes to a user
+    // without one.
     [boundary, untag, tag].into_iter().flatten().collect()
 }
 
-/// Tags to remove, and tags to add or change. Only what an earlier version of the stack put there is removed: a person's
-/// own tags, and CloudFormation's, stay.
+/// The keys of tags to remove, and the tags to add or change. Tags that the stack did not set are kept.
 ///
-/// Case matters here: in a policy `Owner` and `owner` are two tags. In a user they are one, which the other spelling
-/// would replace; so the other spelling goes in both.
-fn tag_changes(wanted: &[Tag], old_keys: &[String], there: &[Tag]) -> (Vec<String>, Vec<Tag>) {
+/// Policies treat `Owner` and `owner` as two tags, users as one. Removing the old spelling first gives the same result
+/// in both.
+fn tag_changes(wanted: &[Tag], old_keys: &[String], current: &[Tag]) -> (Vec<String>, Vec<Tag>) {
     let is_wanted = |key: &str| wanted.iter().any(|tag| tag.key == key);
     let is_replaced = |key: &str| old_keys.iter().any(|old| old == key) || get(wanted, key).is_some();
-    let remove = there.iter().map(|tag| &tag.key).filter(|key| !is_wanted(key) && is_replaced(key));
-    let add = wanted.iter().filter(|tag| !there.contains(tag));
+    let remove = current.iter().map(|tag| &tag.key).filter(|key| !is_wanted(key) && is_replaced(key));
+    let add = wanted.iter().filter(|tag| !current.contains(tag));
     (remove.cloned().collect(), add.cloned().collect())
 }
 
@@ -294,14 +305,15 @@ fn existing_policy(kind: Kind, policy: &Policy, wanted: &Wanted) -> Vec<Step> {
     [untag, tag, document].into_iter().flatten().collect()
 }
 
-/// A key that works and is marked, and a socket to register it through. What is independent runs side by side.
+/// The lane that creates a working key, tags it as pending, and opens the WebSocket to register it.
 fn new_key(wanted: &Wanted, observed: &Observed) -> Flow {
     let in_parallel = |steps: &[Step]| Flow::InParallel(steps.iter().cloned().map(Flow::from).collect());
-    let (prove, mark, open) = (Step::ProveKey, Step::TagPending, Step::OpenSocket);
+    let (wait, tag, open) = (Step::WaitForKey, Step::TagPending, Step::OpenSocket);
     match room_for_a_key(wanted, observed) {
-        // A key that Coiled may hold goes: not before Coiled is there to take another.
-        Some(room) => Flow::InOrder(vec![in_order(vec![open, room, Step::CreateKey]), in_parallel(&[prove, mark])]),
-        None => Flow::InOrder(vec![Step::CreateKey.into(), in_parallel(&[prove, mark, open])]),
+        // Making room deletes a key that Coiled may hold. The WebSocket opens first, so that an unreachable Coiled
+        // fails the run while both keys still exist.
+        Some(room) => Flow::InOrder(vec![in_order(vec![open, room, Step::CreateKey]), in_parallel(&[wait, tag])]),
+        None => Flow::InOrder(vec![Step::CreateKey.into(), in_parallel(&[wait, tag, open])]),
     }
 }
 
@@ -317,8 +329,8 @@ fn registering(observed: &Observed) -> Flow {
     ])
 }
 
-/// With two keys there, one goes first: one that nobody is known to hold, else the least recently used. Never the one that
-/// Coiled is seen to hold: this run may yet fail.
+/// IAM allows two keys per user. If the user has two, a stray key is deleted, or otherwise the least recently used one.
+/// The key that Coiled holds is never a candidate, because this run may still fail.
 fn room_for_a_key(wanted: &Wanted, observed: &Observed) -> Option<Step> {
     let keys = observed.keys();
     if keys.len() < keys::LIMIT {
@@ -330,7 +342,7 @@ fn room_for_a_key(wanted: &Wanted, observed: &Observed) -> Option<Step> {
     Some(Step::FreeKeySlot(candidates))
 }
 
-/// Keys of our user that no mark names. In a user that is being adopted nothing says which key Coiled holds.
+/// Keys that no state tag names. None for a user that is being adopted, because no tag says which key Coiled holds.
 fn strays(observed: &Observed) -> Vec<String> {
     let Some(seen) = observed.user.as_ref().filter(|user| user.owner == Owner::Ours) else { return Vec::new() };
     let named = [get(&seen.user.tags, ACCESS_KEY_ID), get(&seen.user.tags, PENDING)];
@@ -342,8 +354,8 @@ fn has_lease(observed: &Observed) -> bool {
     observed.user.as_ref().is_some_and(|user| user.lease.is_some())
 }
 
-/// A run that died after CreateAccessKey leaves a key that nobody holds, and its lease behind as a trace. Without that
-/// trace an unknown key is a person's, and stays until the next rotation.
+/// A run that was killed after CreateAccessKey leaves a stray key and its lease. Without a lease, a person created the
+/// stray key: it is kept until the next rotation.
 fn delete_stray_keys(observed: &Observed, registers: bool) -> Vec<Step> {
     let strays = strays(observed);
     if registers || strays.is_empty() || !has_lease(observed) { Vec::new() } else { vec![Step::DeleteKeys(strays)] }

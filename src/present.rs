@@ -1,4 +1,4 @@
-//! Create and Update: everything that can be refused is refused first, then the plan is carried out.
+//! Create and Update. Every check runs before the first change; then the plan is executed.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -24,52 +24,56 @@ use crate::request::RequestType;
 use crate::response::Data;
 use crate::undo::Journal;
 
-/// The Coiled side of a run that registers a key.
+/// What a run needs to register a key with Coiled.
 #[derive(Debug)]
 pub struct Link {
-    /// The server, with the token.
+    /// The client, which holds the API token.
     pub coiled: Coiled,
     /// The workspace's slug.
     pub workspace: String,
-    /// What Coiled showed before.
+    /// The workspace's connection before this run changed it.
     pub before: Shown,
-    /// Docker Hub's token, where that is the registry.
+    /// The Docker Hub token; `None` if the registry is ECR.
     pub hub_token: Option<SecretString>,
-    /// A socket that is open already.
+    /// The WebSocket, if the checks had to open it.
     pub socket: Mutex<Option<Socket>>,
 }
 
-/// Everything that was found out before anything is made.
+/// The result of the checks.
 #[derive(Debug)]
 pub struct Prepared {
-    /// What is wanted.
+    /// The validated properties.
     pub spec: Spec,
-    /// The account that the function is in.
+    /// The AWS account of the user and its policies.
     pub account: Account,
-    /// What is there.
+    /// The state of the user and its policies before this run.
     pub observed: Observed,
-    /// The way to Coiled, where a key is registered.
+    /// `None` if this run registers no key.
     pub link: Option<Link>,
 }
 
-/// Makes the connection what the request wants, or leaves things as they were.
+/// Creates or updates the connection, and undoes changes after a failure.
+///
+/// # Errors
+/// The failed step, with the ARNs of everything that could not be undone.
 pub async fn run(context: &Context<'_>, request: RequestType) -> Result<Data, Failure> {
     loop {
         let journal = Journal::default();
         let prepared = context.guarded(context.deadlines.work, prepare(context, request)).await?;
         let run = Run::new(context, &prepared, &journal);
-        let result = context.guarded(context.deadlines.work, carry_out(context, &prepared, &run)).await;
+        let result = context.guarded(context.deadlines.work, execute(context, &prepared, &run)).await;
         match result {
             Ok(()) => return Ok(data(&prepared, &run)),
-            // The same event may be delivered twice at once. Whichever comes second has made nothing: it looks again,
-            // which waits for the end of the first, and gives the same answer.
-            Err(failure) if run.was_overtaken() => tracing::info!(%failure, "another run was faster; looking again"),
+            // Lambda may deliver one event twice in parallel. The run that lost the race has changed nothing. It checks
+            // again, which waits until the other run has ended, and then sends the same response.
+            Err(failure) if run.was_overtaken() => tracing::info!(%failure, "another run was faster; checking again"),
             Err(failure) => return Err(undo_after_failure(context, request, &run, failure).await),
         }
     }
 }
 
-/// After a failure: Create unwinds what it made; Update takes back only a key that Coiled cannot hold.
+/// A failed Create undoes everything. A failed Update undoes only a key that Coiled cannot hold, because CloudFormation
+/// rolls back the rest with another Update.
 async fn undo_after_failure(
     context: &Context<'_>,
     request: RequestType,
@@ -81,25 +85,25 @@ async fn undo_after_failure(
     match context.guarded(context.deadlines.undo, undo).await {
         Ok(leftovers) => failure.leftovers = leftovers,
         Err(cut_off) => {
-            tracing::error!(%cut_off, "the undo did not end");
+            tracing::error!(%cut_off, "the undo did not finish");
             failure.leftovers = run.not_undone();
         }
     }
     failure
 }
 
-async fn carry_out(context: &Context<'_>, prepared: &Prepared, run: &Run<'_>) -> Result<(), Failure> {
+async fn execute(context: &Context<'_>, prepared: &Prepared, run: &Run<'_>) -> Result<(), Failure> {
     let plan = plan(&wanted(context, prepared), &prepared.observed);
     if plan.is_empty() {
-        tracing::info!("everything is as it should be");
+        tracing::info!("nothing to change");
         return Ok(());
     }
     tracing::info!(plan = %plan, "plan");
-    run.carry_out(&plan).await
+    run.execute(&plan).await
 }
 
 fn wanted<'p>(context: &Context<'_>, prepared: &'p Prepared) -> Wanted<'p> {
-    let tagged = prepared.observed.ours().and_then(|seen| get(&seen.user.tags, WORKSPACE));
+    let tagged = prepared.observed.owned().and_then(|seen| get(&seen.user.tags, WORKSPACE));
     let workspace = prepared.link.as_ref().map(|link| link.workspace.as_str()).or(tagged);
     Wanted {
         spec: &prepared.spec,
@@ -113,14 +117,14 @@ fn wanted<'p>(context: &Context<'_>, prepared: &'p Prepared) -> Wanted<'p> {
 }
 
 fn held(prepared: &Prepared) -> Option<&str> {
-    held_key(&prepared.observed.ours()?.user.tags, &prepared.link.as_ref()?.before)
+    held_key(&prepared.observed.owned()?.user.tags, &prepared.link.as_ref()?.before)
 }
 
-/// The checks, in two rounds of what is independent; all that fail are named together.
+/// Validates the properties, then checks the account and Coiled.
 async fn prepare(context: &Context<'_>, request: RequestType) -> Result<Prepared, Failure> {
-    context.enter("properties");
+    context.enter("validate the properties");
     let spec = parse(context).map_err(|error| context.failure(error))?;
-    context.enter("preflight");
+    context.enter("check the account and Coiled");
     check(context, request, spec).await.map_err(|error| context.failure(error))
 }
 
@@ -136,28 +140,30 @@ fn parse(context: &Context<'_>) -> Result<Spec, Error> {
     Spec::parse(&context.envelope.properties, region, partition)
 }
 
+/// Two rounds of parallel checks. The status reason lists every failed check of the second round, so that one more
+/// deployment can fix them all.
 async fn check(context: &Context<'_>, request: RequestType, spec: Spec) -> Result<Prepared, Error> {
-    let (seen, asked) = first_round(context, request, &spec).await?;
+    let (seen, found) = first_round(context, request, &spec).await?;
     let mut observed = Observed { user: seen, ..Observed::default() };
     if request == RequestType::Update {
-        same_identity(context, &spec, observed.user.as_ref())?;
+        check_identity(context, &spec, observed.user.as_ref())?;
     }
-    trusted(context, &spec, observed.user.as_ref())?;
-    let standing = registration(&spec, &observed);
-    let asked = match asked {
-        None if standing != Registration::Current => Some(ask_around(context, &spec).await),
-        asked => asked,
+    check_server(context, &spec, observed.user.as_ref())?;
+    let state = registration(&spec, &observed);
+    let found = match found {
+        None if state != Registration::Current => Some(look_up(context, &spec).await),
+        found => found,
     };
-    let account = account(context, &spec, observed.user.as_ref(), asked.as_ref()).await;
+    let account = account(context, &spec, observed.user.as_ref(), found.as_ref()).await;
     let (link, policies) = tokio::join!(
-        link_if_needed(context, &spec, observed.user.as_ref(), asked, standing),
+        link_if_needed(context, &spec, observed.user.as_ref(), found, state),
         policies(context, &spec, account.as_ref().ok()),
     );
-    let mut errors = Vec::from_iter(ownership(&spec, observed.user.as_ref()).err());
-    let link = link.map_err(|found| errors.extend(found)).ok().flatten();
+    let mut errors = Vec::from_iter(check_owner(&spec, observed.user.as_ref()).err());
+    let link = link.map_err(|failed| errors.extend(failed)).ok().flatten();
     observed.policies = policies.map_err(|error| errors.push(error)).unwrap_or_default();
     errors.extend(foreign_policies(context, &spec, &observed));
-    // Where the region was asked for the registration too, its error is among the others already.
+    // If the registration needed the account too, `link_if_needed` has already returned this error.
     if let Err(error) = &account
         && !errors.contains(error)
     {
@@ -169,44 +175,46 @@ async fn check(context: &Context<'_>, request: RequestType, spec: Spec) -> Resul
     }
 }
 
-/// The user; and what a Create needs nearly always (token and region), and an Update mostly does not.
+/// Reads the user. A Create reads the tokens and the account in parallel, because it nearly always registers a key.
 async fn first_round(
     context: &Context<'_>,
     request: RequestType,
     spec: &Spec,
-) -> Result<(Option<SeenUser>, Option<Asked>), Error> {
+) -> Result<(Option<SeenUser>, Option<Found>), Error> {
     if request == RequestType::Update {
         let seen = context.user_at_rest(&spec.user).await;
-        // The role has been changed already: a user under the old path can't be looked at any more.
+        // CloudFormation has already changed the role's policy to the new UserPath, which denies access to a user under
+        // the old one. The status reason must name UserPath instead of AccessDenied.
         if seen.is_err() {
-            same_identity(context, spec, None)?;
+            check_identity(context, spec, None)?;
         }
         return Ok((seen?, None));
     }
-    let (seen, asked) = tokio::join!(context.user_at_rest(&spec.user), ask_around(context, spec));
-    Ok((seen?, Some(asked)))
+    let (seen, found) = tokio::join!(context.user_at_rest(&spec.user), look_up(context, spec));
+    Ok((seen?, Some(found)))
 }
 
 async fn link_if_needed(
     context: &Context<'_>,
     spec: &Spec,
     seen: Option<&SeenUser>,
-    asked: Option<Asked>,
-    standing: Registration,
+    found: Option<Found>,
+    state: Registration,
 ) -> Result<Option<Link>, Vec<Error>> {
-    match asked {
-        Some(asked) if standing != Registration::Current => {
-            let link = match link(context, spec, seen, asked).await {
-                Ok(link) if standing == Registration::Uncertain => with_socket(link).await,
+    match found {
+        Some(found) if state != Registration::Current => {
+            let link = match link(context, spec, seen, found).await {
+                Ok(link) if state == Registration::Uncertain => with_socket(link).await,
                 other => other,
             };
-            current_or(standing, link.map(Some))
+            unless_uncertain(state, link.map(Some))
         }
         _ => Ok(None),
     }
 }
 
-/// Where what stands is good enough, nothing begins before Coiled's other door is known to open too.
+/// With an uncertain registration, both keys work. The WebSocket is opened during the checks, so that the run changes
+/// nothing if Coiled is unreachable.
 async fn with_socket(link: Link) -> Result<Link, Vec<Error>> {
     let socket = link.coiled.open(&link.workspace).await.map_err(|error| vec![error])?;
     *locked(&link.socket) = Some(socket);
@@ -224,28 +232,27 @@ async fn policies(
     }
 }
 
-/// Where only the outcome of a later registration is in doubt, both keys work and what was registered before is what
-/// is wanted: then nothing that Coiled says, or does not say, fails the request. A rollback that failed here would
-/// leave a stack that can't be updated any more.
-fn current_or(standing: Registration, link: Result<Option<Link>, Vec<Error>>) -> Result<Option<Link>, Vec<Error>> {
+/// With an uncertain registration, both keys work and the recorded one matches. An error from Coiled then does not fail
+/// the request: a failed rollback would leave a stack that CloudFormation no longer updates.
+fn unless_uncertain(state: Registration, link: Result<Option<Link>, Vec<Error>>) -> Result<Option<Link>, Vec<Error>> {
     match link {
-        Err(errors) if standing == Registration::Uncertain => {
+        Err(errors) if state == Registration::Uncertain => {
             let causes = errors.iter().map(Error::to_string).collect::<Vec<_>>().join("; ");
-            tracing::warn!(causes, "which key Coiled holds is still unknown; both stay, and a later run settles it");
+            tracing::warn!(causes, "unknown which key Coiled holds; both keys are kept until a later run resolves it");
             Ok(None)
         }
         other => other,
     }
 }
 
-/// What Secrets Manager and STS said.
-struct Asked {
+/// The responses of Secrets Manager and STS.
+struct Found {
     token: Result<SecretString, Error>,
     hub_token: Result<Option<SecretString>, Error>,
     account: Result<Account, Error>,
 }
 
-async fn ask_around(context: &Context<'_>, spec: &Spec) -> Asked {
+async fn look_up(context: &Context<'_>, spec: &Spec) -> Found {
     let hub_token = async {
         match &spec.registry {
             Registry::DockerHub(hub) => context.token(&hub.token_secret).await.map(Some),
@@ -254,44 +261,45 @@ async fn ask_around(context: &Context<'_>, spec: &Spec) -> Asked {
     };
     let (token, hub_token, account) =
         tokio::join!(context.token(&spec.token_secret), hub_token, context.account(&spec.region));
-    Asked { token, hub_token, account }
+    Found { token, hub_token, account }
 }
 
-/// The account: from our own user's ARN where there is one, else as STS says.
+/// The account from the user's ARN if the user exists, otherwise from STS.
 async fn account(
     context: &Context<'_>,
     spec: &Spec,
     seen: Option<&SeenUser>,
-    asked: Option<&Asked>,
+    found: Option<&Found>,
 ) -> Result<Account, Error> {
     let of_user = seen.and_then(|seen| Account::of_arn(&seen.user.arn));
-    match (of_user, asked) {
+    match (of_user, found) {
         (Some(account), _) => Ok(account),
-        (None, Some(asked)) => asked.account.clone(),
+        (None, Some(found)) => found.account.clone(),
         (None, None) => context.account(&spec.region).await,
     }
 }
 
-/// The way to Coiled: which workspace, and that nothing of somebody else's is there.
-async fn link(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>, asked: Asked) -> Result<Link, Vec<Error>> {
-    let (token, hub_token) = match (asked.token, asked.hub_token, asked.account) {
+/// Checks the tokens and the workspace. Rejects a connection that this stack did not create, unless `AdoptExisting` is
+/// set.
+async fn link(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>, found: Found) -> Result<Link, Vec<Error>> {
+    let (token, hub_token) = match (found.token, found.hub_token, found.account) {
         (Ok(token), Ok(hub_token), Ok(_)) => (token, hub_token),
         (token, hub_token, account) => {
             return Err([token.err(), hub_token.err(), account.err()].into_iter().flatten().collect());
         }
     };
     let coiled = context.coiled(&spec.server, token, context.work_until());
-    let ours = seen.filter(|seen| seen.owner == Owner::Ours);
-    let tagged = ours.and_then(|seen| get(&seen.user.tags, WORKSPACE));
-    let (workspace, before) = look_at_coiled(&coiled, spec, tagged).await.map_err(|error| vec![error])?;
-    if before.is_connected() && !spec.adopt && !ours.is_some_and(|seen| is_ours(&seen.user.tags, &before)) {
+    let owned = seen.filter(|seen| seen.owner == Owner::Ours);
+    let tagged = owned.and_then(|seen| get(&seen.user.tags, WORKSPACE));
+    let (workspace, before) = find_connection(&coiled, spec, tagged).await.map_err(|error| vec![error])?;
+    if before.is_connected() && !spec.adopt && !owned.is_some_and(|seen| is_ours(&seen.user.tags, &before)) {
         return Err(vec![Error::Connected { workspace, shown: before.describe() }]);
     }
     Ok(Link { coiled, workspace, before, hub_token, socket: Mutex::default() })
 }
 
-/// The workspace, and what it is connected to. A slug that is known already saves waiting for the one to ask the other.
-async fn look_at_coiled(coiled: &Coiled, spec: &Spec, tagged: Option<&str>) -> Result<(String, Shown), Error> {
+/// The workspace's slug and its connection. If the slug is known, both requests run in parallel.
+async fn find_connection(coiled: &Coiled, spec: &Spec, tagged: Option<&str>) -> Result<(String, Shown), Error> {
     if let Some(slug) = tagged {
         return Ok((slug.to_owned(), coiled.shown(slug).await?));
     }
@@ -305,21 +313,21 @@ async fn look_at_coiled(coiled: &Coiled, spec: &Spec, tagged: Option<&str>) -> R
     Ok((slug?, shown?))
 }
 
-/// Refuses a user that is not ours and may not become ours.
-fn ownership(spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
+/// Rejects a user that this stack neither owns nor may adopt.
+fn check_owner(spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
     let Some(seen) = seen else { return Ok(()) };
     match seen.owner {
         Owner::Ours => Ok(()),
         Owner::Coiled if spec.adopt && seen.user.name == spec.user.as_str() && seen.user.path == spec.path.as_str() => {
-            bounded(spec, seen)
+            check_boundary(spec, seen)
         }
         _ => Err(Error::Foreign { what: seen.user.whose() }),
     }
 }
 
-/// Refuses a user that would get a boundary by being adopted: with a boundary given the function's role may put it on, and
-/// never take it off, so a Create that failed could not give the user back as it was.
-fn bounded(spec: &Spec, seen: &SeenUser) -> Result<(), Error> {
+/// Rejects the adoption of a user without the stack's boundary. The function's role may set that boundary but not
+/// delete it, so a failed Create could not restore the user.
+fn check_boundary(spec: &Spec, seen: &SeenUser) -> Result<(), Error> {
     match &spec.boundary {
         Some(wanted) if seen.user.boundary.as_ref() != Some(wanted) => {
             Err(Error::Unbounded { arn: seen.user.arn.clone(), wanted: wanted.clone() })
@@ -328,9 +336,9 @@ fn bounded(spec: &Spec, seen: &SeenUser) -> Result<(), Error> {
     }
 }
 
-/// Policies without our marks, unless they become ours together with their user.
+/// An error for each policy without this stack's ownership tags, unless this run adopts the policy with its user.
 fn foreign_policies(context: &Context<'_>, spec: &Spec, observed: &Observed) -> Vec<Error> {
-    // After a run that died while it adopted, the user is ours already and its policies not yet.
+    // A run that was killed during an adoption may have tagged the user but not its policies.
     let owner = observed.user.as_ref().map(|seen| seen.owner);
     let adopts = spec.adopt && matches!(owner, Some(Owner::Coiled | Owner::Ours));
     let is_foreign = |policy: &&Policy| match context.ownership.owner(&policy.tags) {
@@ -342,9 +350,9 @@ fn foreign_policies(context: &Context<'_>, spec: &Spec, observed: &Observed) -> 
     foreign.map(|policy| Error::Foreign { what: format!("policy {}", policy.arn) }).collect()
 }
 
-/// Refuses an Update that changes the identity. The user's marks decide, not what the request says was there before:
-/// so the rollback of a refused Update passes.
-fn same_identity(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
+/// Rejects an Update that changes the server, the workspace, the user's name or its path. The state tags decide, not
+/// `OldResourceProperties`, which name the rejected values when CloudFormation rolls back.
+fn check_identity(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
     let old = Remnant::read(&context.envelope.old_properties);
     let changed = match seen.filter(|seen| seen.owner == Owner::Ours) {
         Some(seen) => {
@@ -367,24 +375,26 @@ fn same_identity(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>) ->
     if changed.is_empty() { Ok(()) } else { Err(Error::Identity(changed)) }
 }
 
-/// Refuses a server that the function was not deployed for, before the token goes there: the event may be somebody's own,
-/// sent by hand. A user of ours that is registered there vouches for it too: on the way back from an Update that would have
-/// changed the server, the function may still have the other one in its environment.
-fn trusted(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
-    let ours = seen.filter(|seen| seen.owner == Owner::Ours);
-    let is_registered_there =
-        ours.and_then(|seen| get(&seen.user.tags, SERVER)).is_some_and(|server| server == spec.server.to_string());
-    if is_registered_there || context.config.trusts(&spec.server) {
+/// Rejects a server that the function was not deployed for, before the token is sent there. Anyone who may invoke the
+/// function can send it an event that names their own server.
+///
+/// The server in the state tags is also allowed. While CloudFormation rolls back a change of `CoiledServer`, the
+/// function's environment may still contain the rejected server.
+fn check_server(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
+    let owned = seen.filter(|seen| seen.owner == Owner::Ours);
+    let is_tagged =
+        owned.and_then(|seen| get(&seen.user.tags, SERVER)).is_some_and(|server| server == spec.server.to_string());
+    if is_tagged || context.config.trusts(&spec.server) {
         return Ok(());
     }
-    let problem = "is another one than this function's environment names in COILED_SERVER";
+    let problem = "does not match COILED_SERVER, the server this function was deployed for";
     Err(Error::Properties(vec![InvalidProperty::new("CoiledServer", problem)]))
 }
 
-/// What `Fn::GetAtt` reads.
+/// The attributes that `Fn::GetAtt` returns.
 fn data(prepared: &Prepared, run: &Run<'_>) -> Data {
     let Prepared { spec, account, observed, link } = prepared;
-    let tag = |key| observed.ours().and_then(|seen| get(&seen.user.tags, key)).map(str::to_owned);
+    let tag = |key| observed.owned().and_then(|seen| get(&seen.user.tags, key)).map(str::to_owned);
     let workspace = link.as_ref().map(|link| link.workspace.clone()).or_else(|| tag(WORKSPACE)).unwrap_or_default();
     let arn = |kind: Kind| account.policy_arn(spec.path.as_str(), &kind.name(&spec.user));
     Data::from([

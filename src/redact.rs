@@ -1,4 +1,5 @@
-//! Secrets as types that can't be printed, and the scrubbing of what other people's servers say.
+//! Keeps secrets out of logs and responses: a URL type that does not print its signature, and a filter for text from
+//! other servers.
 
 use std::fmt;
 
@@ -7,17 +8,18 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
-/// The pre-signed URL that an answer is PUT to. Its query is a signature: whoever has it can answer for us.
+/// The pre-signed URL for the response. Its query contains a signature: anyone who has it can respond for this
+/// function.
 #[derive(Clone)]
 pub struct ResponseUrl(Url);
 
 impl ResponseUrl {
-    /// Reads an `http` or `https` URL; anything else can't be answered.
+    /// Accepts only `http` and `https` URLs with a host, because the response is an HTTP request.
     pub fn parse(text: &str) -> Option<Self> {
         Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()).map(Self)
     }
 
-    /// The whole URL, for the one place that sends.
+    /// The URL with its signature. Only [`crate::response::Sender`] needs it.
     pub fn expose(&self) -> Url {
         self.0.clone()
     }
@@ -35,15 +37,15 @@ impl fmt::Debug for ResponseUrl {
     }
 }
 
-/// Replaces every occurrence of the secrets in a text that came from outside.
+/// Replaces every occurrence of the secrets in text from another server with `***`.
 ///
-/// Coiled's own words go into the Reason that a person reads, and a server may well repeat what it was sent.
+/// Coiled's messages appear in the status reason, and a server may repeat what it received.
 ///
-/// JSON can write every character in more than one way, so JSON is scrubbed as what it means, and comes back as JSON.
+/// JSON can escape any character, so JSON text is parsed, scrubbed value by value and encoded again.
 pub fn scrub(text: &str, secrets: &[&SecretString]) -> String {
     match serde_json::from_str(text) {
         Ok(value @ (Value::Object(_) | Value::Array(_) | Value::String(_))) => {
-            // A secret may look like a piece of JSON itself.
+            // A secret may itself contain JSON syntax, such as quotes or braces.
             scrub_text(&scrubbed(value, secrets).to_string(), secrets)
         }
         _ => scrub_text(text, secrets),
@@ -65,7 +67,7 @@ fn scrubbed(value: Value, secrets: &[&SecretString]) -> Value {
     }
 }
 
-/// As it is, as JSON inside a text writes it, and as a URL does.
+/// Replaces the secrets as plain text, as escaped JSON and as percent-encoded URL text.
 fn scrub_text(text: &str, secrets: &[&SecretString]) -> String {
     let forms =
         secrets.iter().map(|secret| secret.expose_secret()).filter(|secret| secret.len() >= 4).flat_map(|secret| {
@@ -75,12 +77,13 @@ fn scrub_text(text: &str, secrets: &[&SecretString]) -> String {
             [secret.to_owned(), json.replace('/', "\\/"), json, url.replace("%2D", "-").replace("%5F", "_"), url]
         });
     let mut forms: Vec<String> = forms.collect();
-    // The longest first: what one leaves of another would still be a piece of it.
+    // Replace the longest first. If one secret contains another, the shorter replacement would leave part of the longer
+    // one.
     forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
     forms.iter().fold(text.to_owned(), |text, form| text.replace(form.as_str(), "***"))
 }
 
-/// At most `limit` bytes of a text, cut between characters, with a mark where it was cut.
+/// At most `limit` bytes of a text, cut between characters. A cut text ends with `…`.
 pub fn shorten(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
@@ -89,7 +92,7 @@ pub fn shorten(text: &str, limit: usize) -> String {
     format!("{}…", text.get(..end).unwrap_or_default())
 }
 
-/// Bytes as lower-case hexadecimal.
+/// Lower-case hexadecimal, two digits per byte.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -99,21 +102,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_response_url_prints_without_its_path_and_signature() {
+    fn a_response_url_is_printed_without_its_path_and_signature() {
         let url = ResponseUrl::parse("https://bucket.s3.amazonaws.com/key?X-Amz-Signature=canary")
             .map(|url| format!("{url:?}"));
         assert_eq!(url.as_deref(), Some("https://bucket.s3.amazonaws.com/***"));
     }
 
     #[test]
-    fn what_is_not_a_web_address_is_no_response_url() {
+    fn only_http_urls_are_response_urls() {
         for text in ["", "s3://bucket/key", "/relative", "file:///etc/passwd"] {
             assert!(ResponseUrl::parse(text).is_none(), "{text}");
         }
     }
 
     #[test]
-    fn words_from_outside_lose_every_secret() {
+    fn scrub_replaces_a_secret_in_every_encoding() {
         let (token, key) = (SecretString::from("tok-en"), SecretString::from("a/b+c"));
         assert_eq!(scrub("bad tok-en and a/b+c or a\\/b+c", &[&token, &key]), "bad *** and *** or ***");
         assert_eq!(scrub("?key=a%2Fb%2Bc&t=tok-en", &[&token, &key]), "?key=***&t=***");

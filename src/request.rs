@@ -1,50 +1,50 @@
-//! What CloudFormation sends, read by hand from raw JSON.
+//! Reads CloudFormation's requests from raw JSON.
 //!
-//! A typed event whose properties don't parse never reaches a handler, and then nobody answers. So the envelope is
-//! picked out of a [`Value`] field by field, and each field may be missing: `ResponseURL` alone decides whether an
-//! answer can be sent at all.
+//! With a typed event, Lambda fails before the handler runs if a property does not parse, and CloudFormation never gets
+//! a response. So the fields are read one by one from a [`Value`], and each may be missing. Only `ResponseURL` is
+//! required to respond.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::redact::ResponseUrl;
 
-/// The three things that CloudFormation asks for.
+/// The operation that CloudFormation requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestType {
-    /// Make the connection.
+    /// Create the connection.
     Create,
-    /// Change it in place.
+    /// Change the connection in place.
     Update,
-    /// Take it away.
+    /// Delete the connection.
     Delete,
 }
 
-/// The fields of a request that every answer needs, as far as they were there.
+/// The fields of a request. A missing field is empty.
 ///
 /// Source: "Custom resource request objects" in the CloudFormation user guide.
 #[derive(Debug, Clone)]
 pub struct Envelope {
-    /// As it was written; [`Envelope::request_type`] reads it.
+    /// The unparsed text. [`Envelope::request_type`] parses it.
     pub request_type: String,
-    /// Where the answer goes.
+    /// Where to PUT the response. `None` if it is missing or not a web address.
     pub response_url: Option<ResponseUrl>,
     /// `arn:P:cloudformation:R:A:stack/NAME/GUID`.
     pub stack_id: String,
-    /// Unique for each request; a repeated delivery carries the same one.
+    /// Unique per request. A repeated delivery of a request has the same ID.
     pub request_id: String,
     /// The resource's name in the template.
     pub logical_resource_id: String,
-    /// The resource's id as CloudFormation has it: none in a Create.
+    /// The resource's physical ID as CloudFormation knows it. Empty in a Create.
     pub sent_physical_id: String,
-    /// What the resource shall be.
+    /// The wanted properties.
     pub properties: Value,
-    /// What it was before an Update; read leniently only.
+    /// The properties before an Update. Read them leniently: an earlier version may have accepted other values.
     pub old_properties: Value,
 }
 
 impl Envelope {
-    /// Takes the envelope out of an event; never fails.
+    /// Reads any JSON value and never fails.
     pub fn read(event: &Value) -> Self {
         let text = |field: &str| event.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
         let value = |field: &str| event.get(field).cloned().unwrap_or(Value::Null);
@@ -60,7 +60,7 @@ impl Envelope {
         }
     }
 
-    /// The request type, if it is one that this function knows.
+    /// The parsed request type. `None` if it is unknown.
     pub fn request_type(&self) -> Option<RequestType> {
         match self.request_type.as_str() {
             "Create" => Some(RequestType::Create),
@@ -70,7 +70,7 @@ impl Envelope {
         }
     }
 
-    /// The fields without which nothing can be made or found: they are the marks of ownership.
+    /// The required fields that are missing. Ownership tags and lease are built from them.
     pub fn missing(&self) -> Vec<&'static str> {
         [("StackId", &self.stack_id), ("RequestId", &self.request_id), ("LogicalResourceId", &self.logical_resource_id)]
             .into_iter()
@@ -79,15 +79,15 @@ impl Envelope {
             .collect()
     }
 
-    /// Whether the marks of ownership can be told from it.
+    /// Whether the request contains everything that the ownership tags need.
     pub fn is_identified(&self) -> bool {
         !self.stack_id.is_empty() && !self.logical_resource_id.is_empty()
     }
 
-    /// The one id that this resource has for ever.
+    /// The physical ID of this resource, which never changes.
     ///
-    /// A changed id makes CloudFormation delete "the old one" after an Update, and a log stream's name as id did just
-    /// that (aws-cdk#13527). A digest keeps it short whatever the names are: the limit is 1 KB.
+    /// If an Update returns another ID, CloudFormation deletes the resource with the old one. A log stream's name as ID
+    /// caused that (aws-cdk#13527). A digest keeps the ID within CloudFormation's limit of 1 KB.
     pub fn physical_resource_id(&self) -> String {
         let mut digest = Sha256::new();
         digest.update(self.stack_id.as_bytes());
@@ -97,13 +97,13 @@ impl Envelope {
         format!("coiled-connection-{}", hex.get(..32).unwrap_or_default())
     }
 
-    /// Whether this function has ever answered for this resource. Where it has not, CloudFormation makes an id up
-    /// (cloudformation-coverage-roadmap#1814): the Create was cancelled, or its time was over.
+    /// Whether this function has ever responded for this resource. If the Create was canceled or timed out,
+    /// CloudFormation generates another physical ID itself (cloudformation-coverage-roadmap#1814).
     pub fn was_answered(&self) -> bool {
         self.sent_physical_id == self.physical_resource_id()
     }
 
-    /// Partition, region and account of the stack, each if the StackId has it.
+    /// Reads the stack's partition, region and account from the StackId.
     pub fn stack(&self) -> Stack<'_> {
         let mut parts = self.stack_id.split(':');
         let mut part = |n| parts.nth(n).filter(|part| !part.is_empty());
@@ -111,14 +111,14 @@ impl Envelope {
     }
 }
 
-/// What a StackId says of the place where the stack is.
+/// The location of the stack. A part is `None` if the StackId does not contain it.
 #[derive(Debug, Clone, Copy)]
 pub struct Stack<'a> {
     /// `aws`, `aws-cn`, `aws-us-gov`, …
     pub partition: Option<&'a str>,
-    /// The stack's region.
+    /// Such as `us-east-1`.
     pub region: Option<&'a str>,
-    /// The stack's account.
+    /// The 12-digit account ID.
     pub account: Option<&'a str>,
 }
 
@@ -133,14 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn an_event_of_any_shape_gives_an_envelope() {
+    fn an_event_of_any_shape_can_be_read() {
         for event in [json!(null), json!([]), json!({"StackId": 7, "ResponseURL": {}})] {
             assert_eq!(Envelope::read(&event).missing(), ["StackId", "RequestId", "LogicalResourceId"]);
         }
     }
 
     #[test]
-    fn a_stack_id_names_its_place() {
+    fn a_stack_id_contains_partition_region_and_account() {
         let envelope = envelope("arn:aws-cn:cloudformation:cn-north-1:123456789012:stack/a/b", "C");
         let stack = envelope.stack();
         assert_eq!(stack.partition, Some("aws-cn"));
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_physical_id_depends_on_stack_and_logical_id_alone() {
+    fn the_physical_id_depends_only_on_the_stack_and_the_logical_id() {
         let id = envelope("stack", "Connection").physical_resource_id();
         assert_eq!(id, envelope("stack", "Connection").physical_resource_id());
         assert_ne!(id, envelope("stack", "Other").physical_resource_id());

@@ -1,4 +1,4 @@
-//! The one answer: built within CloudFormation's limits, sent until the bucket takes it.
+//! The one response of a request: built within CloudFormation's size limit, and sent until S3 accepts it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,17 +9,21 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::deadline::Deadlines;
 use crate::error::Failure;
 use crate::redact::{ResponseUrl, shorten};
-use crate::request::Envelope;
+use crate::request::{Envelope, RequestType};
 
-/// CloudFormation reads no more of an answer than this, counted after JSON encoding (aws-cdk#23958).
+/// The longest response that CloudFormation accepts, in bytes after JSON encoding (aws-cdk#23958).
 pub const LIMIT: usize = 4096;
 
-/// What a stack can read with `Fn::GetAtt`: strings only.
+/// `sam deploy` and the console cannot update a stack whose creation was rolled back.
+const AFTER_CREATE: &str = " If the stack is in ROLLBACK_COMPLETE, delete it before you deploy again.";
+
+/// The attributes for `Fn::GetAtt`. This project returns strings only.
 pub type Data = BTreeMap<&'static str, String>;
 
-/// An answer as CloudFormation reads it.
+/// A response as CloudFormation reads it.
 ///
-/// No `NoEcho` field: nothing in [`Data`] is secret, and a masked value could not be read by other stacks.
+/// There is no `NoEcho` field because [`Data`] contains no secrets. It would also mask the values in the stack's
+/// outputs.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Response<'a> {
@@ -35,11 +39,14 @@ pub struct Response<'a> {
 }
 
 impl<'a> Response<'a> {
-    /// Answers an envelope; a failure's Reason ends with where the log is.
+    /// The response to a request. A failure's `Reason` ends with the location of the log, `log`.
     pub fn new(envelope: &'a Envelope, outcome: &Result<Data, Failure>, log: &str) -> Self {
         let (status, reason, data) = match outcome {
             Ok(data) => ("SUCCESS", String::new(), data.clone()),
-            Err(failure) => ("FAILED", format!("{failure} Log: {}", shorten(log, 400)), Data::new()),
+            Err(failure) => {
+                let advice = if envelope.request_type() == Some(RequestType::Create) { AFTER_CREATE } else { "" };
+                ("FAILED", format!("{failure}{advice} Log: {}", shorten(log, 400)), Data::new())
+            }
         };
         Self {
             status,
@@ -52,13 +59,14 @@ impl<'a> Response<'a> {
         }
     }
 
-    /// The bytes to send, within [`LIMIT`] whatever the services said: the Reason gives way first, then the Data, and
-    /// last the echoed names, which no real request has so long.
+    /// Encodes the response within [`LIMIT`]. If it is too long, the `Reason` is shortened first, then `Data` is
+    /// dropped. The echoed names are cut last, because only an artificial request has names that long.
     pub fn encode(mut self) -> Vec<u8> {
         let mut bytes = self.json();
         let mut room = self.reason.len();
         while bytes.len() > LIMIT && room > 0 {
-            // One character may take up to six bytes in JSON, so the length is found by trying.
+            // JSON escapes a character with up to six bytes, so no formula gives the right length. Shorten and encode
+            // again.
             room = room.saturating_sub((bytes.len() - LIMIT).div_ceil(6).max(1));
             self.reason = cut_middle(&self.reason, room);
             bytes = self.json();
@@ -77,12 +85,12 @@ impl<'a> Response<'a> {
     }
 
     fn json(&self) -> Vec<u8> {
-        // Strings and a map of strings always encode.
+        // Encoding cannot fail: the struct contains only strings and a map of strings.
         serde_json::to_vec(self).unwrap_or_default()
     }
 }
 
-/// Keeps both ends of a Reason: the step and cause at its head, the advice and the log at its tail.
+/// Cuts the middle. The head contains the step and the cause, the tail the advice and the location of the log.
 fn cut_middle(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
@@ -98,41 +106,41 @@ fn head(text: &str, limit: usize) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// Sends answers; shared by all invocations of a process.
+/// Sends responses. All invocations of a process share it, and with it the HTTP connections.
 #[derive(Debug, Clone)]
 pub struct Sender {
     http: reqwest::Client,
     pause: Duration,
 }
 
-/// No answer could be delivered; CloudFormation now waits for its `ServiceTimeout`.
+/// The response could not be delivered. CloudFormation waits until `ServiceTimeout` and then fails the operation.
 #[derive(Debug, thiserror::Error)]
-#[error("the answer could not be delivered to {url:?}: {cause}")]
+#[error("the response could not be delivered to {url:?}: {cause}")]
 pub struct Undelivered {
     url: ResponseUrl,
     cause: String,
 }
 
 impl Sender {
-    /// A sender that waits `pause` between two attempts, longer each time.
+    /// A sender that waits `pause` before the second attempt and twice as long each time after that, up to 5 s.
     pub fn new(http: reqwest::Client, pause: Duration) -> Self {
         Self { http, pause }
     }
 
-    /// PUTs the same bytes until they are taken or the run's time is over.
+    /// PUTs the same bytes until S3 accepts them or the run's time is over.
     ///
-    /// A PUT fails now and then, and a stack then hangs for an hour (crhelper#39); so every failure is tried again,
-    /// 4xx too: S3 answers those for a clock or a replica that lags.
+    /// PUTs fail occasionally, and a stack without a response hangs for an hour by default (crhelper#39). So every
+    /// failure is retried, including 4xx: S3 also returns those for clock skew and stale reads.
     pub async fn send(&self, url: &ResponseUrl, body: &[u8], deadlines: Deadlines) -> Result<(), Undelivered> {
         let mut pause = self.pause;
         loop {
             let cause = match timeout_at(attempt_end(deadlines), self.put(url, body)).await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(cause)) => cause,
-                Err(_) => "no reply in time".to_owned(),
+                Err(_) => "no response in time".to_owned(),
             };
-            tracing::warn!(url = ?url, %cause, "the answer was not taken");
-            if Instant::now() + pause >= deadlines.answer {
+            tracing::warn!(url = ?url, %cause, "the response was not accepted");
+            if Instant::now() + pause >= deadlines.response {
                 return Err(Undelivered { url: url.clone(), cause });
             }
             sleep(pause).await;
@@ -140,7 +148,7 @@ impl Sender {
         }
     }
 
-    /// One PUT, with the empty Content-Type that the pre-signed URL was signed for.
+    /// One PUT. The pre-signed URL was signed for an empty Content-Type, so S3 rejects any other.
     async fn put(&self, url: &ResponseUrl, body: &[u8]) -> Result<(), String> {
         let request = self.http.put(url.expose()).header("content-type", "").body(body.to_vec());
         let reply = request.send().await.map_err(|error| crate::coiled::http::cause(&error.without_url()))?;
@@ -148,10 +156,10 @@ impl Sender {
     }
 }
 
-/// One attempt gets a fair part of what is left, so that a hanging bucket does not take all of it.
+/// One attempt gets at most half of the remaining time, so that a hanging PUT leaves time for another one.
 fn attempt_end(deadlines: Deadlines) -> Instant {
     let now = Instant::now();
-    let left = deadlines.answer.saturating_duration_since(now);
+    let left = deadlines.response.saturating_duration_since(now);
     now + (left / 2).clamp(left.min(Duration::from_secs(2)), Duration::from_secs(5))
 }
 
@@ -166,16 +174,16 @@ mod tests {
         Envelope::read(&json!({"StackId": stack_id, "RequestId": "r", "LogicalResourceId": "C"}))
     }
 
-    fn answer(stack_id: &str, words: &str) -> Vec<u8> {
-        let failure = Failure::at("register", Error::Rejected(words.to_owned()));
+    fn failed_response(stack_id: &str, message: &str) -> Vec<u8> {
+        let failure = Failure::at("register", Error::Rejected(message.to_owned()));
         Response::new(&envelope(stack_id), &Err(failure), "/aws/lambda/f stream s").encode()
     }
 
     #[test]
-    fn a_failure_says_step_cause_fix_and_log() {
-        let value: Value = serde_json::from_slice(&answer("s", "no quota")).unwrap_or_default();
+    fn a_failed_response_contains_step_cause_fix_and_log() {
+        let value: Value = serde_json::from_slice(&failed_response("s", "no quota")).unwrap_or_default();
         let reason = value["Reason"].as_str().unwrap_or_default();
-        for part in ["register:", "no quota", "Do what Coiled says", "/aws/lambda/f stream s"] {
+        for part in ["register:", "no quota", "Fix the problem in Coiled's message", "/aws/lambda/f stream s"] {
             assert!(reason.contains(part), "{reason}");
         }
         assert_eq!(value["Status"], "FAILED");
@@ -183,18 +191,18 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_never_too_long_whatever_was_said() {
+    fn a_response_stays_within_the_limit_for_any_message() {
         for unit in ["x", "\u{0}", "ö", "\"", "😀"] {
-            let bytes = answer("s", &unit.repeat(9000));
+            let bytes = failed_response("s", &unit.repeat(9000));
             assert!(bytes.len() <= LIMIT, "{unit:?}: {}", bytes.len());
             let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
             assert!(value["Reason"].as_str().is_some_and(|reason| reason.contains("stream s")), "{unit:?}");
         }
-        assert!(answer(&"\u{1}".repeat(9000), "x").len() <= LIMIT);
+        assert!(failed_response(&"\u{1}".repeat(9000), "x").len() <= LIMIT);
     }
 
     #[test]
-    fn success_has_data_and_no_reason() {
+    fn a_successful_response_has_data_and_no_reason() {
         let data = Data::from([("UserName", "coiled".to_owned())]);
         let bytes = Response::new(&envelope("s"), &Ok(data), "log").encode();
         let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();

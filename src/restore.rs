@@ -1,4 +1,5 @@
-//! Giving back what a Create adopted, before any key of ours was registered: a Delete makes it what it was.
+//! Restores an adopted user and its policies to their state before the adoption. Delete does this if this stack never
+//! registered a key.
 
 use crate::aws::code;
 use crate::context::Context;
@@ -13,27 +14,27 @@ use crate::iam::user::User;
 use crate::properties::names::UserName;
 use crate::properties::tags::{self, Tag};
 
-/// Makes the user and its policies what they were. The marks on the user go last: until then another Delete can go on
-/// with this.
+/// Restores the user and its policies. The user's ownership tags are removed last, so that another Delete can continue
+/// after a failure.
 ///
-/// A tag that `Tags` names is removed; the value that it may have had before its adoption is not known.
+/// Stack tags are removed. If the adoption overwrote a tag's earlier value, that value is lost.
 ///
 /// # Errors
-/// What IAM says; the rest has been given back by then, or is by another Delete.
+/// The first IAM call that failed. The next Delete restores the rest.
 pub async fn restore(context: &Context<'_>, user: &User, was: &Adopted) -> Result<(), Error> {
     let name = user.name.as_str();
-    tracing::warn!(arn = %user.arn, "it was adopted, and no key of ours was ever registered: it stays, as it was before");
+    tracing::warn!(arn = %user.arn, "restoring this adopted user, because this stack never registered a key");
     for key in context.iam.keys(name).await?.into_iter().filter(|key| !was.keys.contains(&key.id)) {
         context.iam.delete_key(name, &key.id).await?;
     }
     for (kind, arn) in policies(user) {
         match was.policies.get(&kind) {
             Some(policy) => restore_policy(context, name, &arn, policy).await?,
-            None => remove_policy(context, name, &arn).await?,
+            None => delete_created_policy(context, name, &arn).await?,
         }
     }
-    let there = context.iam.known_user(name).await?.tags;
-    context.iam.retag_user(name, &back_to(&without_ours(context, &there, true), &there)).await
+    let current = context.iam.known_user(name).await?.tags;
+    context.iam.retag_user(name, &back_to(&earlier_tags(context, &current, true), &current)).await
 }
 
 fn policies(user: &User) -> Vec<(Kind, String)> {
@@ -57,13 +58,13 @@ async fn restore_policy(context: &Context<'_>, name: &str, arn: &str, was: &Adop
     if policy.version != was.version {
         restore_document(context, &policy, &was.version).await?;
     }
-    iam.retag_policy(arn, &back_to(&without_ours(context, &policy.tags, was.owned), &policy.tags)).await
+    iam.retag_policy(arn, &back_to(&earlier_tags(context, &policy.tags, was.owned), &policy.tags)).await
 }
 
 async fn restore_document(context: &Context<'_>, policy: &Policy, version: &str) -> Result<(), Error> {
     match context.iam.set_default_version(&policy.arn, version).await {
         Err(error) if code(&error) == Some("NoSuchEntity") => {
-            tracing::warn!(arn = %policy.arn, version, "a person has removed the version that was in force; the present one stays");
+            tracing::warn!(arn = %policy.arn, version, "the earlier default version was deleted; keeping this one");
             Ok(())
         }
         Err(error) => Err(error),
@@ -71,8 +72,8 @@ async fn restore_document(context: &Context<'_>, policy: &Policy, version: &str)
     }
 }
 
-/// One that was not there before is the Create's own.
-async fn remove_policy(context: &Context<'_>, name: &str, arn: &str) -> Result<(), Error> {
+/// Deletes a policy that did not exist before the adoption, because then the Create created it.
+async fn delete_created_policy(context: &Context<'_>, name: &str, arn: &str) -> Result<(), Error> {
     let tags = context.iam.policy_tags(arn).await?;
     if !tags.is_some_and(|tags| context.ownership.owner(&tags) == Owner::Ours) {
         return Ok(());
@@ -81,14 +82,15 @@ async fn remove_policy(context: &Context<'_>, name: &str, arn: &str) -> Result<(
     context.iam.delete_policy(arn).await
 }
 
-/// Tags as they were, as far as that is known.
-fn without_ours(context: &Context<'_>, there: &[Tag], owned: bool) -> Vec<Tag> {
+/// The tags before the adoption: the current ones without ownership, state and stack tags. Values that were overwritten
+/// are lost.
+fn earlier_tags(context: &Context<'_>, current: &[Tag], owned: bool) -> Vec<Tag> {
     let wanted = tags::keys_leniently(&context.envelope.properties);
-    let is_ours = |key: &str| {
+    let is_from_stack = |key: &str| {
         key.to_ascii_lowercase().starts_with(PREFIX)
             || key.eq_ignore_ascii_case(OWNER)
             || wanted.iter().any(|other| other == key)
     };
-    let theirs = there.iter().filter(|tag| !is_ours(&tag.key)).cloned();
-    theirs.chain(owned.then(|| Tag::new(OWNER, "coiled"))).collect()
+    let earlier = current.iter().filter(|tag| !is_from_stack(&tag.key)).cloned();
+    earlier.chain(owned.then(|| Tag::new(OWNER, "coiled"))).collect()
 }

@@ -1,4 +1,4 @@
-//! Reading a token out of Secrets Manager.
+//! Reads tokens from Secrets Manager.
 
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
@@ -10,8 +10,8 @@ use crate::aws::{Patience, code};
 use crate::error::{Error, Unreadable, is_denied};
 use crate::properties::arn;
 
-/// Reads a token: the secret's plain text, or the value under `token` where it is JSON. The secret's own region is
-/// asked, whichever the stack's is.
+/// Reads a token. The secret contains it as plain text, or as JSON with the key `token`. The call goes to the region in
+/// the secret's ARN, which may differ from the stack's.
 pub async fn token(sdk: &SdkConfig, patience: &Patience, secret: &str) -> Result<SecretString, Error> {
     let region = arn(secret).get(3).filter(|region| !region.is_empty()).map(|region| Region::new((*region).to_owned()));
     let sdk = sdk.to_builder().region(region.or_else(|| sdk.region().cloned())).build();
@@ -21,12 +21,12 @@ pub async fn token(sdk: &SdkConfig, patience: &Patience, secret: &str) -> Result
     let text = SecretString::from(reply.secret_string.unwrap_or_default());
     extract(&text).ok_or_else(|| Error::Secret {
         arn: secret.to_owned(),
-        cause: "it holds no token".into(),
+        cause: "it contains no token".into(),
         why: Unreadable::Empty,
     })
 }
 
-/// White space around a token is dropped, as Coiled's own client does; what can't be sent in a header is no token.
+/// Trims white space, as Coiled's own client does. `None` if the token is empty or cannot be sent in an HTTP header.
 fn extract(text: &SecretString) -> Option<SecretString> {
     use secrecy::ExposeSecret;
     let text = text.expose_secret().trim();
@@ -41,7 +41,7 @@ fn extract(text: &SecretString) -> Option<SecretString> {
 fn unreadable(secret: &str, error: &Error) -> Error {
     let why = match code(error) {
         Some("ResourceNotFoundException" | "InvalidParameterException" | "ValidationException") => Unreadable::Missing,
-        // A secret deleted in the console answers this, and not ResourceNotFound, until its window is over.
+        // Until its recovery window ends, a deleted secret returns this error and not ResourceNotFoundException.
         Some("InvalidRequestException") => Unreadable::Deleted,
         Some("DecryptionFailure" | "DecryptionFailureException") => Unreadable::Encrypted,
         Some(code) if is_denied(code) => Unreadable::Denied,
@@ -61,16 +61,16 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_plain_text_or_json() {
+    fn a_token_is_read_from_plain_text_or_json() {
         for text in ["abc-def", " abc-def\n", r#"{"token": "abc-def"}"#, r#"{"token": " abc-def ", "user": "ada"}"#] {
             assert_eq!(read(text).as_deref(), Some("abc-def"), "{text}");
         }
-        // A token of digits alone is JSON too.
+        // A token that consists of digits is also valid JSON.
         assert_eq!(read("12345").as_deref(), Some("12345"));
     }
 
     #[test]
-    fn what_can_not_be_sent_is_no_token() {
+    fn a_secret_without_a_sendable_token_is_rejected() {
         for text in ["", "  ", "{}", r#"{"token": ""}"#, r#"{"token": 7}"#, "two words", "line\nline", "tökén"] {
             assert_eq!(read(text), None, "{text}");
         }

@@ -1,4 +1,4 @@
-//! Who the function is, and whether a key works yet.
+//! Asks STS for the function's account, and whether a new key works.
 
 use aws_config::SdkConfig;
 use aws_sdk_sts::Client;
@@ -11,10 +11,11 @@ use crate::error::Error;
 use crate::iam::Account;
 use crate::iam::keys::NewKey;
 
-/// How often in a row a key has to work: one answer comes from one replica, the next may come from another.
+/// How many consecutive calls with a new key must succeed. One success is not enough: the next call may reach another
+/// IAM replica.
 pub const PROOFS: u32 = 3;
 
-/// The STS of the region that Coiled will use. The global endpoint would say nothing of that region.
+/// STS in the region that Coiled will use. The global endpoint would accept a key even if that region is not enabled.
 #[derive(Debug, Clone)]
 pub struct Sts {
     sdk: SdkConfig,
@@ -22,20 +23,23 @@ pub struct Sts {
 }
 
 impl Sts {
-    /// The STS of a region.
+    /// Uses the regional endpoint of `region`.
     pub fn new(sdk: &SdkConfig, region: &str) -> Self {
         let sdk = sdk.to_builder().region(Region::new(region.to_owned())).build();
         Self { sdk, region: region.to_owned() }
     }
 
-    /// The account that the function is in, by its own credentials. A region that the account has not enabled answers
-    /// `InvalidClientTokenId` here as it would for the new key, and for ever: so it is asked before anything is made.
+    /// The function's account, called with the function's own credentials.
+    ///
+    /// In a region that the account has not enabled, STS returns `InvalidClientTokenId`. For a new key, the same error
+    /// means that IAM has not propagated it. So this call comes first: the function's own credentials are known to
+    /// work.
     pub async fn account(&self, patience: &Patience) -> Result<Account, Error> {
         let client = Client::new(&self.sdk);
         let send = || client.get_caller_identity().send();
         let reply = patience.call("GetCallerIdentity", &[], send).await.map_err(|error| self.no_region(&error))?;
         let account = Account::of_arn(reply.arn().unwrap_or_default());
-        account.ok_or_else(|| Error::Unconfirmed("GetCallerIdentity answered without an ARN".into()))
+        account.ok_or_else(|| Error::Unconfirmed("GetCallerIdentity returned no ARN".into()))
     }
 
     fn no_region(&self, error: &Error) -> Error {
@@ -43,29 +47,30 @@ impl Sts {
             Some("InvalidClientTokenId" | "UnrecognizedClientException" | "RegionDisabledException") => {
                 format!("it is not enabled in this account ({error})")
             }
-            Some("no answer") => format!("it does not exist, or can't be reached ({error})"),
-            _ => format!("its STS does not answer this function ({error})"),
+            Some("no response") => format!("it does not exist or cannot be reached ({error})"),
+            _ => format!("its STS endpoint rejected the function ({error})"),
         };
         Error::Region { region: self.region.clone(), cause }
     }
 
-    /// Waits until a new key has worked [`PROOFS`] times in a row. Ends early, without an error, once `stop` says so.
+    /// Waits until a new key has worked [`PROOFS`] times in a row. Returns early without an error if `stop` returns
+    /// true.
     ///
-    /// The wait ends with the run's deadline, which cancels it.
+    /// It has no timeout of its own: the run's deadline cancels it.
     pub async fn prove(&self, key: &NewKey, config: &Config, stop: impl Fn() -> bool) -> Result<(), Error> {
         let client = self.client_with(key);
-        let (mut proofs, mut refusals) = (0, 0_u32);
+        let (mut proofs, mut failures) = (0, 0_u32);
         while proofs < PROOFS && !stop() {
             match client.get_caller_identity().send().await {
                 Ok(_) => proofs += 1,
                 Err(error) => {
                     let error = failed("GetCallerIdentity", &error);
-                    // Another replica does not know the key yet; what worked before counts for nothing.
+                    // An IAM replica does not know the key yet, so the earlier successes prove nothing.
                     if !is_not_yet(&error) {
                         return Err(error);
                     }
-                    (proofs, refusals) = (0, refusals + 1);
-                    tracing::info!(access_key_id = %key.id, refusals, "the key does not work yet");
+                    (proofs, failures) = (0, failures + 1);
+                    tracing::info!(access_key_id = %key.id, failures, "the key does not work yet");
                     sleep(config.poll).await;
                 }
             }
@@ -80,10 +85,10 @@ impl Sts {
     }
 }
 
-/// What a key that IAM has not spread yet is answered; and what may come in between on any network.
+/// Whether the error may come from a replica that does not know the key yet, or from the network.
 fn is_not_yet(error: &Error) -> bool {
     matches!(
         crate::aws::code(error),
-        Some("InvalidClientTokenId" | "SignatureDoesNotMatch" | "AccessDenied" | "no answer" | "unreadable answer")
+        Some("InvalidClientTokenId" | "SignatureDoesNotMatch" | "AccessDenied" | "no response" | "unreadable response")
     )
 }

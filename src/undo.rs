@@ -1,5 +1,6 @@
-//! Undoing what a run made, in reverse; and what an Update that failed leaves as it is.
+//! Undoes the changes of a failed run, last change first.
 
+use std::fmt;
 use std::sync::Mutex;
 
 use tokio::time::{Instant, sleep};
@@ -13,37 +14,57 @@ use crate::iam::document::Kind;
 use crate::iam::retag::back_to;
 use crate::iam::tags::{ACCESS_KEY_ID, Owner, PENDING, PENDING_REGION, get};
 use crate::observe;
+use crate::plan::title;
 use crate::present::Link;
 use crate::properties::tags::Tag;
 
-/// How one step is taken back. Noted before the step runs: a call that timed out may have worked.
+/// How to undo one step. Its `Display` is the name that the log and a status reason show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Undo {
-    /// Remove the user.
+    /// Delete the user that this run created.
     User,
-    /// Take our marks off a user that was adopted.
+    /// Restore the tags of an adopted user.
     UserTags,
-    /// Remove a policy.
+    /// Delete a policy that this run created.
     Policy(Kind),
-    /// Take our marks off a policy that was adopted.
+    /// Restore the tags of an adopted policy.
     PolicyTags(Kind),
-    /// Put this version of a policy in force again.
+    /// Set this version of a policy as default again, for example `v2`.
     Document(Kind, String),
-    /// Detach a policy.
+    /// Detach a policy that this run attached.
     Attachment(Kind),
-    /// Attach a policy again.
+    /// Attach a policy that this run detached.
     Detachment(Kind),
-    /// Put the boundary that an adopted user had on it again, or take ours away.
+    /// Set the permissions boundary with this ARN again. `None`: the user had none, so delete the boundary.
     Boundary(Option<String>),
-    /// Remove the key that was made: where its id is not known, every one but these.
+    /// Delete the new access key. If its id is unknown, delete every key except `before`.
     NewKeys {
-        /// The ids that were there before.
+        /// The ids of the keys that existed before this run.
         before: Vec<String>,
     },
-    /// Put the pending mark back as it was: away, or naming an earlier registration whose outcome is unknown too.
+    /// Set the pending tags to these, which name an earlier key. Empty: remove the pending tags.
     Pending(Vec<Tag>),
-    /// Make Coiled forget the key, if it holds it.
+    /// Disconnect the workspace if Coiled may hold the new key.
     Registration,
+}
+
+impl fmt::Display for Undo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Undo::User => write!(f, "delete the user"),
+            Undo::UserTags => write!(f, "restore the user's tags"),
+            Undo::Policy(kind) => write!(f, "delete the {}", title(*kind)),
+            Undo::PolicyTags(kind) => write!(f, "restore the tags of the {}", title(*kind)),
+            Undo::Document(kind, version) => write!(f, "set {version} as default version of the {}", title(*kind)),
+            Undo::Attachment(kind) => write!(f, "detach the {}", title(*kind)),
+            Undo::Detachment(kind) => write!(f, "attach the {}", title(*kind)),
+            Undo::Boundary(Some(arn)) => write!(f, "set permissions boundary {arn}"),
+            Undo::Boundary(None) => write!(f, "delete the permissions boundary"),
+            Undo::NewKeys { .. } => write!(f, "delete the access key"),
+            Undo::Pending(_) => write!(f, "restore the pending tags"),
+            Undo::Registration => write!(f, "disconnect the workspace"),
+        }
+    }
 }
 
 impl Undo {
@@ -52,30 +73,30 @@ impl Undo {
     }
 }
 
-/// What to undo, last first.
+/// The undos of one run, in the order of its steps.
 #[derive(Debug, Default)]
 pub struct Journal {
     undos: Mutex<Vec<Undo>>,
-    made: Mutex<Vec<Undo>>,
+    confirmed: Mutex<Vec<Undo>>,
 }
 
 impl Journal {
-    /// Notes an undo down, before its step runs.
+    /// Adds an undo. Call it before the step's first request, because a request that times out may have worked.
     pub fn note(&self, undo: Undo) {
         locked(&self.undos).push(undo);
     }
 
-    /// Notes that its step has worked: what that made is there, even if IAM does not show it yet.
+    /// Notes that the undo's step succeeded. The resource then exists even if IAM does not show it yet.
     pub fn confirm(&self, undo: Undo) {
-        locked(&self.made).push(undo);
+        locked(&self.confirmed).push(undo);
     }
 
-    fn is_made(&self, undo: &Undo) -> bool {
-        locked(&self.undos).contains(undo) && locked(&self.made).contains(undo)
+    fn is_confirmed(&self, undo: &Undo) -> bool {
+        locked(&self.undos).contains(undo) && locked(&self.confirmed).contains(undo)
     }
 
-    /// Nothing came of a step, for sure.
-    pub fn forget(&self, undo: &Undo) {
+    /// Drops the undo of a step that certainly changed nothing.
+    pub fn discard(&self, undo: &Undo) {
         locked(&self.undos).retain(|other| other != undo);
     }
 
@@ -83,76 +104,78 @@ impl Journal {
         locked(&self.undos).last().cloned()
     }
 
-    fn strike(&self) {
+    fn remove_last(&self) {
         locked(&self.undos).pop();
     }
 
-    fn rest(&self) -> Vec<Undo> {
+    fn remaining(&self) -> Vec<Undo> {
         locked(&self.undos).iter().rev().cloned().collect()
     }
 
-    /// Keeps only what concerns a key that never reached Coiled.
+    /// Drops every undo except those of the new key.
     fn keep_keys_only(&self) {
         locked(&self.undos).retain(|undo| matches!(undo, Undo::NewKeys { .. } | Undo::Pending(_)));
     }
 }
 
 impl Run<'_> {
-    /// Takes back what this run did, and returns the ARNs of what is left. A Create goes all the way; an Update takes
-    /// back only a key that Coiled can't hold, for CloudFormation sends the reversed Update for the rest.
+    /// Undoes this run's changes and returns the ARNs of the resources that it could not undo.
+    ///
+    /// With `all` (Create), it undoes every change. Otherwise (Update), it undoes only a key that Coiled cannot hold,
+    /// because CloudFormation rolls back the rest with another Update.
     pub async fn undo_changes(&self, all: bool) -> Vec<String> {
         if !all {
             self.journal.keep_keys_only();
-            if self.may_be_held().await {
-                self.end_lease().await;
+            if self.coiled_may_hold_key().await {
+                self.expire_lease().await;
                 return Vec::new();
             }
         }
-        self.wait_until_shown().await;
+        self.wait_until_iam_shows_changes().await;
         let mut leftovers = Vec::new();
         while let Some(undo) = self.journal.last() {
             if matches!(undo, Undo::UserTags | Undo::PolicyTags(_)) && !leftovers.is_empty() {
-                // By these marks the Delete that follows finds the rest.
-                leftovers.extend(self.names(&undo));
-                self.journal.strike();
+                // The Delete that follows finds the leftovers by these ownership tags.
+                leftovers.extend(self.arns(&undo));
+                self.journal.remove_last();
                 continue;
             }
-            self.context.enter(format!("undo: {undo:?}"));
+            self.context.enter(format!("undo: {undo}"));
             let result = self.undo(&undo).await;
             match &result {
-                Ok(()) => tracing::info!(?undo, "undone"),
-                Err(error) => tracing::error!(?undo, %error, "not undone"),
+                Ok(()) => tracing::info!(%undo, "undone"),
+                Err(error) => tracing::error!(%undo, %error, "not undone"),
             }
             if let Err(error) = result {
                 if undo == Undo::Registration {
-                    // Coiled may hold the key: it, and all that it needs to work, has to stay.
-                    tracing::warn!(%error, "Coiled may hold the key, so the AWS side stays for the Delete that follows");
+                    // Coiled may hold the key, so the key, its user and the policies must continue to work.
+                    tracing::warn!(%error, "Coiled may hold the key; keeping all AWS resources until Delete");
                     leftovers.extend(self.not_undone());
                     break;
                 }
-                leftovers.extend(self.names(&undo));
+                leftovers.extend(self.arns(&undo));
             }
-            self.journal.strike();
+            self.journal.remove_last();
         }
         if leftovers.is_empty() {
             self.release_after_undo().await
         } else {
-            self.end_lease().await
+            self.expire_lease().await
         }
         leftovers.sort();
         leftovers.dedup();
         leftovers
     }
 
-    /// The ARNs of everything that is still in the journal.
+    /// The ARNs of the resources whose undos are still in the journal.
     pub fn not_undone(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.journal.rest().iter().flat_map(|undo| self.names(undo)).collect();
-        names.sort();
-        names.dedup();
-        names
+        let mut arns: Vec<String> = self.journal.remaining().iter().flat_map(|undo| self.arns(undo)).collect();
+        arns.sort();
+        arns.dedup();
+        arns
     }
 
-    fn names(&self, undo: &Undo) -> Vec<String> {
+    fn arns(&self, undo: &Undo) -> Vec<String> {
         let spec = &self.prepared.spec;
         let user = self.prepared.account.user_arn(spec.path.as_str(), spec.user.as_str());
         match undo {
@@ -170,17 +193,17 @@ impl Run<'_> {
             }
             Undo::Registration => {
                 let workspace = self.prepared.link.as_ref().map(|link| link.workspace.as_str()).unwrap_or_default();
-                vec![format!("at Coiled: the AWS credentials of workspace {workspace}")]
+                vec![format!("the AWS credentials of workspace {workspace} at Coiled")]
             }
         }
     }
 
     async fn undo(&self, undo: &Undo) -> Result<(), Error> {
-        // Its id says whose a key is, whoever works on the user by now.
+        // The id identifies the key as this run's, even if another run has taken over the user.
         if let (Undo::NewKeys { .. }, Some(id), false) = (undo, self.new_key_id(), self.lost_a_key()) {
             return self.context.iam.delete_key(self.user(), &id).await;
         }
-        // EntityAlreadyExists may have meant somebody else's: so look at the marks again.
+        // The user may not be this stack's: CreateUser may have failed with EntityAlreadyExists.
         if undo.is_on_user() && !self.context.is_mine(self.user()).await? {
             return Ok(());
         }
@@ -201,17 +224,17 @@ impl Run<'_> {
         }
     }
 
-    /// Whether Coiled may hold the new key. A refusal alone does not say: what Coiled checks with a key, it may have
-    /// stored. It does not hold it where it shows no connection, or still the earlier one, of another region.
-    async fn may_be_held(&self) -> bool {
+    /// Whether Coiled may hold the new key. A rejection alone proves nothing, because Coiled may have stored the key in
+    /// order to check it. No connection, or the earlier connection in another region, proves that it does not.
+    async fn coiled_may_hold_key(&self) -> bool {
         match self.outcome() {
             Outcome::NotSent => false,
             Outcome::Unknown | Outcome::Registered => true,
-            Outcome::Rejected => !self.shows_another_key().await.unwrap_or(false),
+            Outcome::Rejected => !self.coiled_shows_another_key().await.unwrap_or(false),
         }
     }
 
-    async fn shows_another_key(&self) -> Result<bool, Error> {
+    async fn coiled_shows_another_key(&self) -> Result<bool, Error> {
         let link = self.link()?;
         let shown = self.coiled_for_undo(link).shown(&link.workspace).await?;
         let as_before = shown.digest() == link.before.digest();
@@ -220,32 +243,32 @@ impl Run<'_> {
 
     async fn release_after_undo(&self) {
         if let Err(error) = self.context.release_lease(self.user()).await {
-            tracing::warn!(%error, "the lease stays until its time is over");
+            tracing::warn!(%error, "could not release the lease; it expires at this run's deadline");
         }
     }
 
-    /// What was made a moment ago may not be shown yet, and what is not shown can't be removed.
-    async fn wait_until_shown(&self) {
+    /// IAM may show new resources late, and rejects deleting a resource that it does not show.
+    async fn wait_until_iam_shows_changes(&self) {
         let until = self.undo_until().min(Instant::now() + self.context.config.consistency);
         while Instant::now() + self.context.config.poll < until {
-            match self.is_shown().await {
+            match self.iam_shows_changes().await {
                 Ok(false) => sleep(self.context.config.poll).await,
                 Ok(true) => return,
-                Err(error) => return tracing::warn!(%error, "whether all that was made is shown can't be told"),
+                Err(error) => return tracing::warn!(%error, "can't read whether IAM shows this run's changes"),
             }
         }
     }
 
-    async fn is_shown(&self) -> Result<bool, Error> {
+    async fn iam_shows_changes(&self) -> Result<bool, Error> {
         let context = self.context;
-        for kind in Kind::ALL.into_iter().filter(|kind| self.journal.is_made(&Undo::Policy(*kind))) {
+        for kind in Kind::ALL.into_iter().filter(|kind| self.journal.is_confirmed(&Undo::Policy(*kind))) {
             if context.iam.policy_tags(&self.arn(kind)).await?.is_none() {
                 return Ok(false);
             }
         }
-        let attached = Kind::ALL.map(Undo::Attachment).into_iter().filter(|undo| self.journal.is_made(undo)).count();
+        let attached = Kind::ALL.map(Undo::Attachment).iter().filter(|undo| self.journal.is_confirmed(undo)).count();
         let key = self.new_key_id();
-        if attached == 0 && key.is_none() && !self.journal.is_made(&Undo::User) {
+        if attached == 0 && key.is_none() && !self.journal.is_confirmed(&Undo::User) {
             return Ok(true);
         }
         let seen = observe::user(&context.iam, &context.ownership, &self.prepared.spec.user).await?;
@@ -255,18 +278,18 @@ impl Run<'_> {
     }
 
     fn attachments_are_in(&self, attached: &[String]) -> bool {
-        let is_made = |kind: &Kind| self.journal.is_made(&Undo::Attachment(*kind));
-        Kind::ALL.into_iter().filter(is_made).all(|kind| attached.contains(&self.arn(kind)))
+        let is_confirmed = |kind: &Kind| self.journal.is_confirmed(&Undo::Attachment(*kind));
+        Kind::ALL.into_iter().filter(is_confirmed).all(|kind| attached.contains(&self.arn(kind)))
     }
 
-    async fn end_lease(&self) {
+    async fn expire_lease(&self) {
         if let Err(error) = self.context.end_lease(self.user()).await {
-            tracing::warn!(%error, "the lease stays until its time is over");
+            tracing::warn!(%error, "could not expire the lease; it expires at this run's deadline");
         }
     }
 
-    /// Another run's mark stays: this run's may never have got there. And a registration that was settled meanwhile is on
-    /// record, and pending no more.
+    /// Restores the pending tags if they name this run's key. An earlier pending key that is now recorded as active is
+    /// not restored.
     async fn undo_pending(&self, before: &[Tag]) -> Result<(), Error> {
         let (iam, user) = (&self.context.iam, self.user());
         let tags = iam.known_user(user).await?.tags;
@@ -279,14 +302,14 @@ impl Run<'_> {
         }
     }
 
-    /// A key's reply was lost, or its call was cut off: whatever was not there before is that key, or the one after it.
+    /// Deletes every key that did not exist before this run. An interrupted CreateAccessKey may have created one.
     async fn undo_keys(&self, before: &[String]) -> Result<(), Error> {
         let (iam, own) = (&self.context.iam, self.new_key_id());
-        let mut made: Vec<String> = iam.keys(self.user()).await?.into_iter().map(|key| key.id).collect();
-        made.retain(|id| !before.contains(id));
-        // The list may lag behind the key.
-        made.extend(own.filter(|id| !made.contains(id)));
-        for id in made {
+        let mut created: Vec<String> = iam.keys(self.user()).await?.into_iter().map(|key| key.id).collect();
+        created.retain(|id| !before.contains(id));
+        // ListAccessKeys may not list a new key yet.
+        created.extend(own.filter(|id| !created.contains(id)));
+        for id in created {
             iam.delete_key(self.user(), &id).await?;
         }
         Ok(())
@@ -312,7 +335,7 @@ impl Run<'_> {
         iam.delete_version(&arn, &policy.version).await
     }
 
-    /// Makes Coiled forget the key, unless what it shows is what it showed before.
+    /// Disconnects the workspace, unless Coiled's response proves that Coiled does not hold this run's key.
     async fn undo_registration(&self) -> Result<(), Error> {
         let outcome = self.outcome();
         if outcome == Outcome::NotSent {
@@ -321,14 +344,14 @@ impl Run<'_> {
         let link = self.link()?;
         let coiled = self.coiled_for_undo(link);
         let shown = match outcome {
-            Outcome::Unknown => self.shown_in_the_end(&coiled, &link.workspace).await?,
+            Outcome::Unknown => self.wait_for_connection(&coiled, &link.workspace).await?,
             _ => coiled.shown(&link.workspace).await?,
         };
         let as_before = link.before.is_connected() && shown.digest() == link.before.digest();
         match outcome {
             Outcome::Rejected if !shown.is_connected() => Ok(()),
             Outcome::Rejected if as_before => Ok(()),
-            Outcome::Unknown if as_before => Err(Error::OutcomeUnknown("what Coiled shows looks as before".into())),
+            Outcome::Unknown if as_before => Err(Error::OutcomeUnknown("Coiled shows the earlier connection".into())),
             Outcome::Unknown | Outcome::Rejected
                 if shown.is_connected() && !shown.is_aws_in(&self.prepared.spec.region) =>
             {
@@ -338,16 +361,16 @@ impl Run<'_> {
         }
     }
 
-    /// Half of the undo's time at most is Coiled's: the rest is for the AWS side.
+    /// Limits requests to Coiled to half of the undo time. The other half is left for AWS.
     fn coiled_for_undo(&self, link: &Link) -> Coiled {
         let now = Instant::now();
         let half = self.context.deadlines.undo.saturating_duration_since(now) / 2;
         link.coiled.paced(link.coiled.pace().ending(now + half))
     }
 
-    /// Coiled may still be building, and show the connection only when it is done. So it is given half of the time that
-    /// it has here; then it is told to forget the key, whether it shows one or not.
-    async fn shown_in_the_end(&self, coiled: &Coiled, workspace: &str) -> Result<Shown, Error> {
+    /// Coiled shows a connection only when its setup has finished. Waits for that during a quarter of the undo time; a
+    /// second quarter is left to disconnect the workspace.
+    async fn wait_for_connection(&self, coiled: &Coiled, workspace: &str) -> Result<Shown, Error> {
         let now = Instant::now();
         let until = now + self.context.deadlines.undo.saturating_duration_since(now) / 4;
         loop {
@@ -364,20 +387,18 @@ impl Run<'_> {
         now + self.context.deadlines.undo.saturating_duration_since(now) / 2
     }
 
-    /// Gives an adopted user its tags back as they were.
     async fn undo_user_tags(&self) -> Result<(), Error> {
         let Some(seen) = &self.prepared.observed.user else { return Ok(()) };
-        let there = self.context.iam.known_user(self.user()).await?.tags;
-        self.context.iam.retag_user(self.user(), &back_to(&seen.user.tags, &there)).await
+        let current = self.context.iam.known_user(self.user()).await?.tags;
+        self.context.iam.retag_user(self.user(), &back_to(&seen.user.tags, &current)).await
     }
 
-    /// Gives an adopted policy its tags back as they were.
     async fn undo_policy_tags(&self, kind: Kind) -> Result<(), Error> {
         let (iam, arn) = (&self.context.iam, self.arn(kind));
-        let (Some(seen), Some(there)) = (self.prepared.observed.policies.get(&kind), iam.policy_tags(&arn).await?)
+        let (Some(seen), Some(current)) = (self.prepared.observed.policies.get(&kind), iam.policy_tags(&arn).await?)
         else {
             return Ok(());
         };
-        iam.retag_policy(&arn, &back_to(&seen.tags, &there)).await
+        iam.retag_policy(&arn, &back_to(&seen.tags, &current)).await
     }
 }

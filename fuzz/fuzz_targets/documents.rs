@@ -1,6 +1,6 @@
 #![no_main]
 
-// Each target uses one of them.
+// Each target calls only one of the functions.
 #[allow(dead_code)]
 #[path = "../../tests/support/parsers.rs"]
 mod parsers;

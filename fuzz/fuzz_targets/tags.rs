@@ -1,8 +1,8 @@
 #![no_main]
 
-// Each target uses one of them.
+// Each target calls only one of the functions.
 #[allow(dead_code)]
 #[path = "../../tests/support/parsers.rs"]
 mod parsers;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| parsers::marks(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| parsers::tags(bytes));

@@ -1,5 +1,5 @@
-//! One new key in the user: room for it, its making, and the proof that it works. Its secret is shown once, in a reply that
-//! may be lost.
+//! Creates the new access key and waits until it works. IAM returns a key's secret only once, and the response may be
+//! lost.
 
 use std::sync::atomic::Ordering;
 
@@ -18,38 +18,38 @@ impl Run<'_> {
         for id in candidates {
             used.push((self.context.iam.key_last_used(id).await?, id));
         }
-        // A key never used comes first: `None` is less than any date.
+        // `None` is less than any date, so a key that was never used is deleted first.
         let Some((_, least)) = used.into_iter().min() else { return Ok(()) };
-        tracing::warn!(access_key_id = %least, "removed to make room: the least recently used key");
+        tracing::warn!(access_key_id = %least, "deleting the least recently used key to make room for a new key");
         self.context.iam.delete_key(self.user(), least).await
     }
 
     pub(super) async fn create_key(&self) -> Result<(), Error> {
         let before = self.keys_before();
         self.journal.note(Undo::NewKeys { before: before.clone() });
-        let made = self.create_key_or_again(&before).await;
-        if made.as_ref().is_err_and(|error| !is_lost(error)) && !self.lost_a_key() {
-            // IAM said no: whatever key appears now is another run's.
-            self.journal.forget(&Undo::NewKeys { before });
+        let created = self.create_key_with_retry(&before).await;
+        if created.as_ref().is_err_and(|error| !is_lost(error)) && !self.lost_a_key() {
+            // IAM rejected the call, so a key that appears now was created by another run.
+            self.journal.discard(&Undo::NewKeys { before });
         }
-        let key = made?;
-        tracing::info!(access_key_id = %key.id, "key made");
+        let key = created?;
+        tracing::info!(access_key_id = %key.id, "access key created");
         *locked(&self.key) = Some(key);
         Ok(())
     }
 
-    async fn create_key_or_again(&self, before: &[String]) -> Result<NewKey, Error> {
-        match self.create_key_in_its_place(before).await {
+    async fn create_key_with_retry(&self, before: &[String]) -> Result<NewKey, Error> {
+        match self.create_key_when_there_is_room(before).await {
             Err(error) if is_lost(&error) => {
                 self.lost_a_key.store(true, Ordering::SeqCst);
                 self.delete_lost_key().await?;
-                self.create_key_in_its_place(before).await
+                self.create_key_when_there_is_room(before).await
             }
             other => other,
         }
     }
 
-    /// Whether a key may be there whose secret nobody has.
+    /// Whether the user may have a key whose secret was lost with the response.
     pub(crate) fn lost_a_key(&self) -> bool {
         self.lost_a_key.load(Ordering::SeqCst)
     }
@@ -58,23 +58,24 @@ impl Run<'_> {
         self.prepared.observed.keys().iter().map(|key| key.id.clone()).collect()
     }
 
-    /// Where this run has just made room, IAM may count the old key a while longer, or not show the lost one yet.
-    async fn create_key_in_its_place(&self, before: &[String]) -> Result<NewKey, Error> {
+    /// Retries LimitExceeded after this run has deleted a key. For a few seconds, IAM may still count the deleted key
+    /// or not list the lost key yet.
+    async fn create_key_when_there_is_room(&self, before: &[String]) -> Result<NewKey, Error> {
         let until = Instant::now() + self.context.config.consistency;
         loop {
-            let made = self.context.iam.create_key(self.user()).await;
+            let created = self.context.iam.create_key(self.user()).await;
             let has_made_room = self.lost_a_key() || before.len() >= keys::LIMIT;
-            let is_full = matches!(&made, Err(error) if code(error) == Some("LimitExceeded"));
+            let is_full = matches!(&created, Err(error) if code(error) == Some("LimitExceeded"));
             if !(is_full && has_made_room) || Instant::now() + self.context.config.poll > until {
-                return made;
+                return created;
             }
             sleep(self.context.config.poll).await;
             self.delete_lost_key().await?;
         }
     }
 
-    /// A call whose reply was lost may have worked. Then its key is nobody's, for its secret was in the reply; and whatever
-    /// key is neither this run's nor was there before is that one.
+    /// A call whose response was lost may have created a key. Nobody can use that key, because its secret was in the
+    /// response. Every key that this run neither found at its start nor holds the secret of is such a key.
     pub(super) async fn delete_lost_key(&self) -> Result<(), Error> {
         if !self.lost_a_key() {
             return Ok(());
@@ -82,14 +83,14 @@ impl Run<'_> {
         let (iam, before, own) = (&self.context.iam, self.keys_before(), self.new_key_id());
         for key in iam.keys(self.user()).await? {
             if !before.contains(&key.id) && own.as_ref() != Some(&key.id) {
-                tracing::warn!(access_key_id = %key.id, "its secret was lost with the reply; removed");
+                tracing::warn!(access_key_id = %key.id, "deleting a key whose secret was lost with the response");
                 iam.delete_key(self.user(), &key.id).await?;
             }
         }
         Ok(())
     }
 
-    pub(super) async fn prove_key(&self) -> Result<(), Error> {
+    pub(super) async fn wait_for_key(&self) -> Result<(), Error> {
         let sts = Sts::new(self.context.sdk, &self.prepared.spec.region);
         sts.prove(&self.key()?, self.context.config, || self.failed.load(Ordering::SeqCst)).await
     }
@@ -102,10 +103,10 @@ impl Run<'_> {
     }
 }
 
-/// Whether a call may have worked although it failed here.
+/// Whether the call may have worked although it returned an error.
 fn is_lost(error: &Error) -> bool {
     matches!(
         code(error),
-        Some("no answer" | "unreadable answer" | "InternalFailure" | "ServiceFailure" | "InternalServerError")
+        Some("no response" | "unreadable response" | "InternalFailure" | "ServiceFailure" | "InternalServerError")
     )
 }

@@ -1,4 +1,4 @@
-//! Making the user this run's: by CreateUser, whose name can be taken once, or by a lease on the one that is there.
+//! Gives this run exclusive use of the user: through CreateUser, which succeeds only once, or through a lease.
 
 use std::sync::atomic::Ordering;
 
@@ -19,12 +19,12 @@ impl Run<'_> {
         self.journal.note(Undo::User);
         let (iam, until) = (&self.context.iam, Instant::now() + self.context.config.consistency);
         loop {
-            let made = iam.create_user(self.user(), spec.path.as_str(), spec.boundary.as_deref(), &wanted).await;
-            match made {
+            let created = iam.create_user(self.user(), spec.path.as_str(), spec.boundary.as_deref(), &wanted).await;
+            match created {
                 Err(error) if code(&error) == Some("EntityAlreadyExists") => {}
                 other => return other,
             }
-            if self.is_made_by_this_run().await? {
+            if self.user_was_created_by_this_run().await? {
                 return Ok(());
             }
             let what = format!("user {} (its name may differ in case, which IAM ignores)", self.user());
@@ -32,13 +32,13 @@ impl Run<'_> {
         }
     }
 
-    /// A name that is taken by nothing that IAM shows: it was given up a moment ago and will be free, or somebody holds
-    /// it in another case or under another path, and it never will.
+    /// IAM reports that the name exists but shows no such resource. Either the resource was just deleted and the name
+    /// becomes free, or the name exists in another case or under another path and never becomes free.
     pub(super) async fn wait_for_name(&self, what: String, until: Instant) -> Result<(), Error> {
         if Instant::now() + self.context.config.poll > until {
             return Err(Error::Foreign { what });
         }
-        tracing::info!(what, "the name seems to be taken, by nothing that can be seen; asked again");
+        tracing::info!(what, "IAM reports that the name exists, but shows no such resource; retrying");
         sleep(self.context.config.poll).await;
         Ok(())
     }
@@ -50,15 +50,15 @@ impl Run<'_> {
         tags
     }
 
-    /// EntityAlreadyExists after a look that found nothing: the reply to our own attempt was lost, and the user carries
-    /// this run's lease; or another run was faster; or it is somebody else's. `false` where IAM shows no such user.
-    async fn is_made_by_this_run(&self) -> Result<bool, Error> {
+    /// Finds out who created the user after EntityAlreadyExists. If the user has this run's lease, the response to an
+    /// earlier attempt was lost. `false` if IAM shows no such user.
+    async fn user_was_created_by_this_run(&self) -> Result<bool, Error> {
         let Some(found) = self.context.iam.user(self.user()).await? else { return Ok(false) };
         if Lease::read(&found.tags).is_some_and(|lease| lease.is_same_run(&self.context.lease)) {
             return Ok(true);
         }
         if self.context.ownership.owner(&found.tags) == Owner::Ours {
-            return Err(self.overtaken_by("it made the user at this moment".into()));
+            return Err(self.overtaken_by("it has just created the user".into()));
         }
         Err(Error::Foreign { what: found.whose() })
     }
@@ -67,14 +67,15 @@ impl Run<'_> {
         self.journal.note(Undo::UserTags);
         let mut tags = self.tags_of_new_user();
         tags.push(Adopted::of(&self.prepared.observed).tag());
-        tracing::warn!(user = self.user(), "the user that `coiled setup aws` made becomes this stack's");
+        tracing::warn!(user = self.user(), "adopting a user that `coiled setup aws` created");
         self.claim(&tags).await
     }
 
-    /// Puts this run's lease on a user that is there, and sees whether it stays.
+    /// Puts this run's lease on an existing user and checks that no other run overwrites it.
     ///
-    /// Tags know no compare-and-set. So whoever finds no lease writes its own, waits longer than another run takes from that
-    /// look to its write, and looks again: of two that wrote, the last one finds its own (Fischer's algorithm).
+    /// Tags do not support compare-and-set. A run that finds no lease writes its own, waits longer than another run
+    /// takes from its read to its write, and reads again. If two runs write, only the last one finds its own lease
+    /// (Fischer's algorithm).
     pub(super) async fn claim(&self, tags: &[Tag]) -> Result<(), Error> {
         let (context, name) = (self.context, self.user());
         let seen = context.iam.user(name).await?;

@@ -1,4 +1,4 @@
-//! What a workspace is connected to, as Coiled shows it; and taking the connection away.
+//! A workspace's connection to a cloud: reading it and disconnecting it.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -9,23 +9,23 @@ use super::http::words;
 use crate::error::Error;
 use crate::redact::hex;
 
-/// The readable options of a workspace: everything but the credentials.
+/// A workspace's connection as Coiled shows it: all options except the credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown(Value);
 
-/// What came of taking a connection away.
+/// The result of a disconnect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disconnected {
-    /// Coiled has forgotten the credentials.
+    /// Coiled removed the credentials.
     Now,
-    /// There was nothing to forget.
+    /// Coiled had no credentials for the workspace.
     Already,
 }
 
 impl Shown {
-    /// Reads an answer of `backend_options`.
-    pub fn new(answer: Value) -> Self {
-        Self(answer)
+    /// Wraps a response of `backend_options`.
+    pub fn new(response: Value) -> Self {
+        Self(response)
     }
 
     fn backend(&self) -> &str {
@@ -36,8 +36,10 @@ impl Shown {
         self.0.get("options").and_then(|options| options.get(name)).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// Whether the workspace is connected to a cloud. One never configured showed a default backend and a region in
-    /// 2022; the backends' old names (`vm_aws`, …) say the provider themselves.
+    /// Whether the workspace is connected to a cloud.
+    ///
+    /// In 2022, an unconfigured workspace had a default backend and a region, but no provider. Old backend names such
+    /// as `vm_aws` include the provider.
     pub fn is_connected(&self) -> bool {
         match self.backend() {
             "vm" => !self.option("provider_name").is_empty(),
@@ -46,19 +48,20 @@ impl Shown {
         }
     }
 
-    /// Whether this is an AWS connection of that region: all that is known of a registration whose outcome is not.
+    /// Whether this is an AWS connection in that region. A pending registration allows no closer comparison.
     pub fn is_aws_in(&self, region: &str) -> bool {
         self.is_connected() && self.option("provider_name") == "aws" && self.option("aws_region_name") == region
     }
 
-    /// A digest by which the same connection is recognised later. What is null or empty does not count, so that a new
-    /// field of the server's that nobody has filled changes nothing.
+    /// A digest that identifies this connection in later responses.
+    ///
+    /// Null and empty values are left out, so the digest does not change if Coiled adds a field that is not set.
     pub fn digest(&self) -> String {
         let part = |name: &str| self.0.get(name).and_then(essential).unwrap_or_default();
         hex(&Sha256::digest(format!("{}\n{}", part("backend"), part("options"))))
     }
 
-    /// For a person: which cloud, which region.
+    /// The cloud and the region, for logs and error texts.
     pub fn describe(&self) -> String {
         let parts = [self.option("provider_name"), self.option("aws_region_name")];
         let known: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
@@ -66,7 +69,7 @@ impl Shown {
     }
 }
 
-/// A value without what is null or empty, its objects' keys in order; `None` if nothing remains.
+/// The value without null and empty parts and with sorted keys. `None` if nothing remains.
 fn essential(value: &Value) -> Option<Value> {
     match value {
         Value::Null => None,
@@ -86,31 +89,33 @@ fn essential(value: &Value) -> Option<Value> {
 }
 
 impl Coiled {
-    /// What the workspace is connected to; 404 where it, or anything of it, is unknown.
+    /// The workspace's connection. A 404 counts as not connected: Coiled does not know the workspace or its options.
     pub async fn shown(&self, workspace: &str) -> Result<Shown, Error> {
-        let reply = self.get(&["api", "v1", workspace, "backend_options", ""]).await?;
-        match reply.status {
+        let response = self.get(&["api", "v1", workspace, "backend_options", ""]).await?;
+        match response.status {
             404 => Ok(Shown::new(Value::Null)),
-            _ => reply.json().map(Shown::new),
+            _ => response.json().map(Shown::new),
         }
     }
 
-    /// Makes Coiled forget the workspace's AWS credentials, whoever set them: so look first at whose they are.
-    /// `confirm` answers for a person when Coiled asks one.
+    /// Removes the workspace's AWS credentials from Coiled.
+    ///
+    /// Coiled removes them regardless of who set them, so the caller must first check that they belong to this stack.
+    /// If Coiled asks for confirmation and `confirm` is false, this fails.
     pub async fn disconnect(&self, workspace: &str, confirm: bool) -> Result<Disconnected, Error> {
         let path = ["api", "v2", "cloud-credentials", workspace, "aws"];
-        let mut reply = self.send(Method::DELETE, &path, None).await?;
-        if reply.action_required().as_deref() == Some("confirm") {
+        let mut response = self.send(Method::DELETE, &path, None).await?;
+        if response.action_required().as_deref() == Some("confirm") {
             if !confirm {
-                return Err(Error::Confirm(words(&reply.body)));
+                return Err(Error::Confirm(words(&response.body)));
             }
-            reply = self.send(Method::DELETE, &path, Some("confirm=1")).await?;
+            response = self.send(Method::DELETE, &path, Some("confirm=1")).await?;
         }
-        match reply.status {
+        match response.status {
             404 => Ok(Disconnected::Already),
-            // Without a body is fine; what is no JSON comes from something in between, and Coiled has forgotten nothing.
-            _ if reply.is_success() && reply.body.trim().is_empty() => Ok(Disconnected::Now),
-            _ => reply.json().map(|_| Disconnected::Now),
+            // An empty body means success. One that is not JSON comes from a proxy: Coiled has removed nothing.
+            _ if response.is_success() && response.body.trim().is_empty() => Ok(Disconnected::Now),
+            _ => response.json().map(|_| Disconnected::Now),
         }
     }
 }
@@ -126,20 +131,20 @@ mod tests {
     }
 
     #[test]
-    fn connected_needs_backend_and_provider() {
+    fn a_workspace_is_connected_only_if_it_has_a_backend_and_a_provider() {
         assert!(Shown::new(aws("us-east-2")).is_connected());
         assert!(Shown::new(json!({"backend": "vm_aws", "options": {}})).is_connected());
-        for nothing in [
+        for unconnected in [
             json!(null),
             json!({"backend": "vm", "options": {"aws_region_name": "us-east-2"}}),
             json!({"backend": "x"}),
         ] {
-            assert!(!Shown::new(nothing.clone()).is_connected(), "{nothing}");
+            assert!(!Shown::new(unconnected.clone()).is_connected(), "{unconnected}");
         }
     }
 
     #[test]
-    fn empty_fields_change_no_digest_and_full_ones_do() {
+    fn the_digest_ignores_empty_fields_and_includes_all_others() {
         let plain = Shown::new(aws("us-east-2"));
         let mut padded = aws("us-east-2");
         padded["options"]["network"] = json!({"network_id": null, "x": []});

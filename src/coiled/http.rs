@@ -1,4 +1,4 @@
-//! One request to Coiled: sent until it is answered, its errors in Coiled's own words.
+//! One HTTP request to Coiled, retried until it gets a final response. Errors contain Coiled's own message.
 
 use reqwest::Method;
 use reqwest::header::HeaderValue;
@@ -11,27 +11,27 @@ use crate::aws::innermost;
 use crate::error::Error;
 use crate::redact::{scrub, shorten};
 
-/// More than any answer that is read here; a server gone wild can't fill the function's memory.
+/// Larger than any response that is read here. It keeps a faulty server from filling the function's memory.
 const BODY_LIMIT: usize = 1 << 20;
 
-/// An answer with a status that is final.
+/// A final response: one that is not retried.
 #[derive(Debug)]
-pub struct Reply {
+pub struct Response {
     /// The HTTP status.
     pub status: u16,
-    /// The body as text, without secrets.
+    /// The body as text, with the token masked.
     pub body: String,
     call: String,
 }
 
-impl Reply {
-    /// The body as JSON; an answer of success that holds none is an error.
+impl Response {
+    /// The body as JSON. Fails if the status is not 2xx or the body is not JSON.
     pub fn json(&self) -> Result<Value, Error> {
         if !self.is_success() {
             return Err(self.error());
         }
         serde_json::from_str(&self.body).map_err(|_| {
-            let words = format!("an answer that is not JSON: {}", shorten(&self.body, 200));
+            let words = format!("the response is not JSON: {}", shorten(&self.body, 200));
             Error::Coiled { call: self.call.clone(), status: self.status, words }
         })
     }
@@ -41,7 +41,7 @@ impl Reply {
         (200..300).contains(&self.status)
     }
 
-    /// The answer as an error, sorted by what the reader does next.
+    /// The response as an error. 401 and 403 concern the token, all other statuses the call.
     pub fn error(&self) -> Error {
         let words = words(&self.body);
         match self.status {
@@ -50,7 +50,7 @@ impl Reply {
         }
     }
 
-    /// `action_required` of a 409: what Coiled wants a person to do.
+    /// The field `action_required` of a 409. `confirm`: a person must confirm. `retry`: the call must be sent again.
     pub fn action_required(&self) -> Option<String> {
         if self.status != 409 {
             return None;
@@ -60,77 +60,84 @@ impl Reply {
     }
 }
 
-/// What an error's body says: `message`, `detail`, `non_field_errors`, a code, or the text itself.
+/// The message in an error's body: `message`, `detail`, `non_field_errors` or `code`, otherwise the text itself.
 pub fn words(body: &str) -> String {
     let value: Value = serde_json::from_str(body).unwrap_or(Value::Null);
     let fields = ["message", "detail", "non_field_errors", "code"];
-    let found = fields.iter().find_map(|field| said(value.get(field)?));
-    let text = found.or_else(|| said(&value)).unwrap_or_else(|| body.trim().to_owned());
-    if text.is_empty() { "no words".to_owned() } else { shorten(&text, 600) }
+    let found = fields.iter().find_map(|field| text_in(value.get(field)?));
+    let text = found.or_else(|| text_in(&value)).unwrap_or_else(|| body.trim().to_owned());
+    if text.is_empty() { "no error message".to_owned() } else { shorten(&text, 600) }
 }
 
-fn said(value: &Value) -> Option<String> {
+fn text_in(value: &Value) -> Option<String> {
     match value {
         Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
-        Value::Array(items) if !items.is_empty() => Some(items.iter().filter_map(said).collect::<Vec<_>>().join("; ")),
+        Value::Array(items) if !items.is_empty() => {
+            Some(items.iter().filter_map(text_in).collect::<Vec<_>>().join("; "))
+        }
         _ => None,
     }
 }
 
-/// What a failed connection died of, without its URL.
+/// Why a request failed, without its URL.
 pub fn cause(error: &reqwest::Error) -> String {
-    if error.is_timeout() { "no reply in time".to_owned() } else { innermost(error) }
+    if error.is_timeout() { "no response in time".to_owned() } else { innermost(error) }
 }
 
 impl Coiled {
-    /// GETs a path.
-    pub async fn get(&self, path: &[&str]) -> Result<Reply, Error> {
+    /// Sends a GET request. `path` is a list of segments.
+    pub async fn get(&self, path: &[&str]) -> Result<Response, Error> {
         self.send(Method::GET, path, None).await
     }
 
-    /// Sends a request until it gets a final answer. 429, 502, 503, 504 and a lost connection are tried again, as
-    /// Coiled's own client does; so is a 409 that says `retry`. Only idempotent requests come here.
-    pub async fn send(&self, method: Method, path: &[&str], query: Option<&str>) -> Result<Reply, Error> {
+    /// Sends a request until it gets a final response. Use it for idempotent requests only.
+    ///
+    /// 429, 502, 503, 504 and lost connections are retried, as in Coiled's own client. A 409 is retried if its
+    /// `action_required` is `retry`.
+    pub async fn send(&self, method: Method, path: &[&str], query: Option<&str>) -> Result<Response, Error> {
         let began = Instant::now();
         let mut attempt = 0;
         loop {
             let outcome = self.attempt(&method, path, query).await;
-            // A server that is not there at all is more often a typing error than a bad moment.
+            // An unreachable server usually means a wrong URL, so its retries get a tenth of the time.
             let patience = if outcome.is_err() { self.pace.retry / 10 } else { self.pace.retry };
-            if matches!(&outcome, Ok(reply) if !is_passing(reply)) {
+            if matches!(&outcome, Ok(response) if !is_transient(response)) {
                 return outcome;
             }
-            let Some(pause) = self.pace.again(attempt, began, patience) else { return outcome };
+            let Some(pause) = self.pace.pause_before_retry(attempt, began, patience) else { return outcome };
             match outcome {
-                Ok(reply) => tracing::info!(call = %reply.call, status = reply.status, "Coiled is busy; asked again"),
-                Err(error) => tracing::info!(%error, "asked again"),
+                Ok(response) => {
+                    let Response { call, status, .. } = &response;
+                    tracing::info!(%call, status, "Coiled is busy; sending the request again");
+                }
+                Err(error) => tracing::info!(%error, "Coiled is unreachable; sending the request again"),
             }
             sleep(pause).await;
             attempt += 1;
         }
     }
 
-    async fn attempt(&self, method: &Method, path: &[&str], query: Option<&str>) -> Result<Reply, Error> {
+    async fn attempt(&self, method: &Method, path: &[&str], query: Option<&str>) -> Result<Response, Error> {
         let mut url = self.server.at(path);
         let call = format!("{method} {}", url.path());
         url.set_query(query);
         let exchange = async {
             let request = self.http.request(method.clone(), url).header("authorization", self.authorization_header());
-            let reply = request.header("client-version", AGENT).header("accept", "application/json").send().await?;
-            let status = reply.status().as_u16();
-            Ok((status, read(reply).await?))
+            let response = request.header("client-version", AGENT).header("accept", "application/json").send().await?;
+            let status = response.status().as_u16();
+            Ok((status, read(response).await?))
         };
         let lost = |cause: String| Error::Unreachable { call: call.clone(), server: self.server.to_string(), cause };
         match timeout_at(self.pace.attempt_end(), exchange).await {
-            Ok(Ok((status, body))) => Ok(Reply { status, body: scrub(&body, &[&self.token]), call }),
+            Ok(Ok((status, body))) => Ok(Response { status, body: scrub(&body, &[&self.token]), call }),
             Ok(Err(error)) => Err(lost(cause(&reqwest::Error::without_url(error)))),
-            Err(_) => Err(lost("no reply in time".to_owned())),
+            Err(_) => Err(lost("no response in time".to_owned())),
         }
     }
 
-    /// The header, marked so that no library prints it.
+    /// The header, flagged as sensitive so that no library logs it.
     pub(super) fn authorization_header(&self) -> HeaderValue {
-        // A token holds only printable ASCII: `secrets::token` sees to that.
+        // This cannot fail, because `secrets::token` accepts only printable ASCII.
         let text = self.authorization();
         let mut value = HeaderValue::from_str(text.expose_secret()).unwrap_or(HeaderValue::from_static(""));
         value.set_sensitive(true);
@@ -138,9 +145,9 @@ impl Coiled {
     }
 }
 
-async fn read(mut reply: reqwest::Response) -> Result<String, reqwest::Error> {
+async fn read(mut response: reqwest::Response) -> Result<String, reqwest::Error> {
     let mut body = Vec::new();
-    while let Some(chunk) = reply.chunk().await? {
+    while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
         if body.len() > BODY_LIMIT {
             break;
@@ -149,18 +156,18 @@ async fn read(mut reply: reqwest::Response) -> Result<String, reqwest::Error> {
     Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
-fn is_passing(reply: &Reply) -> bool {
-    matches!(reply.status, 429 | 502 | 503 | 504) || reply.action_required().as_deref() == Some("retry")
+fn is_transient(response: &Response) -> bool {
+    matches!(response.status, 429 | 502 | 503 | 504) || response.action_required().as_deref() == Some("retry")
 }
 
-/// The client that all requests of a process share.
+/// The HTTP client that all requests of the process share.
 pub fn client() -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()
         .user_agent(AGENT)
         .connect_timeout(std::time::Duration::from_secs(5))
-        // The token goes to the server that was named, and nowhere else.
+        // A redirect would send the token to a server that nobody configured.
         .redirect(reqwest::redirect::Policy::none())
-        // The WebSocket knows no proxies; requests take the same way.
+        // The WebSocket client does not support proxies, so HTTP requests do not use them either.
         .no_proxy()
         .build()
 }
@@ -170,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_told_in_coileds_words() {
+    fn an_error_contains_coileds_own_message() {
         for (body, expected) in [
             (r#"{"message": "no"}"#, "no"),
             (r#"{"detail": "no"}"#, "no"),
@@ -178,7 +185,7 @@ mod tests {
             (r#"{"code": "PERMISSIONS_ERROR"}"#, "PERMISSIONS_ERROR"),
             (r#""PERMISSIONS_ERROR""#, "PERMISSIONS_ERROR"),
             ("Bad Gateway\n", "Bad Gateway"),
-            ("", "no words"),
+            ("", "no error message"),
         ] {
             assert_eq!(words(body), expected, "{body}");
         }

@@ -1,7 +1,7 @@
-//! Coiled's control plane: who the token is, what a workspace is connected to, registering a key, forgetting it.
+//! The client for a Coiled server. It resolves the workspace, reads its connection, registers a key and disconnects.
 //!
-//! The facts come from the published client `coiled` 1.135.6 and from running it; there is no public description of
-//! this interface.
+//! Coiled does not document this API. The facts come from the published client `coiled` 1.135.6: from its source and
+//! from running it.
 
 pub mod connection;
 pub mod http;
@@ -17,10 +17,10 @@ use tokio::time::Instant;
 use crate::config::Config;
 use crate::properties::names::Server;
 
-/// How this project names itself to Coiled.
+/// The name and version sent to Coiled as `User-Agent` and `Client-Version`.
 pub const AGENT: &str = concat!("coiled-aws-stack/", env!("CARGO_PKG_VERSION"));
 
-/// A server, a token, and how long to try.
+/// A client for one Coiled server and one token.
 #[derive(Debug, Clone)]
 pub struct Coiled {
     http: reqwest::Client,
@@ -29,41 +29,40 @@ pub struct Coiled {
     pace: Pace,
 }
 
-/// How long and how often Coiled is asked again.
+/// How long and how often requests to Coiled are retried.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// The first pause; it doubles, up to [`Pace::LONGEST`].
+    /// The first pause. It doubles with each retry, up to [`Pace::LONGEST`].
     pub first: Duration,
-    /// For how long after a first failure.
+    /// How long a request is retried, counted from its first attempt.
     pub retry: Duration,
-    /// No attempt goes on beyond this: what failed still has to be told, or undone.
+    /// When every attempt must end. The run needs the time after that to undo its changes and to respond.
     pub until: Instant,
 }
 
 impl Pace {
-    /// As long as Coiled's own client pauses at most.
+    /// The longest pause, as in Coiled's own client.
     pub const LONGEST: Duration = Duration::from_secs(15);
-    /// One attempt at a request.
+    /// The time limit of a single attempt.
     const ATTEMPT: Duration = Duration::from_secs(30);
 
-    /// The pace of a run that has to have its answer from Coiled by `until`.
+    /// The pace of a run that needs Coiled's response by `until`.
     pub fn new(config: &Config, until: Instant) -> Self {
         Self { first: config.poll / 2, retry: config.coiled_retry, until }
     }
 
-    /// The same pace, with another end.
+    /// The same pace with another end.
     pub fn ending(self, until: Instant) -> Self {
         Self { until, ..self }
     }
 
-    /// When one attempt that begins now has to end.
     fn attempt_end(&self) -> Instant {
         self.until.min(Instant::now() + Self::ATTEMPT)
     }
 
-    /// The pause before the next attempt, where there is time for one: `patience` from the beginning, but never less
-    /// than the pause itself.
-    fn again(&self, attempt: u32, began: Instant, patience: Duration) -> Option<Duration> {
+    /// The pause before the next attempt. `None` if that attempt would start more than `patience` after `began`, or
+    /// after `self.until`. If `patience` is shorter than the pause, the pause counts instead.
+    fn pause_before_retry(&self, attempt: u32, began: Instant, patience: Duration) -> Option<Duration> {
         let pause = self.pause(attempt);
         let next = Instant::now() + pause;
         (next <= began + patience.max(pause) && next < self.until).then_some(pause)
@@ -80,17 +79,17 @@ impl Coiled {
         Self { http, server, token, pace }
     }
 
-    /// The same client, at another pace.
+    /// The same client with another pace.
     pub fn paced(&self, pace: Pace) -> Self {
         Self { pace, ..self.clone() }
     }
 
-    /// How long it tries.
+    /// The client's pace.
     pub fn pace(&self) -> Pace {
         self.pace
     }
 
-    /// The token's kind is told by its form: those with a `-` are API tokens.
+    /// API tokens contain a `-`. Coiled expects the scheme `Token` for all others.
     fn authorization(&self) -> SecretString {
         let token = self.token.expose_secret();
         let scheme = if token.contains('-') { "ApiToken" } else { "Token" };
@@ -98,7 +97,7 @@ impl Coiled {
     }
 }
 
-/// Where a person finds the workspace's AWS settings.
+/// The address of the web page with the workspace's AWS settings.
 pub fn settings_url(server: &Server, workspace: &str) -> String {
     server.at(&[workspace, "settings", "setup", "credentials"]).to_string()
 }

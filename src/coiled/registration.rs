@@ -1,4 +1,4 @@
-//! The message that registers a key with Coiled, and the digests by which it is recognised later.
+//! The message that registers a key with Coiled, and the digests that identify the registration later.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -12,19 +12,19 @@ use crate::properties::registry::Registry;
 use crate::properties::tags::Tag;
 use crate::redact::hex;
 
-/// The message, ready to be sent. It holds the secret key, and so can't be printed.
+/// The message, ready to be sent. It contains the secret key, so its text is a [`SecretString`].
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// One JSON text.
+    /// The message as JSON.
     pub text: SecretString,
-    /// What must not come back in anybody's words.
+    /// The secrets to mask in everything that Coiled sends back.
     pub secrets: Vec<SecretString>,
 }
 
 impl Message {
-    /// Registers a key: region, network, registry, review and submit are one message.
+    /// Builds the registration of a key. This one message contains region, network, registry, review and submit.
     ///
-    /// `ids` are random strings of the session and the request, by which Coiled's support finds it in their logs.
+    /// `ids` are the ids of the session and the request. With them, Coiled's support can find the message in its logs.
     pub fn new(spec: &Spec, key: &NewKey, hub_token: Option<&SecretString>, ids: (&str, &str)) -> Self {
         let mut data = data(spec, &key.id, key.secret.expose_secret());
         if let (Registry::DockerHub(_), Some(token)) = (&spec.registry, hub_token)
@@ -44,7 +44,7 @@ impl Message {
     }
 }
 
-/// The part that says what to register. The key pair is in it twice, in two spellings; so Coiled has it.
+/// The field `data`. With ECR, Coiled's format contains the key pair twice, under different names.
 fn data(spec: &Spec, id: &str, secret: &str) -> Value {
     let firewall_spec = if spec.ingress.is_empty() { json!({}) } else { json!({"ingress": spec.ingress}) };
     let network = spec.network.as_ref().map_or_else(|| json!({}), |network| json!(network));
@@ -83,17 +83,17 @@ fn registry(spec: &Spec, id: &str, secret: &str) -> Value {
     }
 }
 
-/// What the tag `coiled-stack:registered` holds: a digest of what was registered, and of what Coiled showed then.
+/// The content of the tag `coiled-stack:registered`: two digests that identify a registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Digests {
-    /// Of the properties that go into the message, and of `RotateKey`; never of a secret.
+    /// The digest of the properties in the message and of `RotateKey`. It includes no secret.
     pub wanted: String,
-    /// Of [`Shown`], when it was read back.
+    /// The digest of [`Shown`] when the registration was read back.
     pub shown: String,
 }
 
 impl Digests {
-    /// The digest of what a spec registers. A change in it is the one thing that brings a new key.
+    /// The digest of what a spec registers. A property change leads to a new key only if it changes this digest.
     pub fn wanted(spec: &Spec) -> String {
         let hub_secret = match &spec.registry {
             Registry::DockerHub(hub) => Some(&hub.token_secret),
@@ -108,17 +108,17 @@ impl Digests {
         Self { wanted: Self::wanted(spec), shown: shown.digest() }
     }
 
-    /// Of a registration that is known by nothing but what Coiled shows: no target is the same.
+    /// The digests of a registration that is known only from Coiled's response. They match no spec.
     pub fn of_unknown(shown: &Shown) -> Self {
         Self { wanted: "unknown".into(), shown: shown.digest() }
     }
 
-    /// The tag's value: 132 of IAM's 256 characters, all of its set.
+    /// The tag's value. It has 132 of the 256 characters that IAM allows.
     pub fn tag_value(&self) -> String {
         format!("v1:{}:{}", self.wanted, self.shown)
     }
 
-    /// Reads the tag's value; `None` for one of another form.
+    /// Reads the tag's value. `None` if it is malformed.
     pub fn read(value: &str) -> Option<Self> {
         let mut parts = value.split(':');
         match (parts.next(), parts.next(), parts.next(), parts.next()) {
@@ -130,13 +130,15 @@ impl Digests {
     }
 }
 
-/// Whether what Coiled shows is what the user with these tags was registered with: the same as when it was read back, or
-/// as far as can be known a registration whose outcome is not. Coiled names no key, so there is nothing better to ask.
+/// Whether the connection that Coiled shows belongs to the user with these tags.
+///
+/// It does if it equals the recorded registration or fits the pending one. Coiled does not show the key, so no better
+/// check exists.
 pub fn is_ours(tags: &[Tag], shown: &Shown) -> bool {
     is_recorded(tags, shown) || is_pending(tags, shown)
 }
 
-/// Which of our keys Coiled holds, where what it shows fits one registration and not the other.
+/// The key that Coiled holds. `None` unless its response fits exactly one of the recorded and the pending registration.
 pub fn held_key<'a>(tags: &'a [Tag], shown: &Shown) -> Option<&'a str> {
     match (is_recorded(tags, shown), is_pending(tags, shown)) {
         (true, false) => get(tags, ACCESS_KEY_ID),

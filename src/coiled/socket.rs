@@ -1,4 +1,4 @@
-//! Registering over the WebSocket: open, be greeted, send one message, read to the end.
+//! Registers a key over the WebSocket: open it, wait for the greeting, send one message, read until the end.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -22,28 +22,28 @@ use crate::aws::innermost;
 use crate::error::Error;
 use crate::redact::{scrub, shorten};
 
-/// After an error message the server goes on talking until it closes; one that never closes is not waited for longer.
+/// After an error message, the server keeps sending until it closes the connection. It gets this long to do so.
 const AFTER_ERROR: Duration = Duration::from_secs(10);
-/// Provisioning is silent for minutes, and networks forget silent connections after some.
+/// Provisioning can be silent for minutes, and networks drop idle connections. This is the interval between pings.
 const PING: Duration = Duration::from_secs(30);
-/// The wrong token, or no such workspace.
+/// Coiled's close code for a wrong token or an unknown workspace.
 const CLOSED_FORBIDDEN: u16 = 4403;
 
-/// An open connection whose greeting has been received.
+/// An open WebSocket that has received the greeting.
 #[derive(Debug)]
 pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
-/// How one sending of the message ended.
+/// How one attempt to register the key ended.
 enum Ending {
     Finished,
-    /// Coiled said no, in these words.
-    Refused(String),
-    /// Nothing says what became of it.
+    /// Coiled rejected the registration, with this message.
+    Rejected(String),
+    /// The outcome is unknown, for this reason.
     Unknown(String),
 }
 
 impl Coiled {
-    /// Opens the socket and takes the greeting; connection failures are tried again.
+    /// Opens the WebSocket and waits for the greeting. Transient failures are retried.
     pub async fn open(&self, workspace: &str) -> Result<Socket, Error> {
         let began = Instant::now();
         let mut attempt = 0;
@@ -53,13 +53,13 @@ impl Coiled {
                 Ok(Err(error)) => error,
                 Err(_) => self.lost("no greeting in time".into()),
             };
-            let passing = match &error {
+            let transient = match &error {
                 Error::Coiled { status, .. } => matches!(status, 429 | 502 | 503 | 504),
                 error => matches!(error, Error::Unreachable { .. }),
             };
-            let pause = self.pace.again(attempt, began, self.pace.retry).filter(|_| passing);
+            let pause = self.pace.pause_before_retry(attempt, began, self.pace.retry).filter(|_| transient);
             let Some(pause) = pause else { return Err(error) };
-            tracing::info!(%error, "the socket is opened again");
+            tracing::info!(%error, "could not open the WebSocket; trying again");
             sleep(pause).await;
             attempt += 1;
         }
@@ -83,23 +83,26 @@ impl Coiled {
         Error::Unreachable { call: "WebSocket cluster-info".into(), server: self.server.to_string(), cause }
     }
 
-    /// A refused upgrade means that the token may not change this workspace, or that there is none such.
+    /// Coiled rejects the upgrade if the token may not change the workspace or the workspace does not exist.
     fn not_opened(&self, workspace: &str, error: WsError) -> Error {
-        let WsError::Http(reply) = error else { return self.lost(innermost(&error)) };
-        let status = reply.status().as_u16();
-        let body = reply.body().as_ref().map(|body| String::from_utf8_lossy(body).into_owned()).unwrap_or_default();
+        let WsError::Http(response) = error else { return self.lost(innermost(&error)) };
+        let status = response.status().as_u16();
+        let body = response.body().as_ref().map(|body| String::from_utf8_lossy(body).into_owned()).unwrap_or_default();
         let words = words(&scrub(&body, &[&self.token]));
         match status {
             401 => Error::Token { status, words },
             403 | 404 => Error::Workspace(format!(
-                "Coiled does not let this token change workspace {workspace} (status {status}: {words}); its owner has to be an admin there"
+                "the token cannot change workspace {workspace} (status {status}: {words}); the workspace must exist \
+                 and the token's owner must be one of its admins"
             )),
             _ => Error::Coiled { call: "WebSocket cluster-info".into(), status, words },
         }
     }
 
-    /// Sends the message until its outcome is known or the time is over; sending it again is safe, for it says the
-    /// same. `sent` is set before the first byte leaves: from then on Coiled may hold the key.
+    /// Sends the message until its outcome is known or the time is over.
+    ///
+    /// Sending the same message again is safe. `sent` is set before the first byte is sent, because from then on Coiled
+    /// may hold the key.
     pub async fn register(
         &self,
         workspace: &str,
@@ -121,14 +124,14 @@ impl Coiled {
                     self.send_once(socket, message).await
                 }
                 (Err(error), None) => return Err(error),
-                (Err(error), Some(_)) => Ending::Refused(error.to_string()),
+                (Err(error), Some(_)) => Ending::Rejected(error.to_string()),
             };
             match (ending, unknown.take()) {
                 (Ending::Finished, _) => return Ok(()),
-                (Ending::Refused(words), None) => return Err(Error::Rejected(words)),
-                // The first sending may have worked all the same.
-                (Ending::Refused(words), Some(before)) => {
-                    return Err(Error::OutcomeUnknown(format!("{before}; then: {words}")));
+                (Ending::Rejected(words), None) => return Err(Error::Rejected(words)),
+                // An earlier attempt may have taken effect, so this rejection does not prove that Coiled has no key.
+                (Ending::Rejected(words), Some(before)) => {
+                    return Err(Error::OutcomeUnknown(format!("{before}; the next attempt failed: {words}")));
                 }
                 (Ending::Unknown(cause), _) => unknown = Some(cause),
             }
@@ -136,7 +139,10 @@ impl Coiled {
             if Instant::now() + pause >= self.pace.until {
                 return Err(Error::OutcomeUnknown(unknown.unwrap_or_default()));
             }
-            tracing::warn!(cause = unknown.as_deref(), "the outcome is unknown; the same message is sent again");
+            tracing::warn!(
+                cause = unknown.as_deref(),
+                "the outcome of the registration is unknown; sending the same message again"
+            );
             sleep(pause).await;
             attempt += 1;
         }
@@ -149,17 +155,17 @@ impl Coiled {
             if let Err(error) = socket.0.send(Frame::text(text)).await {
                 return Ending::Unknown(innermost(&error));
             }
-            socket.read_to_the_end(&secrets, self.pace.until).await
+            socket.read_to_end(&secrets, self.pace.until).await
         };
         match timeout_at(self.pace.until, conversation).await {
             Ok(ending) => ending,
-            Err(_) => Ending::Unknown("Coiled was still at work when the time was over".into()),
+            Err(_) => Ending::Unknown("Coiled did not finish in time".into()),
         }
     }
 }
 
 impl Socket {
-    /// The server speaks first; what it says does not matter.
+    /// The server sends the first message. Its content does not matter.
     async fn greeting(&mut self) -> Result<(), String> {
         loop {
             match self.0.next().await {
@@ -167,106 +173,110 @@ impl Socket {
                 Some(Ok(Frame::Close(frame))) => return Err(describe(frame.as_ref())),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(innermost(&error)),
-                None => return Err("closed before the greeting".into()),
+                None => return Err("the connection ended before the greeting".into()),
             }
         }
     }
 
-    /// Reads until success, or until the close. An error message decides, and the last one is shown; a success that
-    /// comes after it heals nothing.
-    async fn read_to_the_end(&mut self, secrets: &[&SecretString], until: Instant) -> Ending {
-        let mut refused: Option<String> = None;
+    /// Reads until success or until the server closes the connection.
+    ///
+    /// An error message means failure, even if FINISHED follows. The last error message is reported.
+    async fn read_to_end(&mut self, secrets: &[&SecretString], until: Instant) -> Ending {
+        let mut rejection: Option<String> = None;
         let mut until = until;
         loop {
             let frame = match timeout_at(until.min(Instant::now() + PING), self.0.next()).await {
                 Ok(frame) => frame,
                 Err(_) if Instant::now() >= until => {
-                    return ending(refused, "Coiled was still at work when the time was over".into());
+                    return ending(rejection, "Coiled did not finish in time".into());
                 }
                 Err(_) => match self.0.send(Frame::Ping(Vec::new().into())).await {
                     Ok(()) => continue,
-                    Err(error) => return ending(refused, innermost(&error)),
+                    Err(error) => return ending(rejection, innermost(&error)),
                 },
             };
             match frame {
                 Some(Ok(Frame::Text(text))) => match read(&scrub(text.as_str(), secrets)) {
-                    Said::Error(words) => {
+                    Meaning::Error(words) => {
                         until = until.min(Instant::now() + AFTER_ERROR);
-                        refused = Some(words);
+                        rejection = Some(words);
                     }
-                    Said::Finished if refused.is_none() => {
+                    Meaning::Finished if rejection.is_none() => {
                         self.close().await;
                         return Ending::Finished;
                     }
-                    Said::Progress(words) => tracing::info!(words, "Coiled reports progress"),
-                    Said::Finished | Said::Noise => {}
+                    Meaning::Progress(words) => tracing::info!(words, "Coiled reports progress"),
+                    Meaning::Finished | Meaning::Irrelevant => {}
                 },
-                Some(Ok(Frame::Close(frame))) => return closed(refused, frame.as_ref()),
+                Some(Ok(Frame::Close(frame))) => return closed(rejection, frame.as_ref()),
                 Some(Ok(_)) => {}
-                Some(Err(error)) => return ending(refused, innermost(&error)),
-                None => return ending(refused, "the connection ended".into()),
+                Some(Err(error)) => return ending(rejection, innermost(&error)),
+                None => return ending(rejection, "the connection ended without a close frame".into()),
             }
         }
     }
 
-    /// Says good-bye; whether the server hears it changes nothing.
+    /// Closes the WebSocket. The key is registered by then, so a failure does not matter.
     async fn close(&mut self) {
-        let goodbye = CloseFrame { code: CloseCode::Normal, reason: "".into() };
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.0.close(Some(goodbye))).await;
+        let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.0.close(Some(frame))).await;
     }
 }
 
-fn ending(refused: Option<String>, cause: String) -> Ending {
-    refused.map_or(Ending::Unknown(cause), Ending::Refused)
+fn ending(rejection: Option<String>, cause: String) -> Ending {
+    rejection.map_or(Ending::Unknown(cause), Ending::Rejected)
 }
 
-fn closed(refused: Option<String>, frame: Option<&CloseFrame>) -> Ending {
+fn closed(rejection: Option<String>, frame: Option<&CloseFrame>) -> Ending {
+    let forbidden = || "the token is invalid or may not change this workspace (close code 4403)".to_owned();
     match frame {
-        Some(frame) if u16::from(frame.code) == CLOSED_FORBIDDEN => ending(
-            Some(
-                refused
-                    .unwrap_or_else(|| "the token is wrong, or may not change this workspace (close code 4403)".into()),
-            ),
-            String::new(),
-        ),
-        frame => ending(refused, describe(frame)),
+        Some(frame) if u16::from(frame.code) == CLOSED_FORBIDDEN => {
+            Ending::Rejected(rejection.unwrap_or_else(forbidden))
+        }
+        frame => ending(rejection, describe(frame)),
     }
 }
 
 fn describe(frame: Option<&CloseFrame>) -> String {
     frame.map_or_else(
-        || "closed without a reason".to_owned(),
-        |frame| format!("closed with code {} {}", u16::from(frame.code), shorten(frame.reason.as_str(), 200)),
+        || "Coiled closed the connection without a close code".to_owned(),
+        |frame| {
+            format!(
+                "Coiled closed the connection with code {} {}",
+                u16::from(frame.code),
+                shorten(frame.reason.as_str(), 200)
+            )
+        },
     )
 }
 
-/// What one message says.
+/// The meaning of one message from Coiled.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Said {
-    /// It has worked.
+pub enum Meaning {
+    /// The registration is complete.
     Finished,
-    /// It has not, in these words.
+    /// The registration failed, with this message.
     Error(String),
-    /// It is at work, in words for a person.
+    /// The registration continues. The text is meant for people.
     Progress(String),
-    /// Nothing for us.
-    Noise,
+    /// Not about the registration.
+    Irrelevant,
 }
 
-/// Reads one message; whatever it holds.
-pub fn read(text: &str) -> Said {
-    let Ok(message) = serde_json::from_str::<Value>(text) else { return Said::Noise };
+/// Reads one message. Unknown and malformed ones are [`Meaning::Irrelevant`].
+pub fn read(text: &str) -> Meaning {
+    let Ok(message) = serde_json::from_str::<Value>(text) else { return Meaning::Irrelevant };
     let is = |flag: &str| message.get(flag).and_then(Value::as_bool).unwrap_or(false);
     let words = message.get("message").and_then(Value::as_str).unwrap_or_default();
     if is("is_error") || is("raise") {
-        return Said::Error(if words.is_empty() { shorten(text, 300) } else { shorten(words, 600) });
+        return Meaning::Error(if words.is_empty() { shorten(text, 300) } else { shorten(words, 600) });
     }
     match (message.get("type").and_then(Value::as_str), words) {
-        (Some("update_options"), "FINISHED") => Said::Finished,
-        // For Coiled's web page.
-        (Some("update_options"), "" | "CONFIGURING_BACKEND" | "NOT_CONFIGURING_BACKEND") => Said::Noise,
-        (Some("update_options"), words) => Said::Progress(shorten(words, 300)),
-        _ => Said::Noise,
+        (Some("update_options"), "FINISHED") => Meaning::Finished,
+        // These are meant for Coiled's web page.
+        (Some("update_options"), "" | "CONFIGURING_BACKEND" | "NOT_CONFIGURING_BACKEND") => Meaning::Irrelevant,
+        (Some("update_options"), words) => Meaning::Progress(shorten(words, 300)),
+        _ => Meaning::Irrelevant,
     }
 }
 
@@ -275,17 +285,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_are_told_apart() {
-        for (text, said) in [
-            (r#"{"type": "update_options", "message": "FINISHED"}"#, Said::Finished),
-            (r#"{"type": "other", "message": "FINISHED"}"#, Said::Noise),
-            (r#"{"type": "other", "is_error": true, "message": "no"}"#, Said::Error("no".into())),
-            (r#"{"type": "update_options", "raise": true, "message": "no"}"#, Said::Error("no".into())),
-            (r#"{"type": "update_options", "message": "Making a VPC"}"#, Said::Progress("Making a VPC".into())),
-            (r#"{"type": "update_options", "message": "CONFIGURING_BACKEND"}"#, Said::Noise),
-            ("not json", Said::Noise),
+    fn each_message_gets_its_meaning() {
+        for (text, meaning) in [
+            (r#"{"type": "update_options", "message": "FINISHED"}"#, Meaning::Finished),
+            (r#"{"type": "other", "message": "FINISHED"}"#, Meaning::Irrelevant),
+            (r#"{"type": "other", "is_error": true, "message": "no"}"#, Meaning::Error("no".into())),
+            (r#"{"type": "update_options", "raise": true, "message": "no"}"#, Meaning::Error("no".into())),
+            (r#"{"type": "update_options", "message": "Creating a VPC"}"#, Meaning::Progress("Creating a VPC".into())),
+            (r#"{"type": "update_options", "message": "CONFIGURING_BACKEND"}"#, Meaning::Irrelevant),
+            ("not json", Meaning::Irrelevant),
         ] {
-            assert_eq!(read(text), said, "{text}");
+            assert_eq!(read(text), meaning, "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which workspace a token works in.
+//! Resolves the workspace that the stack connects.
 
 use serde_json::Value;
 
@@ -14,7 +14,9 @@ struct Membership {
 }
 
 impl Coiled {
-    /// The slug of the workspace: the one that was named if the token is a member there, else the token's default.
+    /// The workspace's slug: `named` or, without a name, the default workspace of the token's owner.
+    ///
+    /// Fails if the token's owner is not a member of `named`.
     pub async fn workspace(&self, named: Option<&str>) -> Result<String, Error> {
         let (me, memberships) =
             tokio::join!(self.get(&["api", "v2", "user", "me"]), self.get(&["api", "v2", "user", "me", "memberships"]));
@@ -42,26 +44,24 @@ fn resolve(named: Option<&str>, username: &str, memberships: &[Membership]) -> R
     let slugs = || memberships.iter().map(|membership| membership.slug.as_str()).collect::<Vec<_>>().join(", ");
     let Some(named) = named else {
         return default(username, memberships)
-            .ok_or_else(|| format!("the token has no default workspace; name one of: {}", slugs()));
+            .ok_or_else(|| format!("the token has no default workspace; set Workspace to one of: {}", slugs()));
     };
     if by_slug(named).is_some() {
         return Ok(named.to_owned());
     }
     match memberships.iter().find(|membership| membership.name == named) {
-        Some(titled) => {
-            Err(format!("\"{named}\" is a workspace's title; its slug is {}: set Workspace to that", titled.slug))
-        }
-        None => Err(format!("the token has no workspace \"{named}\"; it has: {}", slugs())),
+        Some(titled) => Err(format!("\"{named}\" is a workspace title, not a slug; its slug is {}", titled.slug)),
+        None => Err(format!("the token has no access to workspace \"{named}\", only to: {}", slugs())),
     }
 }
 
-/// In the order of Coiled's own client.
+/// Tries the candidates in the same order as Coiled's own client.
 fn default(username: &str, memberships: &[Membership]) -> Option<String> {
     let lower = username.to_lowercase();
-    let marked = memberships.iter().find(|membership| membership.is_default);
+    let flagged = memberships.iter().find(|membership| membership.is_default);
     let only = || if let [only] = memberships { Some(only) } else { None };
     let named = |slug: &str| memberships.iter().find(|membership| membership.slug == slug);
-    marked.or_else(only).or_else(|| named(username)).or_else(|| named(&lower)).map(|found| found.slug.clone())
+    flagged.or_else(only).or_else(|| named(username)).or_else(|| named(&lower)).map(|found| found.slug.clone())
 }
 
 #[cfg(test)]
@@ -73,21 +73,21 @@ mod tests {
     }
 
     #[test]
-    fn the_default_is_found_in_coileds_order() {
+    fn the_default_workspace_is_chosen_as_in_coileds_client() {
         let two = [member("ada", "Ada", false), member("team", "Team", true)];
         assert_eq!(resolve(None, "ada", &two), Ok("team".into()));
         assert_eq!(resolve(None, "x", &[member("only", "Only", false)]), Ok("only".into()));
-        let none_marked = [member("ada", "Ada", false), member("team", "Team", false)];
-        assert_eq!(resolve(None, "Ada", &none_marked), Ok("ada".into()));
-        let error = resolve(None, "bob", &none_marked).unwrap_err();
+        let without_default = [member("ada", "Ada", false), member("team", "Team", false)];
+        assert_eq!(resolve(None, "Ada", &without_default), Ok("ada".into()));
+        let error = resolve(None, "bob", &without_default).unwrap_err();
         assert!(error.contains("ada, team"), "{error}");
     }
 
     #[test]
-    fn a_title_is_answered_with_its_slug() {
+    fn naming_a_title_or_an_unknown_workspace_fails_with_the_right_slug() {
         let error = resolve(Some("Ada's team"), "ada", &[member("ada", "Ada's team", true)]).unwrap_err();
         assert!(error.contains("its slug is ada"), "{error}");
         let error = resolve(Some("other"), "ada", &[member("ada", "Ada's team", true)]).unwrap_err();
-        assert!(error.contains("it has: ada"), "{error}");
+        assert!(error.contains("only to: ada"), "{error}");
     }
 }

@@ -1,5 +1,7 @@
-//! What a user and its policies were when they were adopted: a tag on the user until a key of ours is registered, so
-//! that the Delete after a failed Create gives them back.
+//! The state of a user and its policies before adoption.
+//!
+//! A tag on the user keeps this state until the stack has registered a key. With it, the Delete after a failed Create
+//! restores the user.
 
 use std::collections::BTreeMap;
 
@@ -8,20 +10,22 @@ use super::tags::{ACCESS_KEY_ID, ADOPTED, OWNER, get};
 use crate::observe::Observed;
 use crate::properties::tags::Tag;
 
-/// A user before its adoption. Its tag's value is `keys AKIA1 AKIA2/setup v1 attached owner/ongoing v2 attached`: with
-/// two keys 98 of IAM's 256 characters.
+/// A user before its adoption.
+///
+/// The tag's value has the form `keys AKIA1 AKIA2/setup v1 attached owner/ongoing v2 attached`. With two real key ids,
+/// it has 98 of the 256 characters that IAM allows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Adopted {
-    /// The ids of its keys.
+    /// The ids of the user's access keys.
     pub keys: Vec<String>,
-    /// Those of the two policies that were there.
+    /// The policies that existed: none, one or both.
     pub policies: BTreeMap<Kind, AdoptedPolicy>,
 }
 
 /// A policy before its user's adoption.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdoptedPolicy {
-    /// The version that was in force.
+    /// The id of the default version, such as `v1`.
     pub version: String,
     /// Whether it was attached to the user.
     pub attached: bool,
@@ -30,7 +34,7 @@ pub struct AdoptedPolicy {
 }
 
 impl Adopted {
-    /// What is there now.
+    /// Captures the observed state.
     pub fn of(observed: &Observed) -> Self {
         let policies = observed.policies.iter().map(|(kind, policy)| {
             let owned = get(&policy.tags, OWNER) == Some("coiled");
@@ -39,18 +43,21 @@ impl Adopted {
         Self { keys: observed.keys().iter().map(|key| key.id.clone()).collect(), policies: policies.collect() }
     }
 
-    /// The tag.
+    /// Encodes the state as the tag `coiled-stack:adopted`.
     pub fn tag(&self) -> Tag {
         let keys = std::iter::once("keys").chain(self.keys.iter().map(String::as_str)).collect::<Vec<_>>().join(" ");
         let policies = self.policies.iter().map(|(kind, policy)| {
             let flags = [("attached", policy.attached), ("owner", policy.owned)];
-            let flags = flags.into_iter().filter_map(|(name, is)| is.then_some(name));
+            let flags = flags.into_iter().filter_map(|(name, set)| set.then_some(name));
             [word(*kind), &policy.version].into_iter().chain(flags).collect::<Vec<_>>().join(" ")
         });
         Tag::new(ADOPTED, std::iter::once(keys).chain(policies).collect::<Vec<_>>().join("/"))
     }
 
-    /// Reads the tag of a user of which no key was ever registered; once one is, it is this stack's for good.
+    /// Reads the tag; `None` if it is missing or malformed.
+    ///
+    /// Also `None` once the stack has registered a key for the user. From then on the user belongs to the stack, and
+    /// Delete deletes it.
     pub fn read(tags: &[Tag]) -> Option<Self> {
         if get(tags, ACCESS_KEY_ID).is_some() {
             return None;
@@ -84,27 +91,27 @@ fn word(kind: Kind) -> &'static str {
 mod tests {
     use super::*;
 
-    fn all_of_it() -> Adopted {
+    fn full_state() -> Adopted {
         let policy = |attached, owned| AdoptedPolicy { version: "v12".into(), attached, owned };
         let policies = [(Kind::Setup, policy(true, false)), (Kind::Ongoing, policy(false, true))];
         Adopted { keys: vec!["AKIA1".into(), "AKIA2".into()], policies: policies.into() }
     }
 
     #[test]
-    fn it_survives_its_tag() {
-        for adopted in [Adopted::default(), all_of_it()] {
+    fn the_state_survives_a_round_trip_through_its_tag() {
+        for adopted in [Adopted::default(), full_state()] {
             assert_eq!(Adopted::read(&[adopted.tag()]), Some(adopted));
         }
-        assert_eq!(all_of_it().tag().value, "keys AKIA1 AKIA2/setup v12 attached/ongoing v12 owner");
+        assert_eq!(full_state().tag().value, "keys AKIA1 AKIA2/setup v12 attached/ongoing v12 owner");
     }
 
     #[test]
-    fn a_registered_key_makes_the_user_this_stacks_for_good() {
-        assert_eq!(Adopted::read(&[all_of_it().tag(), Tag::new(ACCESS_KEY_ID, "AKIA3")]), None);
+    fn the_tag_is_ignored_once_a_key_is_registered() {
+        assert_eq!(Adopted::read(&[full_state().tag(), Tag::new(ACCESS_KEY_ID, "AKIA3")]), None);
     }
 
     #[test]
-    fn what_nobody_wrote_so_is_nothing() {
+    fn malformed_tags_are_ignored() {
         for value in ["", "keys/setup", "keys/role v1", "/"] {
             assert_eq!(Adopted::read(&[Tag::new(ADOPTED, value)]), None, "{value}");
         }

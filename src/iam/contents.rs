@@ -1,8 +1,8 @@
-//! What is in a user and keeps it from being deleted: some of it ours, the rest put there by a person.
+//! The contents of a user: everything that blocks DeleteUser, whether the stack or a person created it.
 //!
-//! IAM deletes no user that still has any of these (terraform-provider-aws#12903). The user is ours, so what is in it
-//! goes with it. Groups alone stay: RemoveUserFromGroup is authorised on the group, and a right over every group is too
-//! much for this function.
+//! IAM does not delete a user with contents (terraform-provider-aws#12903). The user belongs to the stack, so a Delete
+//! removes its contents too. Group memberships are the exception. IAM authorizes RemoveUserFromGroup on the group, and
+//! permission for every group would be too broad for this function.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use super::Iam;
 use crate::aws::{absent_is_none, gone_is_fine};
 use crate::error::Error;
 
-/// One thing in a user.
+/// One item that blocks DeleteUser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
     /// An access key's id.
@@ -21,7 +21,7 @@ pub enum Item {
     AttachedPolicy(String),
     /// The name of an inline policy.
     InlinePolicy(String),
-    /// A password for the console.
+    /// The console password.
     LoginProfile,
     /// A signing certificate's id.
     SigningCertificate(String),
@@ -29,7 +29,7 @@ pub enum Item {
     SshPublicKey(String),
     /// A service-specific credential's id.
     ServiceSpecificCredential(String),
-    /// An MFA device's serial number; it is deactivated, and the device itself stays in the account.
+    /// An MFA device's serial number. The device is deactivated but not deleted.
     MfaDevice(String),
 }
 
@@ -37,7 +37,7 @@ impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Item::AccessKey(id) => write!(f, "access key {id}"),
-            Item::AttachedPolicy(arn) => write!(f, "attachment of {arn}"),
+            Item::AttachedPolicy(arn) => write!(f, "attached policy {arn}"),
             Item::InlinePolicy(name) => write!(f, "inline policy {name}"),
             Item::LoginProfile => write!(f, "login profile"),
             Item::SigningCertificate(id) => write!(f, "signing certificate {id}"),
@@ -49,9 +49,9 @@ impl fmt::Display for Item {
 }
 
 impl Iam {
-    /// Everything in the user that has to go before it can.
+    /// Lists everything that blocks DeleteUser.
     ///
-    /// A list that can't be had is not in the way: if something of its kind is there, DeleteUser says so.
+    /// A list that cannot be read counts as empty. If it does have items, DeleteUser fails with DeleteConflict.
     pub async fn contents(&self, user: &str) -> Vec<Item> {
         let lists = tokio::join!(
             self.access_keys(user),
@@ -64,10 +64,10 @@ impl Iam {
             self.mfa_devices(user),
         );
         let lists = [lists.0, lists.1, lists.2, lists.3, lists.4, lists.5, lists.6, lists.7];
-        lists.into_iter().flat_map(or_nothing).collect()
+        lists.into_iter().flat_map(or_empty).collect()
     }
 
-    /// Removes one thing; one that isn't there any more is fine.
+    /// Removes one item. Succeeds if the item no longer exists.
     pub async fn remove(&self, user: &str, item: &Item) -> Result<(), Error> {
         match item {
             Item::AccessKey(id) => self.delete_key(user, id).await,
@@ -81,16 +81,21 @@ impl Iam {
         }
     }
 
-    /// Removes many things side by side.
+    /// Removes the items in parallel. Returns the first error.
     pub async fn remove_all(&self, user: &str, items: &[Item]) -> Result<(), Error> {
         try_join_all(items.iter().map(|item| self.remove(user, item))).await.map(|_| ())
     }
 
-    /// The groups that the user is in.
+    /// The names of the user's groups. Empty if the user does not exist.
     pub async fn groups(&self, user: &str) -> Result<Vec<String>, Error> {
         let send = || self.client.list_groups_for_user().user_name(user).send();
-        let reply = absent_is_none(self.patience.call("ListGroupsForUser", &[], send).await)?;
-        Ok(reply.map(|reply| reply.groups).unwrap_or_default().into_iter().map(|group| group.group_name).collect())
+        let response = absent_is_none(self.patience.call("ListGroupsForUser", &[], send).await)?;
+        Ok(response
+            .map(|response| response.groups)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|group| group.group_name)
+            .collect())
     }
 
     async fn access_keys(&self, user: &str) -> Result<Vec<Item>, Error> {
@@ -103,42 +108,47 @@ impl Iam {
 
     async fn inline_policies(&self, user: &str) -> Result<Vec<Item>, Error> {
         let send = || self.client.list_user_policies().user_name(user).send();
-        let reply = absent_is_none(self.patience.call("ListUserPolicies", &[], send).await)?;
-        Ok(reply.map(|reply| reply.policy_names).unwrap_or_default().into_iter().map(Item::InlinePolicy).collect())
+        let response = absent_is_none(self.patience.call("ListUserPolicies", &[], send).await)?;
+        Ok(response
+            .map(|response| response.policy_names)
+            .unwrap_or_default()
+            .into_iter()
+            .map(Item::InlinePolicy)
+            .collect())
     }
 
     async fn login_profile(&self, user: &str) -> Result<Vec<Item>, Error> {
         let send = || self.client.get_login_profile().user_name(user).send();
-        let reply = absent_is_none(self.patience.call("GetLoginProfile", &[], send).await)?;
-        Ok(reply.map(|_| Item::LoginProfile).into_iter().collect())
+        let response = absent_is_none(self.patience.call("GetLoginProfile", &[], send).await)?;
+        Ok(response.map(|_| Item::LoginProfile).into_iter().collect())
     }
 
     async fn signing_certificates(&self, user: &str) -> Result<Vec<Item>, Error> {
         let send = || self.client.list_signing_certificates().user_name(user).send();
-        let reply = absent_is_none(self.patience.call("ListSigningCertificates", &[], send).await)?;
-        let certificates = reply.map(|reply| reply.certificates).unwrap_or_default();
+        let response = absent_is_none(self.patience.call("ListSigningCertificates", &[], send).await)?;
+        let certificates = response.map(|response| response.certificates).unwrap_or_default();
         Ok(certificates.into_iter().map(|certificate| Item::SigningCertificate(certificate.certificate_id)).collect())
     }
 
     async fn ssh_public_keys(&self, user: &str) -> Result<Vec<Item>, Error> {
         let send = || self.client.list_ssh_public_keys().user_name(user).send();
-        let reply = absent_is_none(self.patience.call("ListSSHPublicKeys", &[], send).await)?;
-        let keys = reply.and_then(|reply| reply.ssh_public_keys).unwrap_or_default();
+        let response = absent_is_none(self.patience.call("ListSSHPublicKeys", &[], send).await)?;
+        let keys = response.and_then(|response| response.ssh_public_keys).unwrap_or_default();
         Ok(keys.into_iter().map(|key| Item::SshPublicKey(key.ssh_public_key_id)).collect())
     }
 
     async fn service_specific_credentials(&self, user: &str) -> Result<Vec<Item>, Error> {
         let send = || self.client.list_service_specific_credentials().user_name(user).send();
-        let reply = absent_is_none(self.patience.call("ListServiceSpecificCredentials", &[], send).await)?;
-        let credentials = reply.and_then(|reply| reply.service_specific_credentials).unwrap_or_default();
+        let response = absent_is_none(self.patience.call("ListServiceSpecificCredentials", &[], send).await)?;
+        let credentials = response.and_then(|response| response.service_specific_credentials).unwrap_or_default();
         let item = |id| Item::ServiceSpecificCredential(id);
         Ok(credentials.into_iter().map(|credential| item(credential.service_specific_credential_id)).collect())
     }
 
     async fn mfa_devices(&self, user: &str) -> Result<Vec<Item>, Error> {
         let send = || self.client.list_mfa_devices().user_name(user).send();
-        let reply = absent_is_none(self.patience.call("ListMFADevices", &[], send).await)?;
-        let devices = reply.map(|reply| reply.mfa_devices).unwrap_or_default();
+        let response = absent_is_none(self.patience.call("ListMFADevices", &[], send).await)?;
+        let devices = response.map(|response| response.mfa_devices).unwrap_or_default();
         Ok(devices.into_iter().map(|device| Item::MfaDevice(device.serial_number)).collect())
     }
 
@@ -176,9 +186,9 @@ impl Iam {
     }
 }
 
-fn or_nothing(list: Result<Vec<Item>, Error>) -> Vec<Item> {
+fn or_empty(list: Result<Vec<Item>, Error>) -> Vec<Item> {
     list.unwrap_or_else(|error| {
-        tracing::warn!(%error, "a list of what is in the user can't be had");
+        tracing::warn!(%error, "could not list some contents of the user; assuming there are none");
         Vec::new()
     })
 }

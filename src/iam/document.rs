@@ -1,24 +1,25 @@
-//! Coiled's two policies, and the comparison of policy documents by meaning.
+//! Coiled's two policies, and a comparison of policy documents by meaning.
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::properties::names::UserName;
 
-/// Which of the two policies.
+/// One of the two policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// What Coiled needs once, to make network and roles: close to administrator, so it can be detached afterwards.
+    /// The permissions that Coiled needs once, to create its network and roles. They are close to administrator access,
+    /// so this policy can be detached afterwards.
     Setup,
-    /// What Coiled needs for every cluster.
+    /// The permissions that Coiled needs for every cluster.
     Ongoing,
 }
 
 impl Kind {
-    /// Both, in the order of their work.
+    /// Both policies, in the order in which Coiled needs them.
     pub const ALL: [Kind; 2] = [Kind::Setup, Kind::Ongoing];
 
-    /// The policy's name: the user's, with an ending.
+    /// The policy's name: the user's name with a suffix.
     pub fn name(self, user: &UserName) -> String {
         match self {
             Kind::Setup => format!("{user}-setup"),
@@ -26,7 +27,7 @@ impl Kind {
         }
     }
 
-    /// The document, as `coiled` 1.135.6 writes it.
+    /// The policy document, as `coiled` 1.135.6 creates it.
     pub fn document(self) -> &'static str {
         match self {
             Kind::Setup => include_str!("../../policies/setup.json"),
@@ -35,10 +36,10 @@ impl Kind {
     }
 }
 
-/// Whether two documents mean the same.
+/// Whether two documents have the same meaning.
 ///
-/// IAM gives documents back URL-encoded and re-ordered, and a person may have written one value where another wrote a
-/// list of one.
+/// IAM returns documents URL-encoded and reordered. A person may also have replaced a list of one value by the value
+/// itself.
 pub fn same(a: &str, b: &str) -> bool {
     match (meaning(a), meaning(b)) {
         (Some(a), Some(b)) => a == b,
@@ -49,12 +50,13 @@ pub fn same(a: &str, b: &str) -> bool {
 /// A document's canonical form; `None` if it is not JSON.
 fn meaning(text: &str) -> Option<Value> {
     let plain = percent_decode_str(text).decode_utf8().ok()?;
-    // A document that comes in plain form may hold a literal `%`.
+    // The undecoded text is tried first, because a document that is not URL-encoded may contain a literal `%`.
     let value: Value = serde_json::from_str(text).or_else(|_| serde_json::from_str(&plain)).ok()?;
     Some(canonical(value))
 }
 
-/// Lists are sets in a policy, and a list of one is its element; objects compare without order already.
+/// In a policy, lists are sets, and a list of one value means the same as the value. Objects need no sorting, because
+/// `Value` compares them regardless of order.
 fn canonical(value: Value) -> Value {
     match value {
         Value::Array(items) => {
@@ -64,7 +66,7 @@ fn canonical(value: Value) -> Value {
             if items.len() == 1 { items.pop().unwrap_or_default() } else { Value::Array(items) }
         }
         Value::Object(map) => Value::Object(map.into_iter().map(|(key, value)| (key, canonical(value))).collect()),
-        // Conditions say `true` and `"true"` alike.
+        // IAM accepts both `true` and `"true"` in conditions.
         Value::Bool(flag) => Value::String(flag.to_string()),
         other => other,
     }
@@ -77,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn order_encoding_and_lists_of_one_mean_nothing() {
+    fn order_url_encoding_and_lists_of_one_do_not_change_the_meaning() {
         let a = r#"{"Statement":[{"Action":["b","a"],"Resource":"*"},{"Action":"c"}]}"#;
         let b = r#"{"Statement":[{"Action":["c"]},{"Resource":["*"],"Action":["a","b"]}]}"#;
         assert!(same(a, b));
@@ -85,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn another_action_condition_or_effect_is_another_meaning() {
+    fn a_different_action_condition_or_effect_changes_the_meaning() {
         let policy = r#"{"Statement":[{"Effect":"Allow","Action":["a","b"],"Condition":{"Bool":{"x":"true"}}}]}"#;
         for (from, to) in [("Allow", "Deny"), ("\"a\",", ""), ("true", "false"), ("Bool", "BoolIfExists")] {
             assert!(!same(policy, &policy.replace(from, to)), "{from}");

@@ -1,4 +1,4 @@
-//! The IAM side of a connection: the user, its two policies, its keys, and the marks on them.
+//! The IAM side of a connection: the user, its two policies, its keys and their tags.
 
 pub mod adopted;
 pub mod contents;
@@ -15,7 +15,7 @@ use aws_sdk_iam::types;
 use crate::aws::Patience;
 use crate::properties::tags::Tag;
 
-/// IAM's client, with a run's patience.
+/// The IAM client, with the retry policy of one run.
 #[derive(Debug, Clone)]
 pub struct Iam {
     client: Client,
@@ -23,13 +23,13 @@ pub struct Iam {
 }
 
 impl Iam {
-    /// For one run.
+    /// A client for one run.
     pub fn new(client: Client, patience: Patience) -> Self {
         Self { client, patience }
     }
 }
 
-/// Where in AWS the function is: what ARNs are made of.
+/// The AWS account and partition in which the function runs. All ARNs are built from them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// `aws`, `aws-cn`, `aws-us-gov`, …
@@ -39,7 +39,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// The account that an ARN of IAM names.
+    /// Reads the account from an IAM ARN. `None` if the ARN is malformed or names no account.
     pub fn of_arn(arn: &str) -> Option<Self> {
         match crate::properties::arn(arn).as_slice() {
             ["arn", partition, _, _, id, _] if !id.is_empty() => {
@@ -49,19 +49,19 @@ impl Account {
         }
     }
 
-    /// The ARN of a policy.
+    /// The ARN of a policy. `path` starts and ends with `/`.
     pub fn policy_arn(&self, path: &str, name: &str) -> String {
         format!("arn:{}:iam::{}:policy{path}{name}", self.partition, self.id)
     }
 
-    /// The ARN of a user.
+    /// The ARN of a user. `path` starts and ends with `/`.
     pub fn user_arn(&self, path: &str, name: &str) -> String {
         format!("arn:{}:iam::{}:user{path}{name}", self.partition, self.id)
     }
 }
 
 fn to_sdk(tags: &[Tag]) -> Vec<types::Tag> {
-    // A tag without key or value does not build; ours have both.
+    // `build` fails only without a key or a value, and a `Tag` has both.
     tags.iter().filter_map(|tag| types::Tag::builder().key(&tag.key).value(&tag.value).build().ok()).collect()
 }
 

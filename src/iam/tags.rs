@@ -1,4 +1,4 @@
-//! The marks on what is ours: the only state that there is.
+//! The ownership tags and state tags on the user and its policies. Nothing else is kept from one run to the next.
 
 use std::time::SystemTime;
 
@@ -7,62 +7,62 @@ use crate::properties::Spec;
 use crate::properties::tags::Tag;
 use crate::request::Envelope;
 
-/// Coiled's own mark, which its clean-up tools look for.
+/// Coiled's own tag. Its cleanup tools search for it.
 pub const OWNER: &str = "owner";
-/// Which stack made it.
+/// The id of the stack that owns the resource.
 pub const STACK_ID: &str = "coiled-stack:stack-id";
-/// Which resource of that stack.
+/// The logical id of the stack's `Custom::CoiledConnection` that owns the resource.
 pub const LOGICAL_ID: &str = "coiled-stack:logical-id";
-/// The control plane that it is registered with.
+/// The Coiled server that the user's key is registered with.
 pub const SERVER: &str = "coiled-stack:server";
-/// The workspace's slug, resolved once.
+/// The slug of the connected workspace. It is resolved only once.
 pub const WORKSPACE: &str = "coiled-stack:workspace";
-/// The key that Coiled holds.
+/// The id of the active key: the one that Coiled holds.
 pub const ACCESS_KEY_ID: &str = "coiled-stack:access-key-id";
-/// A key whose registration was sent, while its outcome is unknown.
+/// The id of the pending key: its registration was sent, and the outcome is unknown.
 pub const PENDING: &str = "coiled-stack:pending-access-key-id";
-/// The region that this registration names: by it Coiled's answer is recognised as ours.
+/// The region in the pending registration. It identifies that registration in Coiled's response.
 pub const PENDING_REGION: &str = "coiled-stack:pending-region";
-/// The digests of [`crate::coiled::registration::Digests`].
+/// The [`crate::coiled::registration::Digests`] of the active key's registration.
 pub const REGISTERED: &str = "coiled-stack:registered";
-/// Who works on the user, until when.
+/// The [`Lease`]: which run works on the user, and until when.
 pub const LEASE: &str = "coiled-stack:lease";
-/// The last part of a Delete's lease.
+/// The last part of the lease tag if the run is a Delete.
 const DELETES: &str = "Delete";
-/// What the user was before it was adopted, while no key of ours has been registered.
+/// The user's state before adoption. It is kept until the stack has registered a key.
 pub const ADOPTED: &str = "coiled-stack:adopted";
-/// What all but [`OWNER`] begin with.
+/// The prefix of all these tags except [`OWNER`].
 pub const PREFIX: &str = "coiled-stack:";
-/// Set by a person: disconnect whatever Coiled asks or does not answer.
+/// Set by a person. Delete then continues even if Coiled asks for confirmation or does not respond.
 pub const FORCE_DISCONNECT: &str = "coiled-stack:force-disconnect";
 
-/// The marks of one resource of one stack.
+/// The ownership tags of one resource of one stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnershipTags {
     stack_id: String,
     logical_id: String,
 }
 
-/// Whose something is, by its tags.
+/// Who owns a user or policy, according to its tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
-    /// It carries the marks of this stack.
+    /// This resource of this stack: both ownership tags match.
     Ours,
-    /// It carries another stack's marks.
+    /// Another stack, or another resource of this stack.
     AnotherStack,
-    /// `coiled setup aws` may have made it: `owner=coiled`, and no stack's marks.
+    /// Possibly `coiled setup aws`: the tag is `owner=coiled`, and there are no ownership tags.
     Coiled,
-    /// Nobody's that we know.
+    /// Unknown: there are neither ownership tags nor `owner=coiled`.
     Unmarked,
 }
 
 impl OwnershipTags {
-    /// The marks of the resource that a request is about.
+    /// The ownership tags of the resource that a request names.
     pub fn of(envelope: &Envelope) -> Self {
         Self { stack_id: envelope.stack_id.clone(), logical_id: envelope.logical_resource_id.clone() }
     }
 
-    /// Whose the thing with these tags is.
+    /// The owner of a user or policy with these tags.
     pub fn owner(&self, tags: &[Tag]) -> Owner {
         match get(tags, STACK_ID) {
             Some(stack) if stack == self.stack_id && get(tags, LOGICAL_ID) == Some(&self.logical_id) => Owner::Ours,
@@ -72,17 +72,17 @@ impl OwnershipTags {
         }
     }
 
-    /// The tags that user and policies carry: the marks, and the user's own.
+    /// The tags of a policy: the ownership tags and the stack tags.
     pub fn for_policy(&self, spec: &Spec) -> Vec<Tag> {
-        let marks =
+        let ownership =
             [Tag::new(OWNER, "coiled"), Tag::new(STACK_ID, &self.stack_id), Tag::new(LOGICAL_ID, &self.logical_id)];
-        // IAM ignores case in tag keys and would refuse `Owner` beside `owner`: the user's own wins.
-        let mut tags: Vec<Tag> = marks.into_iter().filter(|mark| get(&spec.tags, &mark.key).is_none()).collect();
+        // IAM ignores case in a user's tag keys and rejects `Owner` beside `owner`. The stack tag wins.
+        let mut tags: Vec<Tag> = ownership.into_iter().filter(|tag| get(&spec.tags, &tag.key).is_none()).collect();
         tags.extend(spec.tags.iter().cloned());
         tags
     }
 
-    /// The tags that the user carries: those, and to what it is connected.
+    /// The tags of the user: those of a policy, the server and, if known, the workspace.
     pub fn for_user(&self, spec: &Spec, workspace: Option<&str>) -> Vec<Tag> {
         let mut tags = self.for_policy(spec);
         tags.push(Tag::new(SERVER, spec.server.to_string()));
@@ -91,39 +91,39 @@ impl OwnershipTags {
     }
 }
 
-/// The value of a tag; keys ignore case, as in IAM.
+/// The value of a tag. Ignores the case of the key, as IAM does for users.
 pub fn get<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {
     tags.iter().find(|tag| tag.key.eq_ignore_ascii_case(key)).map(|tag| tag.value.as_str())
 }
 
-/// Who works on the user: one invocation of one request, until its deadline.
+/// A lease on the user, held by one run (an invocation for one request) until its deadline.
 ///
-/// Tags know no compare-and-set: how a run takes a lease all the same is in [`crate::apply`], and which window remains in
-/// `docs/guarantees.md`.
+/// IAM tags do not support compare-and-set. [`crate::apply`] shows how a run acquires a lease without it, and
+/// `docs/guarantees.md` describes the remaining race.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     request_id: String,
-    /// Tells apart two deliveries of one request.
+    /// Distinguishes two deliveries of the same request.
     run: u128,
-    /// Unix seconds; 0: the run has ended, and left something for the next one to clean up.
+    /// Unix seconds. 0 if the run ended and left something for the next run to clean up.
     until: u64,
-    /// Whether its run removes everything.
+    /// Whether the run is a Delete.
     deletes: bool,
 }
 
 impl Lease {
-    /// Seconds: the longest timeout of a function, and a minute for clocks that differ.
+    /// In seconds: Lambda's longest timeout of 15 minutes, plus 1 minute for clock differences.
     const LONGEST: u64 = 16 * 60;
 
-    /// A lease for this run.
+    /// A lease for this run. `until` is in Unix seconds.
     pub fn new(request_id: &str, until: u64, deletes: bool) -> Self {
         let run = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
-        // A tag's value has at most 256 characters; a real RequestId has 36, all of them allowed in it.
+        // A tag's value holds 256 characters of a limited set. A real RequestId has 36 and passes unchanged.
         let request_id = request_id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect();
         Self { request_id, run, until, deletes }
     }
 
-    /// Reads a tag; a value that nobody wrote so is no lease.
+    /// Reads the tag. `None` if it is missing or malformed.
     pub fn read(tags: &[Tag]) -> Option<Self> {
         let mut parts = get(tags, LEASE)?.split('/');
         let (request_id, run, until) = (parts.next()?, parts.next()?, parts.next()?);
@@ -131,39 +131,41 @@ impl Lease {
         Some(Self { request_id: request_id.to_owned(), run: run.parse().ok()?, until: until.parse().ok()?, deletes })
     }
 
-    /// The tag.
+    /// Encodes the lease as its tag.
     pub fn tag(&self) -> Tag {
         let deletes = if self.deletes { format!("/{DELETES}") } else { String::new() };
         Tag::new(LEASE, format!("{}/{}/{}{deletes}", self.request_id, self.run, self.until))
     }
 
-    /// The same lease, ended: the next run need not wait, and knows that something may be left over.
+    /// The same lease, expired. The next run does not wait, and knows that there may be something to clean up.
     pub fn ended(&self) -> Self {
         Self { until: 0, ..self.clone() }
     }
 
-    /// Whether its run may still be at work. No run of Lambda's is longer than its 15 minutes, so a lease that says more was
-    /// not written by one, and holds nobody up.
+    /// Whether the run may still be working.
+    ///
+    /// A Lambda invocation takes at most 15 minutes. A lease that ends later was not written by a run, so it blocks
+    /// nothing.
     pub fn is_live(&self) -> bool {
         let now = unix(SystemTime::now());
         (now + 1..=now + Self::LONGEST).contains(&self.until)
     }
 
-    /// Whether its run removes everything.
+    /// Whether the run is a Delete.
     pub fn deletes(&self) -> bool {
         self.deletes
     }
 
-    /// Whether it is this run's, whatever its end.
+    /// Whether both leases belong to the same run. Their ends may differ.
     pub fn is_same_run(&self, other: &Lease) -> bool {
         self.request_id == other.request_id && self.run == other.run
     }
 
-    /// For a log line: which request, until when.
+    /// The request and the end of the lease, for logs and error texts.
     pub fn describe(&self) -> String {
         match self.until {
-            0 => format!("request {}, which has ended since", self.request_id),
-            until => format!("request {} until {until} (Unix time)", self.request_id),
+            0 => format!("request {}, whose lease has expired", self.request_id),
+            until => format!("request {}, whose lease ends at Unix time {until}", self.request_id),
         }
     }
 }
@@ -179,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn ours_needs_both_marks() {
+    fn a_resource_is_ours_only_if_both_ownership_tags_match() {
         let stack = Tag::new(STACK_ID, "s");
         assert_eq!(ownership().owner(&[stack.clone(), Tag::new(LOGICAL_ID, "C")]), Owner::Ours);
         assert_eq!(ownership().owner(&[stack.clone(), Tag::new(LOGICAL_ID, "D")]), Owner::AnotherStack);
@@ -189,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_survives_its_tag() {
+    fn a_lease_survives_a_round_trip_through_its_tag() {
         for deletes in [false, true] {
             let lease = Lease::new("aaaa-bbbb", unix(SystemTime::now()) + 60, deletes);
             let read = Lease::read(&[lease.tag()]);
@@ -200,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_wrote_is_no_lease() {
+    fn malformed_lease_tags_are_ignored() {
         for value in ["", "a", "a/b/c", "a/1/", "a/1/-2"] {
             assert_eq!(Lease::read(&[Tag::new(LEASE, value)]), None, "{value}");
         }

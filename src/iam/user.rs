@@ -1,4 +1,4 @@
-//! The IAM user: looking, making, marking, removing.
+//! The IAM user with its tags, permissions boundary and attached policies.
 
 use aws_sdk_iam::types;
 
@@ -8,12 +8,12 @@ use crate::aws::{absent_is_none, code, gone_is_fine};
 use crate::error::{Error, is_denied};
 use crate::properties::tags::Tag;
 
-/// A user as GetUser shows it.
+/// A user as GetUser returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// Its ARN.
     pub arn: String,
-    /// As it was written when it was made; IAM finds it whatever the case.
+    /// The name in the case used at creation. IAM ignores case when it looks up a user.
     pub name: String,
     /// Its path.
     pub path: String,
@@ -39,30 +39,30 @@ impl From<&types::User> for User {
 }
 
 impl User {
-    /// For a person: which user, and of which stack where it says so.
+    /// The user's ARN and, if tagged, the stack that owns it. For error texts.
     pub fn whose(&self) -> String {
-        let stack = get(&self.tags, STACK_ID).map(|stack| format!(" (of stack {stack})"));
+        let stack = get(&self.tags, STACK_ID).map(|stack| format!(" (owned by stack {stack})"));
         format!("user {}{}", self.arn, stack.unwrap_or_default())
     }
 }
 
 impl Iam {
-    /// The user, if there is one.
+    /// The user. `None` if it does not exist.
     pub async fn user(&self, name: &str) -> Result<Option<User>, Error> {
-        let reply = self.patience.call("GetUser", &[], || self.client.get_user().user_name(name).send()).await;
-        Ok(absent_is_none(reply)?.and_then(|reply| reply.user.as_ref().map(User::from)))
+        let response = self.patience.call("GetUser", &[], || self.client.get_user().user_name(name).send()).await;
+        Ok(absent_is_none(response)?.and_then(|response| response.user.as_ref().map(User::from)))
     }
 
-    /// A user that was there a moment ago: some replica of IAM may not know it yet.
+    /// A user that must exist. NoSuchEntity is retried, because a read may be stale.
     pub async fn known_user(&self, name: &str) -> Result<User, Error> {
         let send = || self.client.get_user().user_name(name).send();
-        let reply = self.patience.call("GetUser", &["NoSuchEntity"], send).await?;
-        let user = reply.user.as_ref().map(User::from);
-        user.ok_or_else(|| Error::Unconfirmed(format!("GetUser answered without the user {name}")))
+        let response = self.patience.call("GetUser", &["NoSuchEntity"], send).await?;
+        let user = response.user.as_ref().map(User::from);
+        user.ok_or_else(|| Error::Unconfirmed(format!("GetUser succeeded but did not return user {name}")))
     }
 
-    /// Makes the user. A boundary is part of the call, for an organisation may refuse a user without one
-    /// (DataDog/cloudformation-template#35).
+    /// Creates the user. The boundary is part of the call, because an organization's policies may deny creating a user
+    /// without one (DataDog/cloudformation-template#35).
     pub async fn create_user(&self, name: &str, path: &str, boundary: Option<&str>, tags: &[Tag]) -> Result<(), Error> {
         let send = || {
             let request = self.client.create_user().user_name(name).path(path).set_tags(Some(to_sdk(tags)));
@@ -71,9 +71,10 @@ impl Iam {
         self.patience.call("CreateUser", &[], send).await.map(|_| ())
     }
 
-    /// Removes the user; everything in it is gone by now, or seems not to be for a while.
+    /// Deletes the user after its contents. DeleteConflict is retried, because IAM may still see deleted contents.
     ///
-    /// One that is gone already has no path any more, and the role no right to it: so a refusal is looked into.
+    /// For a missing user, IAM authorizes the call against an ARN without a path, which the function's role does not
+    /// cover. So if access is denied, GetUser checks whether the user exists.
     pub async fn delete_user(&self, name: &str) -> Result<(), Error> {
         let send = || self.client.delete_user().user_name(name).send();
         match gone_is_fine(self.patience.call("DeleteUser", &["DeleteConflict"], send).await.map(|_| ())) {
@@ -85,13 +86,13 @@ impl Iam {
         }
     }
 
-    /// Adds tags, or changes them.
+    /// Adds tags and overwrites existing values.
     pub async fn tag_user(&self, name: &str, tags: &[Tag]) -> Result<(), Error> {
         let send = || self.client.tag_user().user_name(name).set_tags(Some(to_sdk(tags))).send();
         self.patience.call("TagUser", &["NoSuchEntity"], send).await.map(|_| ())
     }
 
-    /// Removes tags; those that aren't there don't matter.
+    /// Removes tags. Ignores keys that do not exist.
     pub async fn untag_user(&self, name: &str, keys: &[String]) -> Result<(), Error> {
         if keys.is_empty() {
             return Ok(());
@@ -100,33 +101,35 @@ impl Iam {
         self.patience.call("UntagUser", &["NoSuchEntity"], send).await.map(|_| ())
     }
 
-    /// Puts a boundary on the user, or another one.
+    /// Sets or replaces the user's permissions boundary.
     pub async fn put_boundary(&self, name: &str, arn: &str) -> Result<(), Error> {
         let send = || self.client.put_user_permissions_boundary().user_name(name).permissions_boundary(arn).send();
         self.patience.call("PutUserPermissionsBoundary", &[], send).await.map(|_| ())
     }
 
-    /// Takes the boundary away.
+    /// Deletes the user's permissions boundary. Succeeds if there is none.
     pub async fn delete_boundary(&self, name: &str) -> Result<(), Error> {
         let send = || self.client.delete_user_permissions_boundary().user_name(name).send();
         gone_is_fine(self.patience.call("DeleteUserPermissionsBoundary", &[], send).await.map(|_| ()))
     }
 
-    /// The ARNs of the managed policies attached to the user.
+    /// The ARNs of the attached managed policies. Empty if the user does not exist.
     pub async fn attached(&self, name: &str) -> Result<Vec<String>, Error> {
         let send = || self.client.list_attached_user_policies().user_name(name).send();
-        let reply = absent_is_none(self.patience.call("ListAttachedUserPolicies", &[], send).await)?;
-        let policies = reply.and_then(|reply| reply.attached_policies).unwrap_or_default();
+        let response = absent_is_none(self.patience.call("ListAttachedUserPolicies", &[], send).await)?;
+        let policies = response.and_then(|response| response.attached_policies).unwrap_or_default();
         Ok(policies.into_iter().filter_map(|policy| policy.policy_arn).collect())
     }
 
-    /// Attaches a policy; doing so twice is fine. A policy made a moment ago may not be known everywhere.
+    /// Attaches a policy. Succeeds if it is already attached.
+    ///
+    /// NoSuchEntity is retried, because IAM may not see a new policy yet.
     pub async fn attach(&self, name: &str, policy: &str) -> Result<(), Error> {
         let send = || self.client.attach_user_policy().user_name(name).policy_arn(policy).send();
         self.patience.call("AttachUserPolicy", &["NoSuchEntity"], send).await.map(|_| ())
     }
 
-    /// Detaches a policy; what isn't attached is fine.
+    /// Detaches a policy. Succeeds if it is not attached.
     pub async fn detach(&self, name: &str, policy: &str) -> Result<(), Error> {
         let send = || self.client.detach_user_policy().user_name(name).policy_arn(policy).send();
         gone_is_fine(self.patience.call("DetachUserPolicy", &[], send).await.map(|_| ()))

@@ -42,7 +42,7 @@ fn policy(kind: Kind, spec: &Spec) -> Policy {
     }
 }
 
-/// What a finished Create leaves behind.
+/// The state after a successful Create.
 fn connected(spec: &Spec) -> Observed {
     let digests = Digests { wanted: Digests::wanted(spec), shown: "shown".into() };
     let mut tags = wanted(spec, false).user_tags;
@@ -69,31 +69,32 @@ fn planned(spec: &Spec, observed: &Observed) -> String {
 }
 
 #[test]
-fn a_create_from_nothing_runs_side_by_side_what_is_independent() {
+fn create_runs_independent_steps_in_parallel() {
     assert_eq!(
         planned(&spec(json!({})), &Observed::default()),
-        "create user > (create Setup policy > attach Setup policy | create Ongoing policy > attach Ongoing policy \
-         | create key > (prove key | mark pending | open socket)) > (settle | look again) > register \
-         > (read back | verify) > record > release lease"
+        "create user > (create setup policy > attach setup policy | create ongoing policy > attach ongoing policy \
+         | create access key > (wait for the key to work | tag the pending key | open the WebSocket to Coiled)) \
+         > (wait for the settle time | check the lease) > register the key \
+         > (read the registration back | verify the resources) > record the registration > release the lease"
     );
 }
 
 #[test]
-fn what_is_as_it_should_be_needs_nothing() {
+fn the_plan_is_empty_if_the_state_matches() {
     let spec = spec(json!({}));
     assert!(plan(&wanted(&spec, false), &connected(&spec)).is_empty());
     assert_eq!(registration(&spec, &connected(&spec)), Registration::Current);
 }
 
 #[test]
-fn detaching_the_setup_policy_touches_nothing_else() {
+fn detaching_the_setup_policy_changes_nothing_else() {
     let observed = connected(&spec(json!({})));
     let plan = planned(&spec(json!({"AttachSetupPolicy": "false"})), &observed);
-    assert_eq!(plan, "take lease > (detach Setup policy) > look again > release lease");
+    assert_eq!(plan, "acquire the lease > (detach setup policy) > check the lease > release the lease");
 }
 
 #[test]
-fn whatever_is_registered_brings_a_new_key_when_it_changes() {
+fn a_change_to_a_registered_property_creates_a_new_key() {
     let observed = connected(&spec(json!({})));
     for change in [
         json!({"Region": "us-east-2"}),
@@ -103,13 +104,14 @@ fn whatever_is_registered_brings_a_new_key_when_it_changes() {
         json!({"Registry": "docker_hub", "DockerHubUsername": "a", "DockerHubTokenSecretArn": SECRET}),
     ] {
         let plan = planned(&spec(change.clone()), &observed);
-        assert!(plan.starts_with("take lease > (create key"), "{change}: {plan}");
-        assert!(plan.ends_with("> record > delete keys AKIA1 > release lease"), "{change}: {plan}");
+        assert!(plan.starts_with("acquire the lease > (create access key"), "{change}: {plan}");
+        let end = "> record the registration > delete access keys AKIA1 > release the lease";
+        assert!(plan.ends_with(end), "{change}: {plan}");
     }
 }
 
 #[test]
-fn nothing_else_brings_a_new_key() {
+fn a_change_to_any_other_property_creates_no_new_key() {
     let observed = connected(&spec(json!({})));
     for change in [
         json!({"AttachSetupPolicy": "false"}),
@@ -124,7 +126,7 @@ fn nothing_else_brings_a_new_key() {
 }
 
 #[test]
-fn an_inactive_key_stays_revoked_and_a_missing_one_is_replaced() {
+fn an_inactive_key_is_kept_and_a_deleted_key_is_replaced() {
     let spec = spec(json!({}));
     let mut observed = connected(&spec);
     seen(&mut observed).keys = vec![Key { active: false, ..key("AKIA1") }];
@@ -134,35 +136,38 @@ fn an_inactive_key_stays_revoked_and_a_missing_one_is_replaced() {
 }
 
 #[test]
-fn an_unknown_outcome_is_in_doubt_and_frees_the_least_used_key() {
+fn an_unknown_outcome_makes_both_keys_candidates_for_deletion() {
     let spec = spec(json!({}));
     let mut observed = connected(&spec);
     seen(&mut observed).user.tags.extend([Tag::new(PENDING, "AKIA2"), Tag::new(PENDING_REGION, "us-east-1")]);
     seen(&mut observed).keys.push(key("AKIA2"));
     assert_eq!(registration(&spec, &observed), Registration::Uncertain);
     let plan = plan(&wanted(&spec, true), &observed).to_string();
-    assert!(plan.contains("open socket > free a key slot (one of AKIA1, AKIA2) > create key"), "{plan}");
-    assert!(plan.contains("delete keys AKIA1, AKIA2"), "{plan}");
+    let new_key = "open the WebSocket to Coiled > make room for a new key (delete AKIA1 or AKIA2) > create access key";
+    assert!(plan.contains(new_key), "{plan}");
+    assert!(plan.contains("delete access keys AKIA1, AKIA2"), "{plan}");
 }
 
-/// A run that died between recording the registration and taking the pending mark away.
+/// The state after a run was killed between recording the registration and removing the pending tags.
 #[test]
-fn a_pending_mark_that_is_recorded_too_is_only_removed() {
+fn pending_tags_of_a_recorded_key_are_only_removed() {
     let spec = spec(json!({}));
     let mut observed = connected(&spec);
     seen(&mut observed).user.tags.extend([Tag::new(PENDING, "AKIA1"), Tag::new(PENDING_REGION, "us-east-1")]);
     assert_eq!(registration(&spec, &observed), Registration::Current);
     let plan = planned(&spec, &observed);
     assert!(
-        plan.starts_with("take lease > untag user (coiled-stack:pending-access-key-id, coiled-stack:pending-region)"),
+        plan.starts_with(
+            "acquire the lease > untag user (coiled-stack:pending-access-key-id, coiled-stack:pending-region)"
+        ),
         "{plan}"
     );
     assert!(!plan.contains("key >"), "{plan}");
 }
 
-/// What Coiled shows fits the later registration alone: then its key stays, whichever was used last.
+/// Coiled's response matches only the later registration, so that key is kept even if the other was used more recently.
 #[test]
-fn the_key_that_coiled_is_seen_to_hold_makes_no_room() {
+fn the_key_that_coiled_holds_is_not_deleted_to_make_room() {
     let spec = spec(json!({}));
     let mut observed = connected(&spec);
     seen(&mut observed).user.tags.extend([Tag::new(PENDING, "AKIA2"), Tag::new(PENDING_REGION, "us-east-2")]);
@@ -175,20 +180,21 @@ fn the_key_that_coiled_is_seen_to_hold_makes_no_room() {
     assert_eq!(crate::coiled::registration::held_key(&tags, &shown("eu-west-1")), None);
     let held = crate::coiled::registration::held_key(&tags, &shown("us-east-2"));
     let plan = plan(&Wanted { held, ..wanted(&spec, true) }, &observed).to_string();
-    assert!(plan.contains("open socket > free a key slot (one of AKIA1) > create key"), "{plan}");
+    let new_key = "open the WebSocket to Coiled > make room for a new key (delete AKIA1) > create access key";
+    assert!(plan.contains(new_key), "{plan}");
 }
 
 #[test]
-fn room_is_made_by_a_key_that_nobody_holds_first() {
+fn a_stray_key_is_deleted_first_to_make_room() {
     let spec = spec(json!({"RotateKey": "2"}));
     let mut observed = connected(&spec);
     seen(&mut observed).keys.push(key("AKIASTRAY"));
     let plan = plan(&wanted(&spec, true), &observed).to_string();
-    assert!(plan.contains("free a key slot (one of AKIASTRAY) > create key"), "{plan}");
+    assert!(plan.contains("make room for a new key (delete AKIASTRAY) > create access key"), "{plan}");
 }
 
 #[test]
-fn a_stray_key_goes_only_where_a_run_died() {
+fn a_stray_key_is_deleted_only_if_a_lease_is_left_over() {
     let spec = spec(json!({}));
     let mut observed = connected(&spec);
     seen(&mut observed).keys.push(key("AKIASTRAY"));
@@ -196,34 +202,40 @@ fn a_stray_key_goes_only_where_a_run_died() {
     let lease = Lease::new("r", 0, false);
     seen(&mut observed).user.tags.push(Tag::new(LEASE, lease.tag().value));
     seen(&mut observed).lease = Some(lease);
-    assert_eq!(planned(&spec, &observed), "take lease > (delete keys AKIASTRAY) > look again > release lease");
+    assert_eq!(
+        planned(&spec, &observed),
+        "acquire the lease > (delete access keys AKIASTRAY) > check the lease > release the lease"
+    );
 }
 
 #[test]
-fn a_document_of_another_release_gets_a_new_version() {
+fn a_policy_of_another_release_gets_a_new_default_version() {
     let spec = spec(json!({}));
     let mut observed = connected(&spec);
     observed.policies.get_mut(&Kind::Ongoing).unwrap().document = "{}".into();
-    assert_eq!(planned(&spec, &observed), "take lease > (put Ongoing policy's document) > look again > release lease");
+    assert_eq!(
+        planned(&spec, &observed),
+        "acquire the lease > (set a new default version of the ongoing policy) > check the lease > release the lease"
+    );
 }
 
 #[test]
-fn a_boundary_is_put_changed_and_taken_away() {
+fn a_boundary_is_set_and_deleted_if_the_stack_set_it() {
     let bounded = spec(json!({"PermissionsBoundaryArn": "arn:aws:iam::1:policy/b"}));
     let plain = spec(json!({}));
-    assert!(planned(&bounded, &connected(&plain)).contains("put boundary arn:aws:iam::1:policy/b"));
+    assert!(planned(&bounded, &connected(&plain)).contains("set permissions boundary arn:aws:iam::1:policy/b"));
     let mut observed = connected(&plain);
     seen(&mut observed).user.boundary = Some("arn:aws:iam::1:policy/b".into());
     assert!(plan(&wanted(&bounded, false), &observed).is_empty());
     let mut wanted = wanted(&plain, false);
     wanted.old_boundary = Some("arn:aws:iam::1:policy/b".into());
-    assert!(plan(&wanted, &observed).to_string().contains("delete boundary"));
+    assert!(plan(&wanted, &observed).to_string().contains("delete permissions boundary"));
     wanted.old_boundary = None;
-    assert_eq!(plan(&wanted, &observed).to_string(), "", "somebody else's stays");
+    assert_eq!(plan(&wanted, &observed).to_string(), "", "a boundary that someone else set is kept");
 }
 
 #[test]
-fn only_tags_of_this_stack_are_removed() {
+fn only_stack_tags_are_removed() {
     let before = json!({"Tags": [{"Key": "team", "Value": "a"}]});
     let mut observed = connected(&spec(before));
     let before = json!({"Tags": [{"Key": "team", "Value": "a"}, {"Key": "coiled-stack:stack-id", "Value": "x"}]});
@@ -233,37 +245,39 @@ fn only_tags_of_this_stack_are_removed() {
     wanted.old_tag_keys = keys_leniently(&before);
     assert_eq!(
         plan(&wanted, &observed).to_string(),
-        "take lease > untag user (team) > (untag Setup policy (team) | untag Ongoing policy (team)) > look again \
-         > release lease"
+        "acquire the lease > untag user (team) > (untag setup policy (team) | untag ongoing policy (team)) \
+         > check the lease > release the lease"
     );
 }
 
 #[test]
-fn an_owner_of_the_users_replaces_ours() {
+fn a_stack_tag_owner_replaces_the_owner_tag_of_coiled() {
     let own = spec(json!({"Tags": [{"Key": "Owner", "Value": "team"}]}));
     let keys: Vec<String> = wanted(&own, false).user_tags.into_iter().map(|tag| tag.key).collect();
     assert_eq!(keys, [STACK_ID, LOGICAL_ID, "Owner", SERVER, WORKSPACE]);
 }
 
-/// In a policy they are two tags, and the other one would stay.
+/// Policies treat `Owner` and `owner` as two tags. Without its removal, the old one would be kept.
 #[test]
-fn an_owner_in_another_spelling_goes_from_the_policies_too() {
+fn the_old_spelling_of_owner_is_removed_from_user_and_policies() {
     let (plain, own) = (spec(json!({})), spec(json!({"Tags": [{"Key": "Owner", "Value": "team"}]})));
-    for (before, after, gone, comes) in [(&plain, &own, "owner", "Owner"), (&own, &plain, "Owner", "owner")] {
+    for (before, after, old, new) in [(&plain, &own, "owner", "Owner"), (&own, &plain, "Owner", "owner")] {
         let mut wanted = wanted(after, false);
-        wanted.old_tag_keys = if gone == "Owner" { vec!["Owner".into()] } else { Vec::new() };
+        wanted.old_tag_keys = if old == "Owner" { vec!["Owner".into()] } else { Vec::new() };
         assert_eq!(
             plan(&wanted, &connected(before)).to_string(),
             format!(
-                "take lease > untag user ({gone}) > tag user ({comes}) > (untag Setup policy ({gone}) > tag Setup policy \
-                 ({comes}) | untag Ongoing policy ({gone}) > tag Ongoing policy ({comes})) > look again > release lease"
+                "acquire the lease > untag user ({old}) > tag user ({new}) \
+                 > (untag setup policy ({old}) > tag setup policy ({new}) \
+                 | untag ongoing policy ({old}) > tag ongoing policy ({new})) \
+                 > check the lease > release the lease"
             )
         );
     }
 }
 
 #[test]
-fn an_adopted_user_is_marked_first_and_loses_its_keys_last() {
+fn an_adopted_user_is_tagged_first_and_its_keys_are_deleted_last() {
     let spec = spec(json!({"AdoptExisting": "true"}));
     let mut observed = connected(&spec);
     observed.policies.values_mut().for_each(|policy| policy.tags.clear());
@@ -272,7 +286,7 @@ fn an_adopted_user_is_marked_first_and_loses_its_keys_last() {
     user.user.tags = vec![Tag::new("owner", "coiled")];
     user.keys.push(key("AKIA0"));
     let plan = planned(&spec, &observed);
-    assert!(plan.starts_with("adopt user > (tag Setup policy"), "{plan}");
-    assert!(plan.contains("free a key slot (one of AKIA1, AKIA0)"), "{plan}");
-    assert!(plan.ends_with("record > delete keys AKIA1, AKIA0 > release lease"), "{plan}");
+    assert!(plan.starts_with("adopt user > (tag setup policy"), "{plan}");
+    assert!(plan.contains("make room for a new key (delete AKIA1 or AKIA0)"), "{plan}");
+    assert!(plan.ends_with("record the registration > delete access keys AKIA1, AKIA0 > release the lease"), "{plan}");
 }

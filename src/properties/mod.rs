@@ -1,4 +1,5 @@
-//! The properties of `Custom::CoiledConnection`: judged strictly for Create and Update, read leniently otherwise.
+//! The properties of `Custom::CoiledConnection`. Create and Update validate them. Delete reads them leniently, because
+//! it must not fail on invalid properties.
 
 pub mod names;
 pub mod network;
@@ -17,65 +18,66 @@ use reader::Reader;
 use registry::Registry;
 use tags::Tag;
 
-/// What the connection shall be.
+/// The validated properties of a Create or an Update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
-    /// The secret with the API token.
+    /// The ARN of the secret with the API token.
     pub token_secret: String,
-    /// Coiled's control plane.
+    /// The Coiled server.
     pub server: Server,
-    /// The workspace's slug, if the user named one.
+    /// The workspace's slug. `None` means the default workspace of the token.
     pub workspace: Option<String>,
-    /// The IAM user.
+    /// The IAM user's name.
     pub user: UserName,
     /// The path of the user and its policies.
     pub path: UserPath,
-    /// Coiled's default AWS region.
+    /// The region in which Coiled starts machines by default.
     pub region: String,
-    /// The user's permissions boundary.
+    /// The ARN of the user's permissions boundary.
     pub boundary: Option<String>,
     /// Whether the setup policy is attached.
     pub attach_setup: bool,
-    /// An existing network; without one Coiled makes its own.
+    /// An existing network. `None` means that Coiled creates one.
     pub network: Option<Network>,
-    /// Who may reach the schedulers; empty: Coiled's default.
+    /// Who may reach the schedulers. Empty means Coiled's default, everyone.
     pub ingress: Vec<Ingress>,
-    /// Where images are kept.
+    /// The registry for container images.
     pub registry: Registry,
-    /// Whether what `coiled setup aws` made may become ours.
+    /// Whether to take over resources that `coiled setup aws` created.
     pub adopt: bool,
-    /// Any text; a new one brings a new key.
+    /// Any text. A changed text causes a new key.
     pub rotate_key: Option<String>,
-    /// The user's own tags.
+    /// The stack tags, from `Tags`.
     pub tags: Vec<Tag>,
 }
 
 impl Spec {
-    /// Judges the properties of a Create or an Update: every fault is named at once.
+    /// Validates the properties and reports all errors together.
     ///
-    /// `stack_region` and `partition` are those of the stack: the default of `Region`, and what it has to belong to.
+    /// `stack_region` is the default of `Region`. `partition` is the stack's partition: `Region` and all ARNs must
+    /// belong to it.
     pub fn parse(properties: &Value, stack_region: &str, partition: &str) -> Result<Self, Error> {
         let Value::Object(map) = properties else {
-            return Err(Error::Properties(vec![InvalidProperty::new("ResourceProperties", "has to be an object")]));
+            return Err(Error::Properties(vec![InvalidProperty::new("ResourceProperties", "must be an object")]));
         };
         let mut reader = Reader::new(map, "");
         let spec = Self::read(&mut reader, stack_region, partition);
-        let faults = reader.finish();
+        let invalid = reader.finish();
         match spec {
-            Some(spec) if faults.is_empty() => Ok(spec),
-            _ => Err(Error::Properties(faults)),
+            Some(spec) if invalid.is_empty() => Ok(spec),
+            _ => Err(Error::Properties(invalid)),
         }
     }
 
-    /// Whether a policy is to be attached to the user; both are made.
+    /// Whether this policy is attached to the user. Both policies are created in any case.
     pub fn attaches(&self, kind: Kind) -> bool {
         kind == Kind::Ongoing || self.attach_setup
     }
 
-    /// Reads everything before it gives up on anything, so that no fault is missed.
+    /// Reads every property before it returns `None`, so that all errors are reported.
     fn read(reader: &mut Reader, stack_region: &str, partition: &str) -> Option<Self> {
-        // CloudFormation adds these two to what the template says; Release is there to make an update happen, and
-        // ForceDisconnect is read at Delete.
+        // CloudFormation adds the first two to the template's properties. Release exists only so that a new release
+        // causes an Update. ForceDisconnect is validated here and used by Delete.
         ["ServiceToken", "ServiceTimeout", "Release"].into_iter().for_each(|name| reader.ignore(name));
         reader.flag("ForceDisconnect", false);
         let token_secret = reader.required("CoiledTokenSecretArn");
@@ -124,22 +126,22 @@ fn read_or<T>(
     reader.parse(name, &text, parse)
 }
 
-/// A slug goes into addresses; whether there is such a workspace, Coiled says.
+/// The slug becomes part of URLs. Whether the workspace exists is checked at Coiled.
 fn workspace(text: &str) -> Result<String, String> {
     let slug = text.trim();
     if slug.chars().count() > 200 || slug.chars().any(char::is_control) {
-        return Err("is not a workspace's slug".into());
+        return Err("is not a workspace slug".into());
     }
     Ok(slug.to_owned())
 }
 
 fn region(text: &str, partition: &str) -> Result<String, String> {
     if !is_region(text) {
-        return Err("is not a region's code, such as us-east-2".into());
+        return Err("is not a region code such as us-east-2".into());
     }
     let theirs = partition_of(text);
     if theirs != partition {
-        return Err(format!("is a region of partition {theirs}, and this stack is in {partition}"));
+        return Err(format!("is in partition {theirs}, but this stack is in {partition}"));
     }
     Ok(text.to_owned())
 }
@@ -149,11 +151,10 @@ fn boundary(text: &str, partition: &str) -> Result<String, String> {
         ["arn", theirs, "iam", "", _, resource] if *theirs == partition && resource.starts_with("policy/") => {
             Ok(text.to_owned())
         }
-        _ => Err(format!("is not the ARN of a policy, arn:{partition}:iam::ACCOUNT:policy/NAME")),
+        _ => Err(format!("is not a policy ARN (arn:{partition}:iam::ACCOUNT:policy/NAME)")),
     }
 }
 
-/// Whether a text is the ARN of a Secrets Manager secret in this partition.
 fn secret_arn(text: &str, partition: &str) -> Result<String, String> {
     match arn(text).as_slice() {
         ["arn", theirs, "secretsmanager", region, _, resource]
@@ -161,11 +162,11 @@ fn secret_arn(text: &str, partition: &str) -> Result<String, String> {
         {
             Ok(text.to_owned())
         }
-        _ => Err(format!("it is not the ARN of a secret, arn:{partition}:secretsmanager:REGION:ACCOUNT:secret:NAME")),
+        _ => Err(format!("is not the ARN of a secret (arn:{partition}:secretsmanager:REGION:ACCOUNT:secret:NAME)")),
     }
 }
 
-/// The six parts of an ARN; the last may hold more colons.
+/// The parts of an ARN, up to six. The last part may contain more colons.
 pub fn arn(text: &str) -> Vec<&str> {
     text.splitn(6, ':').collect()
 }
@@ -173,35 +174,36 @@ pub fn arn(text: &str) -> Vec<&str> {
 fn policy_profile(reader: &mut Reader) {
     match reader.text("PolicyProfile").as_deref() {
         None | Some("standard") => {}
-        Some("hardened") => reader.fault("PolicyProfile", "hardened is not part of this release yet; take standard"),
-        Some(_) => reader.fault("PolicyProfile", "takes standard"),
+        Some("hardened") => reader.reject("PolicyProfile", "must be standard (hardened is not supported yet)"),
+        Some(_) => reader.reject("PolicyProfile", "must be standard"),
     }
 }
 
-/// What a Delete, or the other half of an Update, needs to know; nothing in it is ever refused.
+/// The properties that Delete needs, and the old properties of an Update. Invalid values are ignored, because failing
+/// on them would make the stack impossible to delete or update.
 #[derive(Debug, Clone)]
 pub struct Remnant {
-    /// The secret with the API token, if one was named.
+    /// The ARN of the secret with the API token.
     pub token_secret: Option<String>,
-    /// Coiled's control plane, as far as it can be read.
+    /// The Coiled server. `None` if the value is invalid.
     pub server: Option<Server>,
-    /// The IAM user; `None` where no user of that name can exist.
+    /// The IAM user's name. `None` if IAM does not allow such a name.
     pub user: Option<UserName>,
-    /// The path of the user and its policies; `None` where there can't be one.
+    /// The path of the user and its policies. `None` if the value is invalid.
     pub path: Option<UserPath>,
-    /// The user's boundary, if one was named.
+    /// The ARN of the user's permissions boundary.
     pub boundary: Option<String>,
-    /// Whether to go on where Coiled asks, or does not answer.
+    /// Whether Delete continues if Coiled asks for confirmation or does not respond.
     pub force_disconnect: bool,
 }
 
 impl Remnant {
-    /// Reads leniently whatever is there.
+    /// Never fails.
     pub fn read(properties: &Value) -> Self {
         let nothing = Map::new();
         let mut reader = Reader::new(properties.as_object().unwrap_or(&nothing), "");
         Self {
-            // Anything else can't be a secret's ARN, and may be the token itself.
+            // A value that is not an ARN may be the token itself, so it must not reach a log line.
             token_secret: reader.text("CoiledTokenSecretArn").filter(|text| text.starts_with("arn:")),
             server: read_or(&mut reader, "CoiledServer", Server::DEFAULT, Server::parse),
             user: read_or(&mut reader, "UserName", "coiled", UserName::parse),
@@ -212,7 +214,7 @@ impl Remnant {
     }
 }
 
-/// A text for a log line about properties that may hold anything.
+/// The names of the properties, without values, for a log line.
 pub fn names(properties: &Value) -> String {
     let names = properties.as_object().map(|map| map.keys().cloned().collect::<Vec<_>>().join(", "));
     shorten(&names.unwrap_or_default(), 500)

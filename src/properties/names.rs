@@ -1,54 +1,56 @@
-//! Names that parse once and are right from then on.
+//! Types for validated names: server, user name, path and region.
 
 use std::fmt;
 
 use url::Url;
 
-/// Where Coiled's control plane is.
+/// The URL of a Coiled server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server(Url);
 
 impl Server {
-    /// The server of everybody who has no deployment of their own.
+    /// Coiled's public server. Self-hosted Coiled has another URL.
     pub const DEFAULT: &'static str = "https://cloud.coiled.io";
 
-    /// Reads a server as Coiled's own client does: without a scheme it means `http://`, trailing slashes are dropped.
-    /// The token travels to it, so plain HTTP is for loopback hosts only.
+    /// Parses a server like Coiled's own client: a missing scheme means `http://`, and trailing slashes are dropped.
+    /// Because the token is sent there, plain HTTP is allowed for loopback hosts only.
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim().trim_end_matches('/');
         let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-        let url = Url::parse(&full).map_err(|error| format!("is not a web address ({error})"))?;
+        let url = Url::parse(&full).map_err(|error| format!("is not a URL ({error})"))?;
         if !url.has_host() || !url.username().is_empty() || url.password().is_some() {
-            return Err("has to be https://HOST, without user and password".into());
+            return Err("must be https://HOST without a user name or password".into());
         }
-        // The server is kept in a tag of the user.
+        // The server is stored in a tag of the IAM user.
         if !url.as_str().chars().all(|c| c.is_ascii_alphanumeric() || "_.:/=+-@".contains(c))
             || url.as_str().len() > 256
         {
-            return Err("holds what IAM takes in no tag: only letters, digits and _.:/=+-@ may be in it".into());
+            return Err(
+                "must have at most 256 letters, digits or characters of _.:/=+-@ (it is stored in an IAM tag)".into()
+            );
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err("has to be a server alone, without ? or #".into());
+            return Err("must not contain ? or #".into());
         }
         match url.scheme() {
             "https" => Ok(Self(url)),
             "http" if is_loopback(&url) => Ok(Self(url)),
-            "http" => Err("has to begin with https:// (plain http is for loopback hosts only)".into()),
-            other => Err(format!("has the scheme {other}; it takes https://")),
+            "http" => Err("must begin with https:// (plain http is allowed for loopback hosts only)".into()),
+            other => Err(format!("has the scheme {other}, but must begin with https://")),
         }
     }
 
-    /// An address below the server; the parts are escaped.
+    /// A URL on this server. Each element of `path` is escaped.
     pub fn at(&self, path: &[&str]) -> Url {
         let mut url = self.0.clone();
-        // Only URLs that cannot be a base refuse a path, and those have no host.
+        // This fails only for URLs that cannot be a base. Those have no host, and `parse` rejects them.
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
         url
     }
 
-    /// The same as [`Server::at`], for a WebSocket.
+    /// Like [`Server::at`], with the scheme `wss` or `ws`.
     pub fn websocket_at(&self, path: &[&str]) -> String {
         // `https` becomes `wss`, `http` becomes `ws`.
         self.at(path).as_str().replacen("http", "ws", 1)
@@ -70,27 +72,27 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// An IAM user's name, short enough for the policies that are named after it.
+/// An IAM user's name. The two policies are named after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserName(String);
 
 impl UserName {
-    /// 64 characters is IAM's limit for a user; `-ongoing` has to fit as well, in names that look alike.
+    /// IAM allows 64 characters. Eight are reserved for `-ongoing`, so that policy names stay within the same limit.
     pub const LIMIT: usize = 56;
 
-    /// IAM's own set of characters, and at most [`UserName::LIMIT`] of them.
+    /// Accepts 1 to [`UserName::LIMIT`] of the characters that IAM allows.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let of_the_set = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
         if text.is_empty() || text.len() > Self::LIMIT {
-            return Err(format!("has {} characters; a user name has 1 to {}", text.chars().count(), Self::LIMIT));
+            return Err(format!("has {} characters, but a user name has 1 to {}", text.chars().count(), Self::LIMIT));
         }
-        if !text.chars().all(of_the_set) {
-            return Err("holds a character outside of A-Z a-z 0-9 _ + = , . @ -".into());
+        if !text.chars().all(is_allowed) {
+            return Err("contains a character other than A-Z a-z 0-9 _ + = , . @ -".into());
         }
         Ok(Self(text.to_owned()))
     }
 
-    /// The name.
+    /// As IAM shows it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -107,27 +109,28 @@ impl fmt::Display for UserName {
 pub struct UserPath(String);
 
 impl UserPath {
-    /// Begins and ends with `/`; no `*`, `?` or `$`, which would widen the ARNs of the function's own role.
+    /// Requires `/` at both ends. Rejects `*`, `?` and `$`, because the path is part of ARNs in the function's role,
+    /// where they would grant access to other resources.
     pub fn parse(text: &str) -> Result<Self, String> {
         let shape = text.starts_with('/') && text.ends_with('/') && !text.contains("//") && text.len() <= 512;
         if !shape {
-            return Err("has to begin and end with one /".into());
+            return Err("must begin and end with /, must not contain //, and has at most 512 characters".into());
         }
         if !text.chars().all(|c| c.is_ascii_graphic()) || text.contains(['*', '?', '$']) {
-            return Err("may not hold spaces, *, ? or $".into());
+            return Err("must not contain spaces, non-ASCII characters, *, ? or $".into());
         }
         Ok(Self(text.to_owned()))
     }
 
-    /// The path.
+    /// With `/` at both ends.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The partition that a region belongs to, by its name.
+/// The partition of a region, from the prefix of its code.
 ///
-/// Source: the partitions of the AWS SDKs' endpoint rules.
+/// Source: the partitions in the AWS SDKs' endpoint rules.
 pub fn partition_of(region: &str) -> &'static str {
     const PREFIXES: [(&str, &str); 7] = [
         ("cn-", "aws-cn"),
@@ -141,7 +144,7 @@ pub fn partition_of(region: &str) -> &'static str {
     PREFIXES.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
 }
 
-/// Whether a text has the form of a region's code: `us-east-2`, `us-gov-west-1`, `eusc-de-east-1`.
+/// Whether a text looks like a region code: `us-east-2`, `us-gov-west-1`, `eusc-de-east-1`.
 pub fn is_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let Some((number, words)) = parts.split_last() else { return false };
@@ -157,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn servers_are_read_as_coiled_reads_them() {
+    fn servers_are_parsed_like_in_the_coiled_client() {
         for (text, server) in [
             ("https://cloud.coiled.io/", "https://cloud.coiled.io"),
             ("https://coiled.example.com/base//", "https://coiled.example.com/base"),
@@ -169,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_never_travels_in_the_clear() {
+    fn plain_http_and_malformed_servers_are_rejected() {
         for text in ["cloud.coiled.io", "http://cloud.coiled.io", "http://127.0.0.1.example.com", "ftp://localhost"] {
             assert!(Server::parse(text).is_err(), "{text}");
         }
@@ -179,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_below_a_server_are_escaped() -> Result<(), String> {
+    fn urls_on_a_server_are_escaped() -> Result<(), String> {
         let server = Server::parse("https://host/base/")?;
         assert_eq!(server.at(&["api", "a/b?c", ""]).as_str(), "https://host/base/api/a%2Fb%3Fc/");
         assert_eq!(server.websocket_at(&["ws"]), "wss://host/base/ws");
@@ -187,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn user_names_end_at_56_characters() {
+    fn user_names_have_1_to_56_allowed_characters() {
         assert!(UserName::parse(&"a".repeat(56)).is_ok());
         assert!(UserName::parse(&"a".repeat(57)).is_err());
         for text in ["", "a b", "a/b", "a*", "ö"] {
@@ -197,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_widen_no_arn() {
+    fn paths_with_wildcards_are_rejected() {
         for text in ["/", "/a/", "/a/b-c/"] {
             assert!(UserPath::parse(text).is_ok(), "{text}");
         }
@@ -207,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn regions_have_a_form_and_a_partition() {
+    fn region_codes_are_recognized_and_mapped_to_their_partition() {
         for (region, partition) in [
             ("us-east-2", "aws"),
             ("ap-southeast-4", "aws"),

@@ -1,36 +1,36 @@
-//! Bring your own network, and who may reach the schedulers.
+//! The properties for an existing network and for access to the schedulers.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::reader::Reader;
 
-/// An existing network for the clusters, in the words of Coiled's message.
+/// An existing network for the clusters. Serializes with the field names of Coiled's registration message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Network {
-    /// `vpc-…`
+    /// The VPC, `vpc-…`.
     pub network_id: String,
-    /// `subnet-…`
+    /// The schedulers' subnet, `subnet-…`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheduler_subnet_id: Option<String>,
-    /// `subnet-…`
+    /// The workers' subnet, `subnet-…`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker_subnet_id: Option<String>,
-    /// `sg-…`
+    /// The machines' security group, `sg-…`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub firewall_id: Option<String>,
 }
 
-/// One rule: these ports from this network.
+/// Allows access to the schedulers' ports from one address range.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Ingress {
     /// TCP ports.
     pub ports: Vec<u16>,
-    /// IPv4 or IPv6, in CIDR notation.
+    /// An IPv4 or IPv6 range in CIDR notation.
     pub cidr: String,
 }
 
-/// Reads the network; the last three ids need the first.
+/// Reads the four network properties. The other three require `NetworkId`.
 pub fn network(reader: &mut Reader) -> Option<Network> {
     let network_id = reader.parsed("NetworkId", |text| id(text, "vpc-"));
     let scheduler_subnet_id = reader.parsed("SchedulerSubnetId", |text| id(text, "subnet-"));
@@ -39,7 +39,7 @@ pub fn network(reader: &mut Reader) -> Option<Network> {
     if !reader.given("NetworkId") {
         for name in ["SchedulerSubnetId", "WorkerSubnetId", "FirewallId"] {
             if reader.given(name) {
-                reader.fault(name, "needs NetworkId beside it");
+                reader.reject(name, "requires NetworkId");
             }
         }
     }
@@ -51,11 +51,11 @@ fn id(text: &str, prefix: &str) -> Result<String, String> {
     if hex.len() >= 3 && hex.bytes().all(|b| b.is_ascii_alphanumeric()) {
         Ok(text.to_owned())
     } else {
-        Err(format!("is not an id that begins with {prefix}"))
+        Err(format!("is not an ID that begins with {prefix}"))
     }
 }
 
-/// Reads `Ingress`.
+/// Reads `Ingress`. Rules with errors are left out.
 pub fn ingress(reader: &mut Reader) -> Vec<Ingress> {
     let items = reader.list("Ingress");
     items.iter().enumerate().filter_map(|(n, item)| rule(reader, n, item)).collect()
@@ -63,25 +63,25 @@ pub fn ingress(reader: &mut Reader) -> Vec<Ingress> {
 
 fn rule(outer: &mut Reader, n: usize, item: &Value) -> Option<Ingress> {
     let Value::Object(map) = item else {
-        outer.fault(&format!("Ingress[{n}]"), "takes {\"Ports\": [..], \"Cidr\": \"..\"}");
+        outer.reject(&format!("Ingress[{n}]"), "must have the form {\"Ports\": [..], \"Cidr\": \"..\"}");
         return None;
     };
     let mut reader = Reader::new(map, format!("Ingress[{n}]."));
     let ports = ports(&mut reader);
     let cidr = reader.required("Cidr");
     let cidr = cidr.and_then(|text| reader.parse("Cidr", &text, cidr_block));
-    let faults = reader.finish();
-    let sound = faults.is_empty();
-    outer.absorb(faults);
-    Some(Ingress { ports, cidr: cidr? }).filter(|_| sound)
+    let invalid = reader.finish();
+    let is_valid = invalid.is_empty();
+    outer.absorb(invalid);
+    Some(Ingress { ports, cidr: cidr? }).filter(|_| is_valid)
 }
 
 fn ports(reader: &mut Reader) -> Vec<u16> {
-    let before = reader.list("Ports");
-    if before.is_empty() {
-        reader.fault("Ports", "takes at least one port");
+    let items = reader.list("Ports");
+    if items.is_empty() {
+        reader.reject("Ports", "must contain at least one port");
     }
-    before.iter().filter_map(|value| port(reader, value)).collect()
+    items.iter().filter_map(|value| port(reader, value)).collect()
 }
 
 fn port(reader: &mut Reader, value: &Value) -> Option<u16> {
@@ -98,6 +98,6 @@ fn port(reader: &mut Reader, value: &Value) -> Option<u16> {
 fn cidr_block(text: &str) -> Result<String, String> {
     match text.parse::<ipnet::IpNet>() {
         Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err("is not a network in CIDR notation, such as 10.0.0.0/16".into()),
+        Err(_) => Err("is not an address range in CIDR notation, such as 10.0.0.0/16".into()),
     }
 }

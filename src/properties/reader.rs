@@ -1,4 +1,4 @@
-//! Reads CloudFormation's loose values, and collects every fault on the way.
+//! Reads CloudFormation's loosely typed values and collects all validation errors.
 
 use std::collections::BTreeSet;
 
@@ -7,44 +7,46 @@ use serde_json::{Map, Value};
 use crate::error::InvalidProperty;
 use crate::redact::shorten;
 
-/// Properties whose values are never shown: a token in place of its secret's ARN, a password in a server's address.
+/// Error texts never contain the values of these properties. Someone may enter a token instead of its secret's ARN, or
+/// a server URL with a password.
 const MAY_HOLD_A_SECRET: [&str; 3] = ["CoiledTokenSecretArn", "DockerHubTokenSecretArn", "CoiledServer"];
 
-/// A reader over the properties that remembers what it was asked for and what was wrong.
+/// Reads properties by name. It records the validation errors, and the names it was asked for, to find unknown
+/// properties.
 ///
-/// CloudFormation hands every scalar over as a string, other callers send the real types; an empty string is a
-/// template's parameter that was left empty, and so means "not given".
+/// CloudFormation sends every scalar as a string. Other callers send JSON types, which are accepted too. An empty
+/// string means "not given", because that is the value of a template parameter that was left empty.
 #[derive(Debug)]
 pub struct Reader<'a> {
     map: &'a Map<String, Value>,
-    /// Put before each name: the place inside a list.
+    /// The position inside a list, prepended to each name in errors.
     prefix: String,
     known: BTreeSet<&'static str>,
-    faults: Vec<InvalidProperty>,
+    invalid: Vec<InvalidProperty>,
 }
 
 impl<'a> Reader<'a> {
-    /// A reader over an object; `prefix` is where it stands, such as `Ingress[0].`.
+    /// `prefix` is the position of the object, such as `Ingress[0].`. It is empty for the properties themselves.
     pub fn new(map: &'a Map<String, Value>, prefix: impl Into<String>) -> Self {
-        Self { map, prefix: prefix.into(), known: BTreeSet::new(), faults: Vec::new() }
+        Self { map, prefix: prefix.into(), known: BTreeSet::new(), invalid: Vec::new() }
     }
 
-    /// Notes a fault of a property.
-    pub fn fault(&mut self, name: &str, problem: impl Into<String>) {
-        self.faults.push(InvalidProperty::new(format!("{}{name}", self.prefix), problem));
+    /// Records a validation error. `problem` reads as a predicate after the name, such as `is required`.
+    pub fn reject(&mut self, name: &str, problem: impl Into<String>) {
+        self.invalid.push(InvalidProperty::new(format!("{}{name}", self.prefix), problem));
     }
 
-    /// Takes over the faults of a reader further inside.
-    pub fn absorb(&mut self, faults: Vec<InvalidProperty>) {
-        self.faults.extend(faults);
+    /// Adds the errors of a reader for a nested object.
+    pub fn absorb(&mut self, invalid: Vec<InvalidProperty>) {
+        self.invalid.extend(invalid);
     }
 
-    /// A property that may be there, whatever it holds.
+    /// Accepts a property with any value.
     pub fn ignore(&mut self, name: &'static str) {
         self.known.insert(name);
     }
 
-    /// Whether there is anything under a name, sound or not.
+    /// Whether a property is given, valid or not.
     pub fn given(&self, name: &str) -> bool {
         match self.map.get(name) {
             None | Some(Value::Null) => false,
@@ -53,7 +55,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A scalar as text; `None` if it was not given.
+    /// A scalar as text. `None` if it is not given.
     pub fn text(&mut self, name: &'static str) -> Option<String> {
         self.known.insert(name);
         match self.map.get(name)? {
@@ -63,29 +65,29 @@ impl<'a> Reader<'a> {
             Value::Bool(flag) => Some(flag.to_string()),
             Value::Number(number) => Some(number.to_string()),
             Value::Array(_) | Value::Object(_) => {
-                self.fault(name, "takes a string");
+                self.reject(name, "must be a string");
                 None
             }
         }
     }
 
-    /// A scalar that has to be given.
+    /// A scalar as text, with an error if it is not given.
     pub fn required(&mut self, name: &'static str) -> Option<String> {
-        let before = self.faults.len();
+        let before = self.invalid.len();
         let text = self.text(name);
-        if text.is_none() && self.faults.len() == before {
-            self.fault(name, "is required");
+        if text.is_none() && self.invalid.len() == before {
+            self.reject(name, "is required");
         }
         text
     }
 
-    /// A scalar that parses into something; a fault if it does not.
+    /// A parsed scalar, with an error if it does not parse. `None` if it is not given.
     pub fn parsed<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let text = self.text(name)?;
         self.parse(name, &text, parse)
     }
 
-    /// Parses a text that was read before.
+    /// Parses a text that was already read, such as a default.
     pub fn parse<T>(
         &mut self,
         name: &'static str,
@@ -94,29 +96,29 @@ impl<'a> Reader<'a> {
     ) -> Option<T> {
         match parse(text) {
             Ok(value) => Some(value),
-            // A person may have put the secret itself where its address belongs: that is not repeated.
+            // The value may be the secret itself, so the error does not repeat it.
             Err(problem) if MAY_HOLD_A_SECRET.contains(&name) => {
-                self.fault(name, problem);
+                self.reject(name, problem);
                 None
             }
             Err(problem) => {
-                self.fault(name, format!("\"{}\" {problem}", shorten(text, 100)));
+                self.reject(name, format!("\"{}\" {problem}", shorten(text, 100)));
                 None
             }
         }
     }
 
-    /// `true` or `false`, as text or as the real thing.
+    /// `true` or `false`, as a string or as a JSON boolean.
     pub fn flag(&mut self, name: &'static str, default: bool) -> bool {
         let flag = self.parsed(name, |text| match text {
             "true" => Ok(true),
             "false" => Ok(false),
-            _ => Err("is neither true nor false".into()),
+            _ => Err("must be true or false".into()),
         });
         flag.unwrap_or(default)
     }
 
-    /// A list, or the JSON text of one.
+    /// A list, as JSON or as a string that contains JSON. Empty if it is not given.
     pub fn list(&mut self, name: &'static str) -> Vec<Value> {
         self.known.insert(name);
         match self.map.get(name) {
@@ -125,23 +127,23 @@ impl<'a> Reader<'a> {
             Some(Value::String(text)) if text.trim().is_empty() => Vec::new(),
             Some(Value::String(text)) => match serde_json::from_str(text) {
                 Ok(Value::Array(items)) => items,
-                _ => self.no_list(name),
+                _ => self.not_a_list(name),
             },
-            Some(_) => self.no_list(name),
+            Some(_) => self.not_a_list(name),
         }
     }
 
-    fn no_list(&mut self, name: &'static str) -> Vec<Value> {
-        self.fault(name, "takes a list, or the JSON text of a list");
+    fn not_a_list(&mut self, name: &'static str) -> Vec<Value> {
+        self.reject(name, "must be a list, or a string with a JSON list");
         Vec::new()
     }
 
-    /// Ends the reading: whatever was never asked for is unknown.
+    /// All validation errors. A property that nobody read is reported as unknown.
     pub fn finish(mut self) -> Vec<InvalidProperty> {
         let unknown: Vec<&String> = self.map.keys().filter(|name| !self.known.contains(name.as_str())).collect();
         for name in unknown {
-            self.fault(name, "is not a property of Custom::CoiledConnection");
+            self.reject(name, "is not a property of Custom::CoiledConnection");
         }
-        self.faults
+        self.invalid
     }
 }

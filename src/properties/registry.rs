@@ -1,40 +1,40 @@
-//! Where Coiled keeps the container images that it builds.
+//! The properties for the registry in which Coiled stores container images.
 
 use super::reader::Reader;
 use super::secret_arn;
 
-/// The container registry.
+/// The registry for the images that Coiled builds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Registry {
-    /// ECR in the account, with the same key pair.
+    /// ECR in this account. Coiled uses the registered access key for it.
     Ecr,
-    /// Docker Hub, with a token of its own.
+    /// Docker Hub, with its own access token.
     DockerHub(DockerHub),
 }
 
-/// What Coiled needs to push to Docker Hub.
+/// The login that Coiled uses to push to Docker Hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DockerHub {
-    /// The login; Docker Hub's are lower case.
+    /// In lower case, because Coiled's own client rejects other names.
     pub username: String,
-    /// Whose images: the user's or an organisation's.
+    /// The user or organization that owns the images.
     pub namespace: String,
-    /// The registry's host.
+    /// The registry's host, `docker.io` by default.
     pub uri: String,
-    /// The secret with the access token.
+    /// The ARN of the secret with the access token.
     pub token_secret: String,
 }
 
 const DOCKER_HUB: [&str; 4] = ["DockerHubUsername", "DockerHubNamespace", "DockerHubUri", "DockerHubTokenSecretArn"];
 
-/// Reads the registry.
+/// Reads `Registry` and, for `docker_hub`, the four Docker Hub properties.
 pub fn registry(reader: &mut Reader, partition: &str) -> Option<Registry> {
     match reader.text("Registry").as_deref() {
         None | Some("ecr") => {
             for name in DOCKER_HUB {
                 reader.ignore(name);
                 if reader.given(name) {
-                    reader.fault(name, "needs Registry docker_hub");
+                    reader.reject(name, "requires Registry docker_hub");
                 }
             }
             Some(Registry::Ecr)
@@ -42,7 +42,7 @@ pub fn registry(reader: &mut Reader, partition: &str) -> Option<Registry> {
         Some("docker_hub") => docker_hub(reader, partition).map(Registry::DockerHub),
         Some(_) => {
             DOCKER_HUB.into_iter().for_each(|name| reader.ignore(name));
-            reader.fault("Registry", "takes ecr or docker_hub");
+            reader.reject("Registry", "must be ecr or docker_hub");
             None
         }
     }
@@ -55,7 +55,6 @@ fn docker_hub(reader: &mut Reader, partition: &str) -> Option<DockerHub> {
     let token_secret = reader.required("DockerHubTokenSecretArn");
     let token_secret = token_secret
         .and_then(|text| reader.parse("DockerHubTokenSecretArn", &text, |text| secret_arn(text, partition)));
-    // Docker Hub's names are lower case, and Coiled's own client refuses others.
     let username = username?.trim().to_lowercase();
     Some(DockerHub {
         namespace: namespace.unwrap_or_else(|| username.clone()),

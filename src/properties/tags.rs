@@ -1,39 +1,39 @@
-//! The user's own tags, for all that is made.
+//! The stack tags: the property `Tags`, for the IAM user and the policies.
 
 use serde_json::Value;
 
 use super::reader::Reader;
 
-/// IAM allows 50 tags; what remains is for our marks.
+/// IAM allows 50 tags per resource. The rest is reserved for ownership and state tags.
 const LIMIT: usize = 38;
 
-/// One tag.
+/// One tag of an IAM resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tag {
-    /// Its key; IAM ignores case in it.
+    /// For users, IAM ignores case in keys.
     pub key: String,
-    /// Its value; may be empty.
+    /// May be empty.
     pub value: String,
 }
 
 impl Tag {
-    /// A tag.
+    /// Does not validate. [`tags()`] does.
     pub fn new(key: impl Into<String>, value: impl Into<String>) -> Self {
         Self { key: key.into(), value: value.into() }
     }
 }
 
-/// Reads `Tags`.
+/// Reads and validates `Tags`.
 pub fn tags(reader: &mut Reader) -> Vec<Tag> {
     let items = reader.list("Tags");
     if items.len() > LIMIT {
-        reader.fault("Tags", format!("takes at most {LIMIT} tags"));
+        reader.reject("Tags", format!("must have at most {LIMIT} tags"));
     }
     let mut tags: Vec<Tag> = Vec::new();
     for (n, item) in items.iter().enumerate() {
         let Some(tag) = tag(reader, n, item) else { continue };
         if tags.iter().any(|other| other.key.eq_ignore_ascii_case(&tag.key)) {
-            reader.fault(&format!("Tags[{n}].Key"), format!("\"{}\" is there twice (IAM ignores case)", tag.key));
+            reader.reject(&format!("Tags[{n}].Key"), format!("\"{}\" occurs twice (IAM ignores case)", tag.key));
         } else {
             tags.push(tag);
         }
@@ -41,7 +41,7 @@ pub fn tags(reader: &mut Reader) -> Vec<Tag> {
     tags
 }
 
-/// The keys alone, of properties that may be in any form.
+/// The keys of the tags in properties that may be invalid. Reserved keys are left out.
 pub fn keys_leniently(properties: &Value) -> Vec<String> {
     let Some(map) = properties.as_object() else { return Vec::new() };
     let items = Reader::new(map, "").list("Tags");
@@ -54,7 +54,7 @@ pub fn keys_leniently(properties: &Value) -> Vec<String> {
 
 fn tag(outer: &mut Reader, n: usize, item: &Value) -> Option<Tag> {
     let Value::Object(map) = item else {
-        outer.fault(&format!("Tags[{n}]"), "takes {\"Key\": \"..\", \"Value\": \"..\"}");
+        outer.reject(&format!("Tags[{n}]"), "must have the form {\"Key\": \"..\", \"Value\": \"..\"}");
         return None;
     };
     let mut reader = Reader::new(map, format!("Tags[{n}]."));
@@ -62,25 +62,25 @@ fn tag(outer: &mut Reader, n: usize, item: &Value) -> Option<Tag> {
     let key = key.and_then(|text| reader.parse("Key", &text, key_of));
     let value = reader.text("Value").unwrap_or_default();
     let value = reader.parse("Value", &value, value_of);
-    let faults = reader.finish();
-    let sound = faults.is_empty();
-    outer.absorb(faults);
-    Some(Tag { key: key?, value: value? }).filter(|_| sound)
+    let invalid = reader.finish();
+    let is_valid = invalid.is_empty();
+    outer.absorb(invalid);
+    Some(Tag { key: key?, value: value? }).filter(|_| is_valid)
 }
 
 fn key_of(text: &str) -> Result<String, String> {
     if is_reserved(text) {
-        return Err("is reserved: aws:* is AWS's, coiled-stack:* is this stack's".into());
+        return Err("is reserved (aws:* for AWS, coiled-stack:* for this stack)".into());
     }
     if text.chars().count() > 128 || !is_tag_text(text) {
-        return Err("has to be at most 128 letters, digits, spaces and _.:/=+-@".into());
+        return Err("must have at most 128 letters, digits, spaces or characters of _.:/=+-@".into());
     }
     Ok(text.to_owned())
 }
 
 fn value_of(text: &str) -> Result<String, String> {
     if text.chars().count() > 256 || !is_tag_text(text) {
-        return Err("has to be at most 256 letters, digits, spaces and _.:/=+-@".into());
+        return Err("must have at most 256 letters, digits, spaces or characters of _.:/=+-@".into());
     }
     Ok(text.to_owned())
 }

@@ -16,15 +16,15 @@ fn with(more: Value) -> Value {
     properties
 }
 
-fn faults(properties: Value) -> Vec<String> {
+fn invalid(properties: Value) -> Vec<String> {
     match parse(properties) {
-        Err(Error::Properties(faults)) => faults.into_iter().map(|fault| fault.property).collect(),
+        Err(Error::Properties(invalid)) => invalid.into_iter().map(|invalid| invalid.property).collect(),
         other => vec![format!("{other:?}")],
     }
 }
 
 #[test]
-fn defaults_are_those_of_the_interface() -> Result<(), Error> {
+fn omitted_and_empty_properties_have_their_documented_defaults() -> Result<(), Error> {
     let spec = parse(with(json!({"Workspace": "", "NetworkId": "", "Tags": ""})))?;
     assert_eq!(spec.server.to_string(), "https://cloud.coiled.io");
     assert_eq!((spec.user.as_str(), spec.path.as_str(), spec.region.as_str()), ("coiled", "/", "us-east-1"));
@@ -34,7 +34,7 @@ fn defaults_are_those_of_the_interface() -> Result<(), Error> {
 }
 
 #[test]
-fn strings_and_real_types_say_the_same() -> Result<(), Error> {
+fn strings_and_json_types_mean_the_same() -> Result<(), Error> {
     let strings =
         json!({"AttachSetupPolicy": "false", "Ingress": "[{\"Ports\": [\"8786\"], \"Cidr\": \"10.0.0.0/16\"}]"});
     let real = json!({"AttachSetupPolicy": false, "Ingress": [{"Ports": [8786], "Cidr": "10.0.0.0/16"}]});
@@ -43,8 +43,8 @@ fn strings_and_real_types_say_the_same() -> Result<(), Error> {
 }
 
 #[test]
-fn every_fault_is_named_at_once() {
-    let found = faults(json!({
+fn all_invalid_properties_are_reported_together() {
+    let found = invalid(json!({
         "UserName": "a".repeat(57),
         "UserPath": "/*/",
         "Region": "mars-1",
@@ -80,30 +80,30 @@ fn every_fault_is_named_at_once() {
 }
 
 #[test]
-fn properties_that_are_no_object_are_one_fault() {
+fn properties_that_are_not_an_object_are_reported_once() {
     for properties in [json!(null), json!("text"), json!([1])] {
-        assert_eq!(faults(properties), ["ResourceProperties"]);
+        assert_eq!(invalid(properties), ["ResourceProperties"]);
     }
 }
 
 #[test]
-fn a_region_belongs_to_the_partition_of_the_stack() {
-    assert_eq!(faults(with(json!({"Region": "cn-north-1"}))), ["Region"]);
+fn a_region_or_boundary_outside_the_partition_of_the_stack_is_rejected() {
+    assert_eq!(invalid(with(json!({"Region": "cn-north-1"}))), ["Region"]);
     assert_eq!(
-        faults(with(json!({"PermissionsBoundaryArn": "arn:aws-cn:iam::1:policy/b"}))),
+        invalid(with(json!({"PermissionsBoundaryArn": "arn:aws-cn:iam::1:policy/b"}))),
         ["PermissionsBoundaryArn"]
     );
 }
 
 #[test]
-fn a_secret_is_named_by_its_arn() {
+fn only_an_arn_of_a_secret_in_the_partition_of_the_stack_is_accepted() {
     for arn in ["coiled-token", "arn:aws:s3:::bucket", "arn:aws-cn:secretsmanager:cn-north-1:1:secret:x"] {
-        assert_eq!(faults(json!({"CoiledTokenSecretArn": arn})), ["CoiledTokenSecretArn"]);
+        assert_eq!(invalid(json!({"CoiledTokenSecretArn": arn})), ["CoiledTokenSecretArn"]);
     }
 }
 
 #[test]
-fn a_remnant_refuses_nothing() {
+fn a_remnant_ignores_invalid_properties() {
     let bad =
         Remnant::read(&json!({"UserName": "a".repeat(57), "CoiledServer": "ftp://x", "ForceDisconnect": "maybe"}));
     assert!(bad.user.is_none() && bad.server.is_none() && !bad.force_disconnect);
@@ -113,7 +113,7 @@ fn a_remnant_refuses_nothing() {
 }
 
 #[test]
-fn docker_hub_defaults_to_the_users_own_namespace() -> Result<(), Error> {
+fn the_docker_hub_namespace_defaults_to_the_user_name() -> Result<(), Error> {
     let more = json!({"Registry": "docker_hub", "DockerHubUsername": "Ada", "DockerHubTokenSecretArn": SECRET});
     let Registry::DockerHub(hub) = parse(with(more))?.registry else { return Err(Error::Deadline) };
     assert_eq!((hub.username.as_str(), hub.namespace.as_str(), hub.uri.as_str()), ("ada", "ada", "docker.io"));

@@ -1,21 +1,21 @@
-//! What can go wrong on the way to Coiled and back, on request.
+//! The faults that a test can inject into calls to Coiled.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-/// Something that goes wrong at one kind of call.
+/// A fault for one kind of call.
 #[derive(Debug, Clone)]
 pub struct Fault {
-    /// Where.
+    /// The kind of call.
     pub on: Call,
-    /// What happens there.
+    /// The effect.
     pub how: How,
-    /// How often, in a row; `u32::MAX` is for ever.
+    /// The number of consecutive calls. `u32::MAX` means all further calls.
     pub times: u32,
 }
 
-/// The calls that can be made to go wrong. The five `Ws` calls are the stages of one registration.
+/// The calls that faults can be injected into. The five `Ws` calls are the stages of one registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     /// `GET /api/v2/user/me`
@@ -26,54 +26,54 @@ pub enum Call {
     BackendOptions,
     /// `DELETE /api/v2/cloud-credentials/{workspace}/aws`
     Disconnect,
-    /// The HTTP request that asks for the WebSocket.
+    /// The HTTP request that opens the WebSocket.
     WsUpgrade,
-    /// The first message, which the server sends.
+    /// The server's greeting: the first message.
     WsGreeting,
-    /// The registration has arrived and is not looked at yet: nothing took effect.
+    /// The registration has arrived. It is not validated yet and has no effect.
     WsMessage,
-    /// The registration took effect; each message before `FINISHED` is one such call.
+    /// One of the messages before `FINISHED`. The registration is in effect.
     WsProgress,
-    /// The registration took effect and `FINISHED` is due.
+    /// The message `FINISHED`. The registration is in effect.
     WsFinish,
 }
 
-/// What goes wrong.
+/// The effect of a fault.
 #[derive(Debug, Clone, PartialEq)]
 pub enum How {
-    /// HTTP: this status, with a JSON body; nothing took effect.
+    /// HTTP: this status with a JSON body. The call has no effect.
     Status(u16, Value),
-    /// HTTP: this status, with a body that isn't JSON; nothing took effect.
+    /// HTTP: this status with a body that is not JSON. The call has no effect.
     Text(u16, String),
-    /// Silence, the connection stays open; the call took effect at `WsProgress` and `WsFinish` only.
+    /// No response on an open connection. The call has an effect only at `WsProgress` and `WsFinish`.
     Hang,
-    /// The TCP connection is reset; the call took effect at `WsProgress` and `WsFinish` only.
+    /// The TCP connection is reset. The call has an effect only at `WsProgress` and `WsFinish`.
     Reset,
-    /// All goes well, this much later.
+    /// The call succeeds after this delay.
     Slow(Duration),
-    /// Something that isn't JSON: in place of an HTTP answer (status 200) or of the greeting, before a close with 1000
-    /// at `WsMessage`, before `FINISHED` at `WsFinish`.
+    /// Text that is not JSON. It replaces an HTTP response (status 200) or the greeting. It precedes a progress message
+    /// or `FINISHED`. At `WsMessage`, a close with 1000 follows.
     Garbage,
-    /// WebSocket: closed with this code; at `WsUpgrade` right after the upgrade, without a greeting.
+    /// WebSocket: a close with this code. At `WsUpgrade` it follows the upgrade, without a greeting.
     CloseWith(u16),
-    /// WebSocket: an error message. A close with 1000 follows, at `WsFinish` a `FINISHED` first.
+    /// WebSocket: an error message, then a close with 1000. At `WsFinish`, `FINISHED` is sent in between.
     IsError(String),
-    /// WebSocket: an error message, then silence on an open connection.
+    /// WebSocket: an error message, then nothing more on an open connection.
     ErrorThenSilence(String),
-    /// The call took effect and its answer is lost: the connection ends, neither reset nor closed as a WebSocket is.
+    /// The call has its effect, but the response is lost. The connection ends without a reset or a close frame.
     TookEffectThenDropped,
-    /// WebSocket: progress for a person before `FINISHED`.
+    /// WebSocket: these progress texts before `FINISHED`.
     Progress(Vec<String>),
-    /// WebSocket: these very messages. A close with 1000 follows at `WsMessage`, all goes on at the other stages.
+    /// WebSocket: exactly these messages. At `WsMessage` a close with 1000 follows. Other stages continue normally.
     Messages(Vec<Value>),
-    /// WebSocket: `FINISHED` is sent, then the connection ends without a close.
+    /// WebSocket: `FINISHED`, then the connection ends without a close frame.
     FinishedThenDropped,
-    /// WebSocket: `FINISHED` is sent, then silence: the client's close is not answered.
+    /// WebSocket: `FINISHED`, then nothing more. The client's close frame gets no response.
     FinishedThenSilence,
 }
 
 impl Fault {
-    /// Whether the stand-in knows what this means; a test that asks for the impossible must not pass.
+    /// Whether this effect is defined for this call. A test that injects an undefined fault must fail.
     fn is_meaningful(&self) -> bool {
         match self.on {
             Call::Me | Call::Memberships | Call::BackendOptions | Call::Disconnect => self.how.is_for_http(),
@@ -114,11 +114,11 @@ impl How {
     }
 }
 
-/// The faults that are still to happen, oldest first.
+/// The queued faults, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     queue: Vec<Fault>,
-    /// How many have happened.
+    /// The number of faults injected so far.
     pub(super) met: usize,
 }
 
@@ -127,13 +127,13 @@ impl Faults {
     ///
     /// # Panics
     ///
-    /// Where the fault has no meaning at its call.
+    /// If the effect is not defined for the call.
     pub(super) fn push(&mut self, fault: Fault) {
-        assert!(fault.is_meaningful(), "{:?} means nothing at {:?}", fault.how, fault.on);
+        assert!(fault.is_meaningful(), "{:?} is not defined at {:?}", fault.how, fault.on);
         self.queue.push(fault);
     }
 
-    /// What goes wrong with the call that is happening now.
+    /// The fault for the current call, if one is queued. Counts it as injected.
     pub(super) fn take(&mut self, call: Call) -> Option<How> {
         let fault = self.queue.iter_mut().find(|fault| fault.on == call && fault.times > 0)?;
         if fault.times != u32::MAX {

@@ -1,4 +1,4 @@
-//! The HTTP side: who am I, what is set, forget it.
+//! The HTTP API: the user, its workspaces, a workspace's connection, and disconnecting it.
 
 use std::future::pending;
 use std::sync::{Arc, Weak};
@@ -18,21 +18,21 @@ use super::server::{Ending, Tasks, dropped, is_dropped};
 use super::state::{self, Facts, State, Workspace};
 use super::{roles, websocket};
 
-/// No request to Coiled is anywhere near this.
+/// In bytes. Far larger than any request to Coiled.
 const LARGEST_BODY: usize = 1 << 20;
 
-/// What every handler gets.
+/// The state that every handler receives.
 #[derive(Clone)]
 pub(super) struct App {
     pub(super) state: Arc<State>,
     pub(super) tasks: Weak<Tasks>,
 }
 
-/// The upgrade was told to end with this code at once.
+/// A fault on the upgrade: close the WebSocket immediately with this code.
 #[derive(Clone)]
 pub(super) struct CloseAtOnce(pub(super) u16);
 
-/// All that the stand-in answers; everything else is 404, as the interaction endpoints of other features are here.
+/// All supported paths. Everything else, including other features' endpoints, gets a 404.
 pub(super) fn router(app: App) -> Router {
     let account = "/api/v2/cloud-credentials/account/{workspace}";
     Router::new()
@@ -44,28 +44,28 @@ pub(super) fn router(app: App) -> Router {
         .route(&format!("{account}/start-role-assumption-setup"), post(roles::start))
         .route(&format!("{account}/check-role-assumption"), post(roles::check))
         .route(&format!("{account}/complete-role-assumption-setup"), post(roles::complete))
-        .route_layer(from_fn_with_state(app.clone(), authorised))
-        // A refused WebSocket has two forms, so this one looks at the token itself.
+        .route_layer(from_fn_with_state(app.clone(), authorized))
+        // The WebSocket checks the token itself, because it can be rejected in two ways.
         .route("/ws/api/v1/{workspace}/cluster-info/", get(websocket::upgrade))
-        .fallback(|| async { refused(StatusCode::NOT_FOUND, "Not found.") })
-        .layer(from_fn_with_state(app.clone(), observed))
+        .fallback(|| async { rejected(StatusCode::NOT_FOUND, "Not found.") })
+        .layer(from_fn_with_state(app.clone(), record_and_inject))
         .with_state(app)
 }
 
-/// An error in the server's own form.
-pub(super) fn refused(status: StatusCode, detail: &str) -> Response {
+/// An error response in Coiled's format.
+pub(super) fn rejected(status: StatusCode, detail: &str) -> Response {
     (status, Json(json!({"detail": detail}))).into_response()
 }
 
-/// Takes every request down, and lets go wrong what was asked for.
-async fn observed(Shared(app): Shared<App>, request: Request, next: Next) -> Response {
+/// Records every request and injects the queued faults.
+async fn record_and_inject(Shared(app): Shared<App>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, LARGEST_BODY).await else {
         return dropped();
     };
     let record = record(&parts, &body);
     let (method, path, call) = (record.method.clone(), record.path.clone(), record.call());
-    let number = app.state.requested(record);
+    let number = app.state.record_request(record);
     app.state.say(&format!("{method} {path}"));
 
     let mut request = Request::from_parts(parts, Body::from(body));
@@ -81,7 +81,7 @@ async fn observed(Shared(app): Shared<App>, request: Request, next: Next) -> Res
     response
 }
 
-/// The place of this request in the list of all.
+/// The index of a request in the list of all requests.
 #[derive(Clone, Copy)]
 pub(super) struct Number(pub(super) usize);
 
@@ -125,7 +125,7 @@ async fn with_fault(fault: Option<How>, mut request: Request, next: Next) -> Res
             request.extensions_mut().insert(CloseAtOnce(code));
             next.run(request).await
         }
-        // `Fault::is_meaningful` keeps the rest from getting here.
+        // No fault: `Fault::is_meaningful` rules out all others.
         _ => next.run(request).await,
     }
 }
@@ -134,17 +134,17 @@ fn code(status: u16) -> StatusCode {
     StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-async fn authorised(Shared(app): Shared<App>, request: Request, next: Next) -> Response {
-    match not_authorised(&app.state, request.headers()) {
-        Some(refusal) => refusal,
+async fn authorized(Shared(app): Shared<App>, request: Request, next: Next) -> Response {
+    match authorization_error(&app.state, request.headers()) {
+        Some(rejection) => rejection,
         None => next.run(request).await,
     }
 }
 
-/// Why this request isn't let in, if so.
-pub(super) fn not_authorised(state: &State, headers: &HeaderMap) -> Option<Response> {
+/// The error response if the request is not authorized.
+pub(super) fn authorization_error(state: &State, headers: &HeaderMap) -> Option<Response> {
     if !headers.contains_key("client-version") {
-        let message = "The header Client-Version is missing; a newer client sends it.";
+        let message = "The header Client-Version is missing. Newer clients send it.";
         return Some((StatusCode::UPGRADE_REQUIRED, Json(json!({"message": message}))).into_response());
     }
     let said = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -153,24 +153,24 @@ pub(super) fn not_authorised(state: &State, headers: &HeaderMap) -> Option<Respo
         return None;
     }
     if said.ends_with(&token) {
-        state.violated("the right token, but the scheme must be ApiToken where it holds a '-', else Token");
+        state.violated("the token is right, but its scheme must be ApiToken if it contains a '-', otherwise Token");
     }
-    Some(refused(StatusCode::UNAUTHORIZED, "Invalid token."))
+    Some(rejected(StatusCode::UNAUTHORIZED, "Invalid token."))
 }
 
-/// A token with a `-` is a new one, and each kind has its own scheme.
+/// Newer tokens contain a `-`. Each kind has its own scheme.
 fn authorization(token: &str) -> String {
     let scheme = if token.contains('-') { "ApiToken" } else { "Token" };
     format!("{scheme} {token}")
 }
 
 async fn me(Shared(app): Shared<App>) -> Json<Value> {
-    let answer = app.state.look(|facts| {
+    let user = app.state.look(|facts| {
         let default = facts.workspaces.iter().find(|workspace| workspace.default);
         let account = default.map(|workspace| json!({"slug": workspace.slug, "name": workspace.name}));
         json!({"username": facts.username, "default_account": account})
     });
-    Json(answer)
+    Json(user)
 }
 
 async fn memberships(Shared(app): Shared<App>) -> Json<Value> {
@@ -201,31 +201,31 @@ fn unconfigured(facts: &Facts) -> Response {
     (code(*status), Json(body.clone())).into_response()
 }
 
-/// Also the answer for a workspace that doesn't exist: who isn't in it can't tell.
+/// Also the response for a workspace that does not exist: only members can tell the difference.
 pub(super) fn not_a_member() -> Response {
-    refused(StatusCode::FORBIDDEN, "You aren't a member of this workspace.")
+    rejected(StatusCode::FORBIDDEN, "You are not a member of this workspace.")
 }
 
 async fn disconnect(Shared(app): Shared<App>, Path(slug): Path<String>, uri: Uri) -> Response {
-    let (answer, forgotten) = app.state.change(|facts| {
+    let (response, disconnected) = app.state.change(|facts| {
         let Some(workspace) = facts.workspace_mut(&slug) else {
             return (not_a_member(), false);
         };
-        let answer = match &workspace.confirmation {
-            _ if !workspace.admin => refused(StatusCode::FORBIDDEN, "Only an admin may do this."),
-            _ if workspace.connection.is_none() => refused(StatusCode::NOT_FOUND, "Not found."),
-            Some(detail) if !is_confirmed(&uri) => to_confirm(detail),
+        let response = match &workspace.confirmation {
+            _ if !workspace.admin => rejected(StatusCode::FORBIDDEN, "Only an admin can do this."),
+            _ if workspace.connection.is_none() => rejected(StatusCode::NOT_FOUND, "Not found."),
+            Some(detail) if !is_confirmed(&uri) => confirmation_required(detail),
             _ => {
                 workspace.connection = None;
                 return (Json(json!({})).into_response(), true);
             }
         };
-        (answer, false)
+        (response, false)
     });
-    if forgotten {
+    if disconnected {
         app.state.say(&format!("  {slug} now holds null"));
     }
-    answer
+    response
 }
 
 fn is_confirmed(uri: &Uri) -> bool {
@@ -233,14 +233,14 @@ fn is_confirmed(uri: &Uri) -> bool {
         .is_ok_and(|Query(pairs)| pairs.iter().any(|(name, value)| name == "confirm" && value == "1"))
 }
 
-fn to_confirm(detail: &str) -> Response {
+fn confirmation_required(detail: &str) -> Response {
     (StatusCode::CONFLICT, Json(json!({"action_required": "confirm", "detail": detail}))).into_response()
 }
 
-/// The client's telemetry; it ends where it arrives, for nothing else reads it.
+/// The client's telemetry. It is validated and discarded.
 async fn interaction(Json(body): Json<Value>) -> Response {
     match (body.get("action").and_then(Value::as_str), body.get("success")) {
         (Some(_), Some(Value::Bool(_))) => Json(json!({})).into_response(),
-        _ => refused(StatusCode::BAD_REQUEST, "An interaction has an action and a success."),
+        _ => rejected(StatusCode::BAD_REQUEST, "An interaction needs the fields action and success."),
     }
 }

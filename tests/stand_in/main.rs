@@ -1,9 +1,9 @@
-//! The stand-in for Coiled, to start by hand:
+//! Starts the stand-in for Coiled from the command line:
 //! `cargo run --example coiled-stand-in -- --port 8000 --token my-token --workspace my-team`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-// The suite uses more of it than this program does.
+// The test suite uses more of this module than this program does.
 #[allow(dead_code, unused_imports)]
 #[path = "mod.rs"]
 mod stand_in;
@@ -13,12 +13,12 @@ use std::process::ExitCode;
 
 use stand_in::{Options, StandIn};
 
-const HELP: &str = "Stands in for Coiled on 127.0.0.1, and prints what it is asked; secrets are shown as ***.
+const HELP: &str = "Stands in for Coiled on 127.0.0.1 and prints every request, with secrets shown as ***.
 
-  --port PORT        default: any that is free
-  --token TOKEN      the API token that is let in; default: c4n4ry-of-ada-0123456789
-  --workspace SLUG   default: ada
-  --sts URL          an STS endpoint where registered keys are tried out; default: they are believed";
+  --port PORT        port to listen on; default: any free port
+  --token TOKEN      API token to accept; default: c4n4ry-of-ada-0123456789
+  --workspace SLUG   workspace that the user administers; default: ada
+  --sts URL          STS endpoint that verifies registered keys; default: no verification";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -35,11 +35,11 @@ async fn main() -> ExitCode {
     pending().await
 }
 
-fn options(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
+fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
     let mut options = Options { say: |line| println!("{line}"), ..Options::default() };
-    while let Some(word) = words.next() {
-        let mut value = || words.next().ok_or(format!("{word} needs a value"));
-        match word.as_str() {
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+        match argument.as_str() {
             "--port" => options.port = value()?.parse().map_err(|_| "--port needs a number")?,
             "--token" => options.token = value()?,
             "--workspace" => {
@@ -47,7 +47,7 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
                 options.workspace_name = options.workspace.clone();
             }
             "--sts" => options.sts = Some(value()?),
-            other => return Err(format!("unknown: {other}")),
+            other => return Err(format!("unknown option: {other}")),
         }
     }
     Ok(options)

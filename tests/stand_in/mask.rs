@@ -1,11 +1,11 @@
-//! Messages as they may be shown.
+//! Masks secrets in messages before they are printed.
 
 use serde_json::Value;
 
-/// The fields that hold a secret key or a password, whatever they are called. The id of a key is no secret.
+/// The fields that contain a secret key, a password or a token. A key's id is not a secret.
 const SECRETS: [&str; 4] = ["aws_secret_key", "aws_secret_access_key", "password", "token"];
 
-/// The same message with `***` in place of each secret key and password.
+/// The message with `***` in place of every secret.
 pub fn masked(message: &Value) -> Value {
     match message {
         Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), field(name, value))).collect(),

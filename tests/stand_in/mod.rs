@@ -1,10 +1,14 @@
-//! A stand-in for Coiled's control plane: stateful, over real HTTP and WebSocket, on loopback.
+//! A stand-in for a Coiled server: stateful, over real HTTP and WebSocket, on loopback.
 //!
-//! It answers what the genuine client asks on its way to register an AWS key, refuses whatever that client would never
-//! send, and lets every call go wrong on request. `state` is what it knows, `http` and `websocket` what it says,
-//! `rules` what it takes for a registration, `faults` what can go wrong, `server` how a connection can break.
+//! It supports the calls that the genuine client makes to register an AWS key, and rejects whatever that client would
+//! never send. A test can inject faults into every call.
 //!
-//! Not covered: clusters, environments, logging in, everything else that Coiled does.
+//! - `state`: the user, its workspaces and their connections.
+//! - `http`, `websocket`: the two protocols. `roles`: role delegation.
+//! - `rules`: the format of a registration. `verify`: checks a registered key with STS.
+//! - `faults`: the faults that can be injected. `server`: connections, and how they break.
+//!
+//! Clusters, environments, login and everything else that Coiled does are not covered.
 
 mod faults;
 mod http;
@@ -30,20 +34,20 @@ pub use state::{Connection, Refusal, Request};
 use server::Tasks;
 use state::{State, Workspace};
 
-/// How a stand-in starts; the default is what tests want.
+/// The settings of a stand-in. The defaults suit tests.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The port on 127.0.0.1; 0 is any that is free.
+    /// The port on 127.0.0.1. 0 means any free port.
     pub port: u16,
-    /// The token that is let in.
+    /// The only token that is accepted.
     pub token: String,
-    /// The slug of the one workspace that there is at first.
+    /// The slug of the only workspace at the start.
     pub workspace: String,
     /// The display name of that workspace.
     pub workspace_name: String,
-    /// Where a registered key is tried out; no endpoint, no trial.
+    /// The STS endpoint that verifies registered keys. Without one, every key is accepted.
     pub sts: Option<String>,
-    /// Gets a line for everything that happens, without secrets.
+    /// Receives one line for each event, with secrets masked.
     pub say: fn(&str),
 }
 
@@ -60,26 +64,26 @@ impl Default for Options {
     }
 }
 
-/// A running stand-in. Clones are the same one; it stops when the last is dropped.
+/// A running stand-in. Clones share it, and it stops when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct StandIn {
     state: Arc<State>,
     address: SocketAddr,
-    // Held to be dropped: that ends the server.
+    // Dropping the last reference ends the server.
     _tasks: Arc<Tasks>,
 }
 
 impl StandIn {
-    /// A user "ada" with the token `c4n4ry-of-ada-0123456789`, admin of the workspace "ada", on a free port.
+    /// Starts on a free port. User `ada` has the token `c4n4ry-of-ada-0123456789` and is an admin of workspace `ada`.
     pub async fn start() -> Self {
         Self::start_with(Options::default()).await
     }
 
-    /// The same, otherwise.
+    /// Starts with other settings.
     ///
     /// # Panics
     ///
-    /// Where the port is taken.
+    /// If the port is in use.
     pub async fn start_with(options: Options) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await.expect("a free port on 127.0.0.1");
         let address = listener.local_addr().expect("a listener has an address");
@@ -100,12 +104,12 @@ impl StandIn {
         format!("http://{}", self.address)
     }
 
-    /// The token that is let in.
+    /// The token that is accepted.
     pub fn token(&self) -> String {
         self.state.look(|facts| facts.token.clone())
     }
 
-    /// Lets another token in, and the old one no more.
+    /// Replaces the accepted token.
     pub fn set_token(&self, token: &str) {
         self.state.change(|facts| facts.token = token.into());
     }
@@ -115,7 +119,8 @@ impl StandIn {
         self.state.change(|facts| facts.username = username.into());
     }
 
-    /// Makes the user an admin of another workspace; one of this slug is replaced, and `default` goes to one at most.
+    /// Adds a workspace that the user administers. Replaces a workspace with the same slug. With `default`, no other
+    /// workspace remains the default.
     pub fn add_workspace(&self, slug: &str, name: &str, default: bool) {
         self.state.change(|facts| {
             facts.workspaces.retain(|workspace| workspace.slug != slug);
@@ -124,73 +129,73 @@ impl StandIn {
         });
     }
 
-    /// Takes the user out of a workspace.
+    /// Removes the user from a workspace.
     pub fn remove_workspace(&self, slug: &str) {
         self.state.change(|facts| facts.workspaces.retain(|workspace| workspace.slug != slug));
     }
 
-    /// Takes the user out of all workspaces.
+    /// Removes the user from all workspaces.
     pub fn clear_workspaces(&self) {
         self.state.change(|facts| facts.workspaces.clear());
     }
 
-    /// Who isn't an admin reads and can't register.
+    /// Sets whether the user is an admin. Other members can read the connection but not change it.
     pub fn set_admin(&self, slug: &str, admin: bool) {
         self.workspace(slug, |workspace| workspace.admin = admin);
     }
 
-    /// What the workspace holds now.
+    /// The workspace's current connection.
     pub fn connection(&self, workspace: &str) -> Option<Connection> {
         self.state.look(|facts| facts.workspace(workspace)?.connection.clone())
     }
 
-    /// What every workspace holds now, by slug.
+    /// The current connection of every workspace, with its slug.
     pub fn connections(&self) -> Vec<(String, Option<Connection>)> {
         let held = |workspace: &Workspace| (workspace.slug.clone(), workspace.connection.clone());
         self.state.look(|facts| facts.workspaces.iter().map(held).collect())
     }
 
-    /// Connects the workspace as if a colleague had, by other means: `data` is not judged.
+    /// Connects the workspace by other means than a registration, as a colleague could. `data` is not validated.
     pub fn connect(&self, workspace: &str, data: Value) {
         self.workspace(workspace, |workspace| workspace.connection = Some(Connection { data }));
     }
 
-    /// Takes the connection away as if a colleague had.
+    /// Disconnects the workspace, as a colleague could.
     pub fn disconnect(&self, workspace: &str) {
         self.workspace(workspace, |workspace| workspace.connection = None);
     }
 
-    /// What the options of a workspace without a connection are answered with: what the real server does is unknown.
+    /// Sets the response for the options of a workspace without a connection. The real server's response is unknown.
     pub fn when_unconfigured(&self, status: u16, body: Value) {
         self.state.change(|facts| facts.unconfigured = (status, body));
     }
 
-    /// DELETE is answered 409 until it comes with `?confirm=1`.
+    /// Makes DELETE fail with 409 unless the request has `?confirm=1`.
     pub fn ask_for_confirmation(&self, workspace: &str, detail: &str) {
         self.workspace(workspace, |workspace| workspace.confirmation = Some(detail.into()));
     }
 
-    /// How a WebSocket with a wrong token or workspace is turned down; a refused upgrade is the default.
+    /// Sets how a WebSocket with a wrong token or workspace is rejected. By default, the upgrade fails.
     pub fn refuse_by(&self, refusal: Refusal) {
         self.state.change(|facts| facts.refusal = refusal);
     }
 
-    /// Tries each registered key out here from now on, and refuses what doesn't work.
+    /// From now on, verifies registered keys at this STS endpoint and rejects those that do not work.
     pub fn verify_keys_at(&self, sts: &str) {
         self.state.change(|facts| facts.sts = Some(sts.into()));
     }
 
-    /// Queues a fault: each applies to the next `times` calls of its kind.
+    /// Queues a fault. It applies to the next `times` calls of its kind.
     pub fn fault(&self, fault: Fault) {
         self.state.change(|facts| facts.faults.push(fault));
     }
 
-    /// Nothing goes wrong any more.
+    /// Removes all queued faults and resets their count.
     pub fn clear_faults(&self) {
         self.state.change(|facts| facts.faults.clear());
     }
 
-    /// How many faults have happened since they were cleared.
+    /// The number of faults injected since the last [`StandIn::clear_faults`].
     pub fn faults_met(&self) -> usize {
         self.state.look(|facts| facts.faults.met)
     }
@@ -205,22 +210,22 @@ impl StandIn {
         self.requests().into_iter().filter(|request| request.call() == Some(call)).collect()
     }
 
-    /// The registrations that arrived, whatever became of them.
+    /// All registrations received so far, whether or not they succeeded.
     pub fn registrations(&self) -> Vec<Value> {
         self.requests().into_iter().flat_map(|request| request.messages).collect()
     }
 
-    /// How clients broke the protocol so far. What they did wrong was refused too, but a client that retries hides it.
+    /// All protocol violations so far. Each was also rejected, but a client that retries would hide that.
     pub fn violations(&self) -> Vec<String> {
         self.state.look(|facts| facts.violations.clone())
     }
 
-    /// Waits until something is so, looking again whenever anything changes here; wrap it in a timeout.
-    pub fn until(&self, is_so: impl Fn(&Self) -> bool) -> impl Future<Output = ()> {
+    /// Waits until the condition holds. It is checked after every change of the state. Wrap this in a timeout.
+    pub fn until(&self, condition: impl Fn(&Self) -> bool) -> impl Future<Output = ()> {
         let mut changes = self.state.changes();
         async move {
-            while !is_so(self) {
-                // The sender lives in `self`, so this can't fail.
+            while !condition(self) {
+                // This cannot fail, because `self` owns the sender.
                 changes.changed().await.unwrap_or_default();
             }
         }

@@ -1,4 +1,4 @@
-//! Role delegation: access without a key, what the client does by default.
+//! Role delegation: access by a role instead of a key. This is the client's default.
 
 use axum::Json;
 use axum::extract::{Path, State as Shared};
@@ -7,12 +7,12 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::Connection;
-use super::http::{App, not_a_member, refused};
+use super::http::{App, not_a_member, rejected};
 
-/// The account that assumes the role; made up, as all is here.
+/// The account that assumes the role. It is made up.
 const PRINCIPAL: &str = "arn:aws:iam::444455556666:root";
 
-/// Names the principal and the external id for the role's trust policy.
+/// Returns the principal and the external id for the role's trust policy.
 pub(super) async fn start(Shared(app): Shared<App>, Path(slug): Path<String>) -> Response {
     if app.state.look(|facts| facts.workspace(&slug).is_none()) {
         return not_a_member();
@@ -20,20 +20,20 @@ pub(super) async fn start(Shared(app): Shared<App>, Path(slug): Path<String>) ->
     Json(json!({"allowed_principal": PRINCIPAL, "external_id": external_id(&slug)})).into_response()
 }
 
-/// Whether the role can be assumed; the stand-in believes that every well-formed one can.
+/// Whether the role can be assumed. The stand-in accepts every well-formed role.
 pub(super) async fn check(Path(slug): Path<String>, Json(body): Json<Value>) -> Response {
     let ready = is_well_formed(&slug, &body);
     Json(json!(ready)).into_response()
 }
 
-/// Connects the workspace by the role.
+/// Connects the workspace with the role.
 pub(super) async fn complete(Shared(app): Shared<App>, Path(slug): Path<String>, Json(body): Json<Value>) -> Response {
     if app.state.look(|facts| facts.workspace(&slug).is_none()) {
         return not_a_member();
     }
     let region = body.get("default_region").and_then(Value::as_str).unwrap_or_default();
     if !is_well_formed(&slug, &body) || region.is_empty() {
-        return refused(StatusCode::BAD_REQUEST, "The role, the external id or the region is wrong.");
+        return rejected(StatusCode::BAD_REQUEST, "The role, the external id or the region is wrong.");
     }
     let data = json!({"backend": "vm", "options": {
         "provider_name": "aws",

@@ -1,35 +1,35 @@
-//! What a registration must look like: every field by its exact name, none missing, none besides.
+//! The format of a registration: every required field must be present, and unknown fields are not allowed.
 
 use ipnet::IpNet;
 use serde_json::{Map, Value};
 
-/// What may stand in one place of the message.
+/// The values that are allowed in one place of the message.
 enum Shape {
-    /// This text and no other.
+    /// Exactly this text.
     Is(&'static str),
-    /// `false`.
+    /// Exactly `false`.
     False,
-    /// Text that says something.
+    /// Text that is not blank.
     Text,
-    /// Text without capitals.
+    /// Text that is not blank and has no capital letters.
     LowerCase,
-    /// `null`, or text that says something.
+    /// `null`, or text that is not blank.
     TextOrNull,
     /// The name of an AWS region.
     Region,
-    /// A number from 1 to 65535; text doesn't count.
+    /// A number from 1 to 65535. A string is not allowed.
     Port,
-    /// A network such as `10.0.0.0/16`.
+    /// A CIDR block such as `10.0.0.0/16`.
     Cidr,
     /// A list with at least one item.
     ListOf(&'static Shape),
-    /// An object of whatever.
+    /// Any object.
     AnyObject,
-    /// An object with exactly these fields.
+    /// An object with these fields and no others.
     Object(&'static [Field]),
-    /// `{}`, or an object with exactly these fields.
+    /// `{}`, or an object with these fields and no others.
     EmptyOr(&'static [Field]),
-    /// The object that its field `type` announces.
+    /// A registry: its field `type` determines the other fields.
     Registry,
 }
 
@@ -106,50 +106,50 @@ const DOCKER_HUB: &[Field] = &[
     required("uri", Shape::Text),
 ];
 
-/// Everything that is wrong with a registration; empty means that it is right.
-pub(super) fn faults(message: &Value) -> Vec<String> {
-    let mut faults = Vec::new();
-    Shape::Object(MESSAGE).check("message", message, &mut faults);
-    if faults.is_empty() {
-        compare("/data/options/aws_region_name", "/data/registry/region", message, &mut faults);
+/// Everything that is wrong with a registration. Empty if it is valid.
+pub(super) fn violations(message: &Value) -> Vec<String> {
+    let mut violations = Vec::new();
+    Shape::Object(MESSAGE).check("message", message, &mut violations);
+    if violations.is_empty() {
+        compare("/data/options/aws_region_name", "/data/registry/region", message, &mut violations);
         compare(
             "/data/options/credentials/aws_access_key",
             "/data/registry/credentials/aws_access_key_id",
             message,
-            &mut faults,
+            &mut violations,
         );
         compare(
             "/data/options/credentials/aws_secret_key",
             "/data/registry/credentials/aws_secret_access_key",
             message,
-            &mut faults,
+            &mut violations,
         );
     }
-    faults
+    violations
 }
 
-/// What is said twice must be said the same; a registry that isn't ECR doesn't say it twice.
-fn compare(here: &str, there: &str, message: &Value, faults: &mut Vec<String>) {
+/// Two fields with the same meaning must have the same value. The second exists only with ECR.
+fn compare(here: &str, there: &str, message: &Value, violations: &mut Vec<String>) {
     if message.pointer(there).is_some_and(|second| message.pointer(here) != Some(second)) {
-        faults.push(format!("{here} and {there} differ"));
+        violations.push(format!("{here} and {there} differ"));
     }
 }
 
 impl Shape {
-    /// Adds what is wrong with `value`, never its content: it may be a secret.
-    fn check(&self, path: &str, value: &Value, faults: &mut Vec<String>) {
+    /// Adds what is wrong with `value`, but never the value itself, which may be a secret.
+    fn check(&self, path: &str, value: &Value, violations: &mut Vec<String>) {
         match self {
-            Self::ListOf(item) => check_list(path, value, item, faults),
-            Self::Object(fields) => check_object(path, value, fields, faults),
+            Self::ListOf(item) => check_list(path, value, item, violations),
+            Self::Object(fields) => check_object(path, value, fields, violations),
             Self::EmptyOr(_) if value.as_object().is_some_and(Map::is_empty) => {}
-            Self::EmptyOr(fields) => check_object(path, value, fields, faults),
-            Self::Registry => check_object(path, value, registry(value), faults),
+            Self::EmptyOr(fields) => check_object(path, value, fields, violations),
+            Self::Registry => check_object(path, value, registry(value), violations),
             plain if plain.fits(value) => {}
-            plain => faults.push(format!("{path} must be {}", plain.wish())),
+            plain => violations.push(format!("{path} must be {}", plain.expected())),
         }
     }
 
-    /// Whether a value without parts is right.
+    /// Whether the value is allowed. Only for shapes without parts.
     fn fits(&self, value: &Value) -> bool {
         let text = value.as_str();
         match self {
@@ -166,51 +166,51 @@ impl Shape {
         }
     }
 
-    fn wish(&self) -> String {
+    fn expected(&self) -> String {
         match self {
             Self::Is(wanted) => format!("{wanted:?}"),
             Self::False => "false".into(),
-            Self::LowerCase => "text without capitals".into(),
-            Self::TextOrNull => "null or text that isn't empty".into(),
+            Self::LowerCase => "text without capital letters".into(),
+            Self::TextOrNull => "null or text that is not blank".into(),
             Self::Region => "the name of an AWS region".into(),
             Self::Port => "a port number".into(),
             Self::Cidr => "a CIDR".into(),
-            Self::ListOf(_) => "a list that isn't empty".into(),
-            Self::Text => "text that isn't empty".into(),
+            Self::ListOf(_) => "a list that is not empty".into(),
+            Self::Text => "text that is not blank".into(),
             Self::AnyObject | Self::Object(_) | Self::EmptyOr(_) | Self::Registry => "an object".into(),
         }
     }
 }
 
-fn check_list(path: &str, value: &Value, item: &Shape, faults: &mut Vec<String>) {
+fn check_list(path: &str, value: &Value, item: &Shape, violations: &mut Vec<String>) {
     match value.as_array() {
         Some(items) if !items.is_empty() => {
             for (index, value) in items.iter().enumerate() {
-                item.check(&format!("{path}[{index}]"), value, faults);
+                item.check(&format!("{path}[{index}]"), value, violations);
             }
         }
-        _ => faults.push(format!("{path} must be {}", Shape::ListOf(&Shape::AnyObject).wish())),
+        _ => violations.push(format!("{path} must be {}", Shape::ListOf(&Shape::AnyObject).expected())),
     }
 }
 
-fn check_object(path: &str, value: &Value, fields: &[Field], faults: &mut Vec<String>) {
+fn check_object(path: &str, value: &Value, fields: &[Field], violations: &mut Vec<String>) {
     let Some(object) = value.as_object() else {
-        faults.push(format!("{path} must be an object"));
+        violations.push(format!("{path} must be an object"));
         return;
     };
     for field in fields {
         match object.get(field.name) {
-            Some(value) => field.shape.check(&format!("{path}.{}", field.name), value, faults),
-            None if field.required => faults.push(format!("{path}.{} is missing", field.name)),
+            Some(value) => field.shape.check(&format!("{path}.{}", field.name), value, violations),
+            None if field.required => violations.push(format!("{path}.{} is missing", field.name)),
             None => {}
         }
     }
     for name in object.keys().filter(|name| fields.iter().all(|field| field.name != *name)) {
-        faults.push(format!("{path}.{name} is unknown"));
+        violations.push(format!("{path}.{name} is unknown"));
     }
 }
 
-/// An unknown type is judged as ECR, and so named as a fault.
+/// An unknown type is checked against ECR's format, which reports the wrong type.
 fn registry(value: &Value) -> &'static [Field] {
     match value.get("type").and_then(Value::as_str) {
         Some("docker_hub") => DOCKER_HUB,
@@ -222,7 +222,7 @@ fn has_capitals(text: &str) -> bool {
     text.chars().any(char::is_uppercase)
 }
 
-/// `us-east-2`, `us-gov-west-1`: lower case words, then a number.
+/// At least two words in lower case, then a number, as in `us-east-2` and `us-gov-west-1`.
 fn is_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let Some((number, words)) = parts.split_last() else {

@@ -1,4 +1,4 @@
-//! Connections: accepted on loopback, and broken on request in ways that no web framework offers.
+//! Accepts connections on loopback and, if a fault asks for it, breaks them in ways that web frameworks do not support.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// The tasks of one stand-in; they end when this is dropped.
+/// The tasks of one stand-in. Dropping this ends them.
 #[derive(Debug, Default)]
 pub(super) struct Tasks(Mutex<JoinSet<()>>);
 
@@ -36,24 +36,24 @@ impl Tasks {
 pub(super) struct Ending(Arc<AtomicBool>);
 
 impl Ending {
-    /// The connection will be reset when it is dropped, in place of an orderly end.
+    /// Makes the connection end with a reset instead of an orderly shutdown.
     pub(super) fn reset(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 }
 
-/// OwnershipTags a response that is never sent: the connection is dropped in its place.
+/// Flags a response that is not sent: the connection is dropped instead.
 #[derive(Debug, Clone)]
 struct Dropped;
 
-/// In place of a response: the connection ends.
+/// A response that drops the connection instead of being sent.
 pub(super) fn dropped() -> Response {
     let mut response = ().into_response();
     response.extensions_mut().insert(Dropped);
     response
 }
 
-/// Whether this response will never be sent.
+/// Whether the response drops the connection.
 pub(super) fn is_dropped(response: &Response) -> bool {
     response.extensions().get::<Dropped>().is_some()
 }
@@ -61,7 +61,7 @@ pub(super) fn is_dropped(response: &Response) -> bool {
 /// Accepts connections for as long as the stand-in lives.
 pub(super) async fn serve(listener: TcpListener, router: Router, tasks: Weak<Tasks>) {
     while let Ok((stream, _)) = listener.accept().await {
-        // Messages are small and many; without this each waits 40 ms for the last one's acknowledgement.
+        // Without this, each of the many small messages waits 40 ms for the acknowledgement of the one before.
         drop(stream.set_nodelay(true));
         let Some(tasks) = tasks.upgrade() else { return };
         tasks.spawn(connection(stream, router.clone()));
@@ -74,16 +74,16 @@ async fn connection(stream: TcpStream, router: Router) {
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ending.clone());
-        let answer = router.call(request);
-        async move { sendable(answer.await) }
+        let response = router.call(request);
+        async move { sendable(response.await) }
     });
-    // An error here is a client that left, or a fault that was asked for.
+    // An error means that the client disconnected or that a fault was injected.
     drop(http1::Builder::new().serve_connection(TokioIo::new(wire), service).with_upgrades().await);
 }
 
-/// A service that fails makes hyper end the connection without a word.
-fn sendable(answer: Result<Response, Infallible>) -> io::Result<Response> {
-    match answer {
+/// An error of the service makes hyper end the connection without a response.
+fn sendable(response: Result<Response, Infallible>) -> io::Result<Response> {
+    match response {
         Ok(response) if is_dropped(&response) => Err(io::ErrorKind::ConnectionAborted.into()),
         Ok(response) => Ok(response),
         Err(never) => match never {},
@@ -99,7 +99,7 @@ struct Wire {
 impl Drop for Wire {
     fn drop(&mut self) {
         if self.ending.0.load(Ordering::SeqCst) {
-            // Where this fails the connection ends in order, which the test that asked for a reset will notice.
+            // If this fails, the connection shuts down in an orderly way, and the test that injected the reset fails.
             drop(self.stream.set_zero_linger());
         }
     }

@@ -1,4 +1,4 @@
-//! What the stand-in knows: one user, the workspaces, what each holds, and all that was asked.
+//! The stand-in's state: one user, its workspaces, their connections, and all requests so far.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,15 +8,15 @@ use tokio::sync::watch;
 use super::faults::{Call, Faults, How};
 use super::mask::masked;
 
-/// What a workspace holds: the `data` of a registration.
+/// A workspace's connection: the `data` of a registration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Connection {
-    /// As it was registered, with its credentials.
+    /// The `data` as it was registered, including the credentials.
     pub data: Value,
 }
 
 impl Connection {
-    /// The id of the key that Coiled would use; empty where there is none.
+    /// The id of the key that Coiled would use. Empty if the connection has no key.
     pub fn access_key_id(&self) -> String {
         self.text("/options/credentials/aws_access_key")
     }
@@ -31,7 +31,7 @@ impl Connection {
         self.text("/options/aws_region_name")
     }
 
-    /// What the server shows of it: all but the credentials.
+    /// The part that the server shows: everything except the credentials.
     pub fn readable(&self) -> Value {
         let mut data = self.data.clone();
         for (part, secret) in [("options", "credentials"), ("registry", "credentials"), ("registry", "password")] {
@@ -47,32 +47,32 @@ impl Connection {
     }
 }
 
-/// One HTTP request; a WebSocket is the request that asked for it.
+/// One HTTP request. A WebSocket counts as the request that opened it.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// `GET`, `POST`, `DELETE`.
+    /// `GET`, `POST` or `DELETE`.
     pub method: String,
-    /// With the query.
+    /// The path with the query.
     pub path: String,
-    /// Names in lower case, in the order of their arrival.
+    /// Names (in lower case) and values, in the order of arrival.
     pub headers: Vec<(String, String)>,
-    /// The body; text where it isn't JSON, null where there is none.
+    /// The body: JSON, a string if it is not JSON, or null if it is empty.
     pub body: Value,
-    /// The status that was answered; none while it hangs, or where the connection was dropped.
+    /// The status of the response. `None` while there is no response, and if the connection was dropped.
     pub status: Option<u16>,
-    /// What the client said over the WebSocket; text where it isn't JSON.
+    /// The client's messages on the WebSocket: JSON, or a string if a message is not JSON.
     pub messages: Vec<Value>,
-    /// The code that the client closed the WebSocket with.
+    /// The close code that the client sent.
     pub close_code: Option<u16>,
 }
 
 impl Request {
-    /// The first header of that name (in lower case).
+    /// The first header of that name. `name` must be in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
     }
 
-    /// Which of the calls that can go wrong this is, if any.
+    /// The call that this request is, if faults can be injected into it.
     pub fn call(&self) -> Option<Call> {
         let path = self.path.split('?').next().unwrap_or_default();
         let parts: Vec<&str> = path.split('/').skip(1).collect();
@@ -87,16 +87,16 @@ impl Request {
     }
 }
 
-/// How a WebSocket is turned down when the token or the workspace is wrong: real servers do either.
+/// How the stand-in rejects a WebSocket if the token or the workspace is wrong. Real servers do either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// The upgrade is answered 403.
+    /// The upgrade fails with 403.
     Upgrade,
-    /// The upgrade succeeds, and the connection is closed with 4403.
+    /// The upgrade succeeds, and the server closes the connection with 4403.
     Close4403,
 }
 
-/// A workspace that the user belongs to.
+/// A workspace that the user is a member of.
 #[derive(Debug, Clone)]
 pub(super) struct Workspace {
     pub(super) slug: String,
@@ -113,7 +113,7 @@ impl Workspace {
     }
 }
 
-/// All that changes while the stand-in runs.
+/// Everything that can change while the stand-in runs.
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) username: String,
@@ -137,7 +137,7 @@ impl Facts {
     }
 }
 
-/// The facts, shared between connections and tests.
+/// The facts, shared by all connections and the test.
 #[derive(Debug)]
 pub(super) struct State {
     facts: Mutex<Facts>,
@@ -146,7 +146,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// A user "ada" without workspaces.
+    /// The state with a user `ada` who has no workspaces.
     pub(super) fn new(token: &str, say: fn(&str)) -> Self {
         let facts = Facts {
             username: "ada".into(),
@@ -156,7 +156,7 @@ impl State {
             violations: Vec::new(),
             faults: Faults::default(),
             refusal: Refusal::Upgrade,
-            // Nobody here knows what the real server answers; "vm" without a provider is the harder case to tell.
+            // The real server's response is unknown. A backend without a provider is the harder case to recognize.
             unconfigured: (200, json!({"backend": "vm", "options": {"aws_region_name": "us-east-1"}})),
             sts: None,
         };
@@ -185,8 +185,8 @@ impl State {
         self.change(|facts| facts.faults.take(call))
     }
 
-    /// Takes down a request; its place in the list is how it is spoken of later.
-    pub(super) fn requested(&self, request: Request) -> usize {
+    /// Records a request and returns its index in the list of requests.
+    pub(super) fn record_request(&self, request: Request) -> usize {
         self.change(|facts| {
             facts.requests.push(request);
             facts.requests.len() - 1
@@ -197,7 +197,7 @@ impl State {
         self.change(|facts| facts.requests.get_mut(request).map(note));
     }
 
-    /// The client broke the protocol: a test can ask for these at its end.
+    /// Records that the client violated the protocol. A test can check for violations at its end.
     pub(super) fn violated(&self, what: &str) {
         self.say(&format!("  VIOLATION: {what}"));
         self.change(|facts| facts.violations.push(what.to_owned()));

@@ -1,4 +1,4 @@
-//! Whether an AWS access key works, asked of STS as Coiled itself would.
+//! Checks with STS whether an AWS access key works, as Coiled does.
 
 use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::{BehaviorVersion, Credentials, Region};
@@ -6,11 +6,11 @@ use aws_sdk_sts::error::{DisplayErrorContext, ProvideErrorMetadata};
 
 use super::Connection;
 
-/// Calls GetCallerIdentity with the connection's own key, once.
+/// Calls GetCallerIdentity once, with the connection's key.
 ///
 /// # Errors
 ///
-/// The code that STS answered, or why it could not be asked.
+/// The error code of STS, or the reason why the call failed without one.
 pub(super) async fn key_works(endpoint: &str, connection: &Connection) -> Result<(), String> {
     let key = Credentials::new(connection.access_key_id(), connection.secret_access_key(), None, None, "registration");
     let config = aws_sdk_sts::Config::builder()
@@ -20,8 +20,8 @@ pub(super) async fn key_works(endpoint: &str, connection: &Connection) -> Result
         .credentials_provider(key)
         .retry_config(RetryConfig::disabled())
         .build();
-    let answer = aws_sdk_sts::Client::from_conf(config).get_caller_identity().send().await;
-    answer.map(drop).map_err(|error| match error.code() {
+    let response = aws_sdk_sts::Client::from_conf(config).get_caller_identity().send().await;
+    response.map(drop).map_err(|error| match error.code() {
         Some(code) => code.to_owned(),
         None => DisplayErrorContext(error).to_string(),
     })

@@ -1,4 +1,4 @@
-//! The WebSocket over which a key is registered: greeting, one message, progress, `FINISHED`.
+//! The WebSocket that registers a key: greeting, one message from the client, progress messages, `FINISHED`.
 
 use std::future::pending;
 
@@ -17,27 +17,27 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 
 use super::Connection;
 use super::faults::{Call, How};
-use super::http::{App, CloseAtOnce, Number, not_authorised, refused};
+use super::http::{App, CloseAtOnce, Number, authorization_error, rejected};
 use super::mask::masked;
 use super::server::Ending;
 use super::state::{Refusal, State};
 use super::{rules, verify};
 
-/// Wrong token or workspace.
+/// The close code for a wrong token or workspace.
 const FORBIDDEN: u16 = 4403;
-/// The client broke the protocol.
-const POLICY: u16 = 1008;
+/// The close code for a protocol violation.
+const PROTOCOL_VIOLATION: u16 = 1008;
 const NORMAL: u16 = 1000;
 
-/// Answers the request for a WebSocket, and talks on it.
+/// Accepts or rejects the upgrade, then runs the WebSocket in its own task.
 pub(super) async fn upgrade(Shared(app): Shared<App>, Path(slug): Path<String>, mut request: Request) -> Response {
     let Some(key) = key(request.headers()) else {
-        return refused(StatusCode::BAD_REQUEST, "This is a WebSocket.");
+        return rejected(StatusCode::BAD_REQUEST, "A WebSocket upgrade is required.");
     };
     let mut close_at_once = request.extensions().get::<CloseAtOnce>().map(|close| close.0);
     if !may_register(&app.state, request.headers(), &slug) {
         match app.state.look(|facts| facts.refusal) {
-            Refusal::Upgrade => return refused(StatusCode::FORBIDDEN, "Not yours."),
+            Refusal::Upgrade => return rejected(StatusCode::FORBIDDEN, "The token cannot change this workspace."),
             Refusal::Close4403 => close_at_once = Some(FORBIDDEN),
         }
     }
@@ -47,7 +47,7 @@ pub(super) async fn upgrade(Shared(app): Shared<App>, Path(slug): Path<String>, 
     let ending = request.extensions().get::<Ending>().cloned().unwrap_or_default();
     let number = request.extensions().get::<Number>().map_or(usize::MAX, |number| number.0);
     let upgraded = hyper::upgrade::on(&mut request);
-    tasks.spawn(talk(upgraded, app, slug, number, ending, close_at_once));
+    tasks.spawn(run_socket(upgraded, app, slug, number, ending, close_at_once));
     switching_protocols(&key)
 }
 
@@ -58,7 +58,7 @@ fn key(headers: &HeaderMap) -> Option<String> {
 }
 
 fn may_register(state: &State, headers: &HeaderMap, slug: &str) -> bool {
-    not_authorised(state, headers).is_none()
+    authorization_error(state, headers).is_none()
         && state.look(|facts| facts.workspace(slug).is_some_and(|workspace| workspace.admin))
 }
 
@@ -71,21 +71,28 @@ fn switching_protocols(key: &str) -> Response {
     (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
 }
 
-async fn talk(upgraded: OnUpgrade, app: App, slug: String, number: usize, ending: Ending, close_at_once: Option<u16>) {
-    // A client that leaves before the upgrade is done has nothing to talk about.
+async fn run_socket(
+    upgraded: OnUpgrade,
+    app: App,
+    slug: String,
+    number: usize,
+    ending: Ending,
+    close_at_once: Option<u16>,
+) {
+    // This fails if the client disconnects before the upgrade is complete.
     let Ok(upgraded) = upgraded.await else { return };
     let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
-    let mut talk = Talk { socket, app, slug, number, ending };
-    if let Err(Over) = talk.run(close_at_once).await {
-        talk.app.state.say("  the WebSocket ended early");
+    let mut session = Session { socket, app, slug, number, ending };
+    if let Err(Ended) = session.run(close_at_once).await {
+        session.app.state.say("  the WebSocket ended early");
     }
 }
 
-/// Nothing more can be said on this WebSocket: it was closed, dropped or left.
-struct Over;
+/// The WebSocket has ended: one side closed it, or the connection was lost.
+struct Ended;
 
 /// One WebSocket.
-struct Talk {
+struct Session {
     socket: WebSocketStream<TokioIo<Upgraded>>,
     app: App,
     slug: String,
@@ -93,30 +100,30 @@ struct Talk {
     ending: Ending,
 }
 
-impl Talk {
-    async fn run(&mut self, close_at_once: Option<u16>) -> Result<(), Over> {
+impl Session {
+    async fn run(&mut self, close_at_once: Option<u16>) -> Result<(), Ended> {
         if let Some(code) = close_at_once {
             return self.close(code).await;
         }
         self.greet().await?;
         let message = self.registration().await?;
-        self.before_it_counts().await?;
-        let connection = self.judge(&message).await?;
-        // From here on it counts, whether or not the client stays to hear of it.
+        self.before_effect().await?;
+        let connection = self.validate(&message).await?;
+        // From here on, the registration is in effect, even if the client disconnects.
         self.app.state.connected(&self.slug, connection);
         for message in [
             progress("CONFIGURING_BACKEND"),
             json!({"type": "cluster_info", "message": "of no interest here"}),
             progress("Creating the network"),
         ] {
-            self.on_the_way().await?;
+            self.before_finished().await?;
             self.send(&message).await?;
         }
         self.finish().await
     }
 
-    /// One of the messages before `FINISHED` is due.
-    async fn on_the_way(&mut self) -> Result<(), Over> {
+    /// Injects a fault before one of the messages that precede `FINISHED`.
+    async fn before_finished(&mut self) -> Result<(), Ended> {
         match self.app.state.fault(Call::WsProgress) {
             None => Ok(()),
             Some(How::Slow(time)) => {
@@ -124,39 +131,39 @@ impl Talk {
                 Ok(())
             }
             Some(How::Garbage) => self.send_text("<not json>".into()).await,
-            Some(How::IsError(reason)) => self.refuse(&reason).await,
+            Some(How::IsError(reason)) => self.reject(&reason).await,
             Some(How::Messages(messages)) => self.send_all(&messages).await,
             Some(how) => self.end(how).await,
         }
     }
 
-    /// The first word is the server's; a client that speaks before it broke the protocol.
-    async fn greet(&mut self) -> Result<(), Over> {
+    /// The server sends the first message. A client that sends one before violates the protocol.
+    async fn greet(&mut self) -> Result<(), Ended> {
         match self.app.state.fault(Call::WsGreeting) {
             Some(How::Slow(time)) => self.silence_for(time).await?,
             Some(How::Garbage) => return self.send_text("hello, not in JSON".into()).await,
-            Some(How::IsError(reason)) => return self.refuse(&reason).await,
+            Some(How::IsError(reason)) => return self.reject(&reason).await,
             Some(How::Messages(messages)) => return self.send_all(&messages).await,
             Some(how) => return self.end(how).await,
             None => {}
         }
-        if self.has_said_more() {
+        if self.has_sent_more() {
             return self.violated("a message before the greeting").await;
         }
         self.send(&json!({"type": "connected", "message": "hello"})).await
     }
 
-    /// Waits, in which time the client must wait too.
-    async fn silence_for(&mut self, time: std::time::Duration) -> Result<(), Over> {
+    /// Delays the greeting. The client must not send anything in that time.
+    async fn silence_for(&mut self, time: std::time::Duration) -> Result<(), Ended> {
         match tokio::time::timeout(time, self.receive()).await {
             Err(_elapsed) => Ok(()),
             Ok(Ok(_early)) => self.violated("a message before the greeting").await,
-            Ok(Err(over)) => Err(over),
+            Ok(Err(ended)) => Err(ended),
         }
     }
 
-    /// The one message that the client has to say.
-    async fn registration(&mut self) -> Result<Value, Over> {
+    /// Receives the client's only message.
+    async fn registration(&mut self) -> Result<Value, Ended> {
         let message = self.receive().await?;
         if message.is_string() {
             self.violated("a message that isn't JSON").await?;
@@ -164,15 +171,15 @@ impl Talk {
         Ok(message)
     }
 
-    /// The message is here, and nothing took effect.
-    async fn before_it_counts(&mut self) -> Result<(), Over> {
+    /// Injects a fault after the message has arrived and before it takes effect.
+    async fn before_effect(&mut self) -> Result<(), Ended> {
         match self.app.state.fault(Call::WsMessage) {
             None => Ok(()),
             Some(How::Slow(time)) => {
                 tokio::time::sleep(time).await;
                 Ok(())
             }
-            Some(How::IsError(reason)) => self.refuse(&reason).await,
+            Some(How::IsError(reason)) => self.reject(&reason).await,
             Some(How::ErrorThenSilence(reason)) => {
                 self.send(&error(&reason)).await?;
                 pending().await
@@ -189,28 +196,28 @@ impl Talk {
         }
     }
 
-    /// What is to be stored; a wrong shape or a key that doesn't work is refused.
-    async fn judge(&mut self, message: &Value) -> Result<Connection, Over> {
-        let faults = rules::faults(message);
-        if !faults.is_empty() {
-            let faults = faults.join("; ");
-            self.app.state.violated(&faults);
-            self.refuse(&faults).await?;
+    /// Returns the connection to store. Rejects a malformed registration and a key that does not work.
+    async fn validate(&mut self, message: &Value) -> Result<Connection, Ended> {
+        let violations = rules::violations(message);
+        if !violations.is_empty() {
+            let violations = violations.join("; ");
+            self.app.state.violated(&violations);
+            self.reject(&violations).await?;
         }
-        if self.has_said_more() {
+        if self.has_sent_more() {
             self.violated("a second message").await?;
         }
         let connection = Connection { data: message.get("data").cloned().unwrap_or_default() };
         if let Some(sts) = self.app.state.look(|facts| facts.sts.clone())
             && let Err(code) = verify::key_works(&sts, &connection).await
         {
-            self.refuse(&format!("AWS doesn't accept this access key: {code}")).await?;
+            self.reject(&format!("AWS does not accept this access key: {code}")).await?;
         }
         Ok(connection)
     }
 
-    /// The registration took effect; what is left is to say so.
-    async fn finish(&mut self) -> Result<(), Over> {
+    /// Sends `FINISHED`. The registration is already in effect.
+    async fn finish(&mut self) -> Result<(), Ended> {
         match self.app.state.fault(Call::WsFinish) {
             None => {}
             Some(How::Slow(time)) => tokio::time::sleep(time).await,
@@ -232,7 +239,7 @@ impl Talk {
             Some(How::Messages(messages)) => self.send_all(&messages).await?,
             Some(How::FinishedThenDropped) => {
                 self.progress("FINISHED").await?;
-                return Err(Over);
+                return Err(Ended);
             }
             Some(How::FinishedThenSilence) => {
                 self.progress("FINISHED").await?;
@@ -241,17 +248,17 @@ impl Talk {
             Some(how) => return self.end(how).await,
         }
         self.progress("FINISHED").await?;
-        self.goodbye().await
+        self.expect_close().await
     }
 
-    /// After `FINISHED` the client has one thing to do: close with 1000.
-    async fn goodbye(&mut self) -> Result<(), Over> {
+    /// After `FINISHED`, the client must close with 1000 and send nothing before.
+    async fn expect_close(&mut self) -> Result<(), Ended> {
         match self.receive().await {
             Ok(_late) => self.violated("a message after FINISHED").await,
-            Err(Over) => {
+            Err(Ended) => {
                 let code = self.app.state.look(|facts| facts.requests.get(self.number)?.close_code);
                 if code != Some(NORMAL) {
-                    let what = format!("after FINISHED the client left with {code:?}, not with 1000");
+                    let what = format!("expected close code {NORMAL} after FINISHED, got {code:?}");
                     self.app.state.violated(&what);
                 }
                 Ok(())
@@ -259,83 +266,83 @@ impl Talk {
         }
     }
 
-    /// The endings that are the same at every stage.
-    async fn end(&mut self, how: How) -> Result<(), Over> {
+    /// Faults that have the same effect at every stage.
+    async fn end(&mut self, how: How) -> Result<(), Ended> {
         match how {
             How::Hang => pending().await,
             How::Reset => self.ending.reset(),
             How::CloseWith(code) => self.close(code).await?,
-            // What is left is a connection that just ends; `Fault::is_meaningful` bars the rest.
+            // The connection just ends. `Fault::is_meaningful` rules out all other faults.
             _ => {}
         }
-        Err(Over)
+        Err(Ended)
     }
 
-    async fn refuse(&mut self, reason: &str) -> Result<(), Over> {
+    async fn reject(&mut self, reason: &str) -> Result<(), Ended> {
         self.send(&error(reason)).await?;
         self.close(NORMAL).await
     }
 
-    async fn violated(&mut self, what: &str) -> Result<(), Over> {
+    async fn violated(&mut self, what: &str) -> Result<(), Ended> {
         self.app.state.violated(what);
         self.send(&error(what)).await?;
-        self.close(POLICY).await
+        self.close(PROTOCOL_VIOLATION).await
     }
 
-    /// Always `Over`, once the client has answered or left.
-    async fn close(&mut self, code: u16) -> Result<(), Over> {
+    /// Closes the WebSocket and waits until the client has closed it or disconnected. Always returns `Ended`.
+    async fn close(&mut self, code: u16) -> Result<(), Ended> {
         let frame = CloseFrame { code: CloseCode::from(code), reason: "".into() };
-        self.socket.send(Message::Close(Some(frame))).await.map_err(|_left| Over)?;
+        self.socket.send(Message::Close(Some(frame))).await.map_err(|_disconnected| Ended)?;
         while self.receive().await.is_ok() {}
-        Err(Over)
+        Err(Ended)
     }
 
-    async fn progress(&mut self, line: &str) -> Result<(), Over> {
+    async fn progress(&mut self, line: &str) -> Result<(), Ended> {
         self.send(&progress(line)).await
     }
 
-    async fn send_all(&mut self, messages: &[Value]) -> Result<(), Over> {
+    async fn send_all(&mut self, messages: &[Value]) -> Result<(), Ended> {
         for message in messages {
             self.send(message).await?;
         }
         Ok(())
     }
 
-    async fn send(&mut self, message: &Value) -> Result<(), Over> {
+    async fn send(&mut self, message: &Value) -> Result<(), Ended> {
         self.send_text(message.to_string()).await
     }
 
-    async fn send_text(&mut self, text: String) -> Result<(), Over> {
+    async fn send_text(&mut self, text: String) -> Result<(), Ended> {
         self.app.state.say(&format!("  > {text}"));
-        self.socket.send(Message::Text(text.into())).await.map_err(|_left| Over)
+        self.socket.send(Message::Text(text.into())).await.map_err(|_disconnected| Ended)
     }
 
-    /// The next message that says something, taken down; `Over` when the client closed or left.
-    async fn receive(&mut self) -> Result<Value, Over> {
+    /// Receives and records the next text or binary message. `Ended` if the client closed or lost the connection.
+    async fn receive(&mut self) -> Result<Value, Ended> {
         while let Some(Ok(message)) = self.socket.next().await {
             match message {
-                Message::Text(text) => return Ok(self.heard(&text)),
-                Message::Binary(bytes) => return Ok(self.heard(&String::from_utf8_lossy(&bytes))),
-                Message::Close(frame) => self.left_with(frame.map(|frame| frame.code.into())),
+                Message::Text(text) => return Ok(self.record_message(&text)),
+                Message::Binary(bytes) => return Ok(self.record_message(&String::from_utf8_lossy(&bytes))),
+                Message::Close(frame) => self.record_close(frame.map(|frame| frame.code.into())),
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             }
         }
-        Err(Over)
+        Err(Ended)
     }
 
-    /// Whether another message is here already.
-    fn has_said_more(&mut self) -> bool {
+    /// Whether the client has already sent another message.
+    fn has_sent_more(&mut self) -> bool {
         matches!(self.receive().now_or_never(), Some(Ok(_)))
     }
 
-    fn heard(&mut self, text: &str) -> Value {
+    fn record_message(&mut self, text: &str) -> Value {
         let message = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
         self.app.state.say(&format!("  < {}", masked(&message)));
         self.app.state.annotate(self.number, |request| request.messages.push(message.clone()));
         message
     }
 
-    fn left_with(&mut self, code: Option<u16>) {
+    fn record_close(&mut self, code: Option<u16>) {
         self.app.state.say(&format!("  < closed with {code:?}"));
         self.app.state.annotate(self.number, |request| request.close_code = code);
     }
