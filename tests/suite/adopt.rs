@@ -1,5 +1,5 @@
-//! AdoptExisting: for people who ran `coiled setup aws` before. The genuine client's own traces are adopted in
-//! `genuine_client.rs`; here they are laid by hand, to be fast.
+//! `AdoptExisting` takes over the user and policies that `coiled setup aws` created earlier. For speed, these tests
+//! create them with direct API calls. `genuine_client/adoption.rs` runs Coiled's own client instead.
 
 use serde_json::{Value, json};
 
@@ -11,14 +11,15 @@ use crate::support::aws::{AwsFault, AwsHow};
 const OLD_DOCUMENT: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:RunInstances","Resource":"*"}]}"#;
 
-/// A user `coiled` with the tag `owner=coiled`, two unmarked policies, `keys` keys, and a connection.
-pub async fn set_up_before(keys: usize) -> World {
+/// A new world with everything that [`set_up`] creates.
+pub async fn world_after_set_up(keys: usize) -> World {
     let world = World::new().await;
     set_up(&world, keys).await;
     world
 }
 
-/// The same in a world that is there already.
+/// Creates what `coiled setup aws` creates: a user `coiled` tagged `owner=coiled`, two policies without ownership tags,
+/// `keys` access keys and a connection.
 pub async fn set_up(world: &World, keys: usize) {
     let owner = aws_sdk_iam::types::Tag::builder().key("owner").value("coiled").build().unwrap();
     world.iam.create_user().user_name("coiled").tags(owner).send().await.unwrap();
@@ -35,38 +36,38 @@ pub async fn set_up(world: &World, keys: usize) {
     world.coiled.connect("ada", json!({"backend": "vm", "options": options}));
 }
 
-pub fn adopt() -> Value {
+pub fn adopt_existing() -> Value {
     json!({"AdoptExisting": "true"})
 }
 
 #[tokio::test]
-async fn what_coiled_setup_aws_made_becomes_ours() {
+async fn create_adopts_a_user_with_zero_to_two_keys_and_delete_removes_it() {
     for keys in [0, 1, 2] {
-        let world = set_up_before(keys).await;
+        let world = world_after_set_up(keys).await;
         let before = world.keys("coiled").await;
-        world.create(adopt()).await.succeeded();
+        world.create(adopt_existing()).await.succeeded();
         world.connected().await;
-        assert!(!before.contains(&world.keys("coiled").await[0]), "{keys} keys");
+        assert!(!before.contains(&world.keys("coiled").await[0]), "an old key was kept ({keys} keys before)");
         assert_eq!(world.tag("coiled-stack:stack-id").await, world.stack_id());
         assert!(world.document("coiled-ongoing").await.contains("OngoingDestructive"));
-        world.delete(adopt()).await.succeeded();
+        world.delete(adopt_existing()).await.succeeded();
         world.nothing_left().await;
     }
 }
 
 #[tokio::test]
-async fn without_being_asked_to_nothing_is_adopted() {
-    let world = set_up_before(1).await;
+async fn create_changes_nothing_if_the_user_exists_and_adoption_is_off() {
+    let world = world_after_set_up(1).await;
     let before = world.snapshot().await;
     world.create(json!({})).await.failed(&["user/coiled", "AdoptExisting"]);
     world.delete(json!({})).await.succeeded();
     assert_eq!(before, world.snapshot().await);
 }
 
-/// A Create that fails gives back what it had adopted: its clean-up Delete then leaves it alone.
+/// After a failed Create, CloudFormation sends a Delete. That Delete must not remove what was there before the Create.
 #[tokio::test]
-async fn a_failed_adoption_gives_everything_back_as_it_was() {
-    let world = set_up_before(1).await;
+async fn a_failed_adoption_restores_everything_and_delete_keeps_it() {
+    let world = world_after_set_up(1).await;
     let before = world.snapshot().await;
     world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no".into()), times: 1 });
     let tagged =
@@ -77,18 +78,19 @@ async fn a_failed_adoption_gives_everything_back_as_it_was() {
     assert_eq!(before, world.snapshot().await, "after the Delete");
 }
 
-/// Where Create can't give something back, it leaves its marks: by these the clean-up Delete finds the rest.
+/// If Create cannot restore a resource, it keeps the ownership tags. Delete uses them to find and restore the rest.
 #[tokio::test]
-async fn what_a_failed_adoption_could_not_give_back_the_delete_does() {
+async fn delete_restores_what_a_failed_adoption_could_not() {
     for (action, region) in [
         ("UntagPolicy", "us-east-1"),
         ("SetDefaultPolicyVersion", "us-east-1"),
         ("AttachUserPolicy", "us-east-1"),
         ("DeleteAccessKey", "us-east-1"),
-        // The pending mark stays too: then the region tells the connection that was there from the one that was refused.
+        // This failure also leaves the pending key's tag. Delete then has to tell the old connection from the rejected
+        // one, which it can do only if their regions differ.
         ("UntagUser", "us-east-2"),
     ] {
-        let world = set_up_before(1).await;
+        let world = world_after_set_up(1).await;
         let before = world.snapshot().await;
         world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no".into()), times: 1 });
         world.aws.fault(AwsFault { action, how: AwsHow::Error(400, "Odd", "odd"), times: u32::MAX });
@@ -100,14 +102,15 @@ async fn what_a_failed_adoption_could_not_give_back_the_delete_does() {
     }
 }
 
-/// With a boundary given the function may put it on, and never take it off: so a person has put it on before.
+/// The function's role may set the boundary but not delete it, so a failed Create could not undo it. A person has to
+/// set it before the adoption.
 #[tokio::test]
-async fn a_user_that_is_adopted_has_its_boundary_already() {
-    let world = set_up_before(1).await;
+async fn adoption_fails_unless_the_user_already_has_the_permissions_boundary() {
+    let world = world_after_set_up(1).await;
     let (before, bounded) =
         (world.snapshot().await, json!({"AdoptExisting": "true", "PermissionsBoundaryArn": AWS_POLICY}));
     world.create(bounded.clone()).await.failed(&[
-        "Nothing was touched",
+        "Nothing was changed",
         "put-user-permissions-boundary --user-name coiled ",
         AWS_POLICY,
     ]);
@@ -131,26 +134,26 @@ async fn a_user_that_is_adopted_has_its_boundary_already() {
     assert_eq!(world.aws.boundary("coiled").as_deref(), Some(AWS_POLICY));
 }
 
-/// With two keys there one has to go first: the one that was used least recently.
+/// IAM allows two keys, so Create has to delete one before it can create its own.
 #[tokio::test]
-async fn room_for_a_key_is_made_only_once_coiled_answers() {
-    let world = set_up_before(2).await;
+async fn adoption_keeps_both_existing_keys_if_coiled_fails_the_preflight_check() {
+    let world = world_after_set_up(2).await;
     let before = world.snapshot().await;
     world.coiled.fault(Fault {
         on: Call::BackendOptions,
         how: How::Status(400, json!({"detail": "no"})),
         times: u32::MAX,
     });
-    world.create(adopt()).await.failed(&["no"]);
+    world.create(adopt_existing()).await.failed(&["no"]);
     assert_eq!(before, world.snapshot().await);
 }
 
-/// A policy alone, without its user, is nobody's: `coiled setup aws` by role delegation leaves such.
+/// With role delegation, `coiled setup aws` creates a policy but no user. Without the user, nothing shows who owns it.
 #[tokio::test]
-async fn policies_without_their_user_are_not_adopted() {
+async fn adoption_fails_if_a_policy_exists_without_its_user() {
     let world = World::new().await;
     world.iam.create_policy().policy_name("coiled-setup").policy_document(OLD_DOCUMENT).send().await.unwrap();
-    world.create(adopt()).await.failed(&["policy/coiled-setup"]);
+    world.create(adopt_existing()).await.failed(&["policy/coiled-setup"]);
     assert_eq!(world.policies().await, ["coiled-setup"]);
     assert!(world.user_tags("coiled").await.is_none());
 }

@@ -1,4 +1,4 @@
-//! One answer on every path, always the same bytes, never too long.
+//! Every request gets one response of at most 4,096 bytes. A retried PUT sends the same bytes.
 
 use std::time::{Duration, Instant};
 
@@ -9,43 +9,43 @@ use crate::support::World;
 use crate::support::aws::{AwsFault, AwsHow};
 
 #[tokio::test]
-async fn the_physical_id_never_changes_and_is_there_on_failure_too() {
+async fn all_responses_of_a_stack_have_the_same_physical_id_even_after_a_failure() {
     let mut world = World::new().await;
     let id = |value: &Value| value["PhysicalResourceId"].as_str().unwrap().to_owned();
     let created = world.create(json!({})).await.succeeded();
     let updated = world.update(json!({}), json!({"RotateKey": "1"})).await.succeeded();
     let failed = world.update(json!({}), json!({"UserName": "b"})).await.failed(&["UserName"]);
     let deleted = world.delete(json!({})).await.succeeded();
-    for answer in [&updated, &failed, &deleted] {
-        assert_eq!(id(&answer.value), id(&created.value));
+    for response in [&updated, &failed, &deleted] {
+        assert_eq!(id(&response.value), id(&created.value));
     }
     world.stack = "second".into();
     assert_ne!(id(&world.delete(json!({})).await.value), id(&created.value));
 }
 
-/// crhelper#39, #41: the PUT failed once and nobody tried again.
+/// crhelper#39, #41: a failed PUT was not retried.
 #[tokio::test]
-async fn a_put_that_is_refused_is_repeated_with_the_same_bytes() {
+async fn a_put_is_retried_with_the_same_bytes_after_a_503() {
     let world = World::new().await;
-    world.bucket.refuse(3);
+    world.bucket.reject(3);
     world.create(json!({})).await.succeeded();
     assert_eq!(world.bucket.puts().len(), 4);
 }
 
 #[tokio::test]
-async fn a_put_that_never_works_ends_with_a_loud_log() {
+async fn the_invocation_fails_and_the_log_names_the_service_timeout_if_every_put_fails() {
     let mut world = World::new().await;
     world.timeout = Duration::from_secs(2);
-    world.bucket.refuse(u32::MAX);
+    world.bucket.reject(u32::MAX);
     let event = world.event("Create", json!(null));
     let error = world.invoke(event).await.unwrap_err();
     assert!(error.contains("could not be delivered") && error.contains("503"), "{error}");
-    assert!(world.logs.text().contains("CloudFormation waits for its ServiceTimeout now"));
+    assert!(world.logs.text().contains("CloudFormation now waits until ServiceTimeout"));
     world.nothing_leaked();
 }
 
 #[tokio::test]
-async fn without_an_address_nobody_is_answered_and_the_log_says_so() {
+async fn without_a_valid_response_url_nothing_is_sent_or_created_and_the_log_says_so() {
     let world = World::new().await;
     for url in [json!(null), json!("not an address"), json!(7)] {
         let mut event = world.event("Create", world.properties(json!({})));
@@ -53,23 +53,23 @@ async fn without_an_address_nobody_is_answered_and_the_log_says_so() {
         world.invoke(event).await.unwrap();
     }
     assert!(world.bucket.puts().is_empty());
-    assert!(world.logs.text().contains("there is no ResponseURL"));
+    assert!(world.logs.text().contains("the request has no valid ResponseURL"));
     world.nothing_left().await;
 }
 
-/// aws-cdk#23958: an answer above 4,096 bytes is none.
+/// aws-cdk#23958: CloudFormation rejects a response above 4,096 bytes.
 #[tokio::test]
-async fn whatever_the_services_say_fits() {
+async fn the_response_fits_even_if_coileds_message_is_too_long() {
     let world = World::new().await;
     let words = "\u{1}ö\"".repeat(9000);
     world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError(words), times: 1 });
-    let answer = world.create(json!({})).await.failed(&["register", "Log:"]);
-    assert!(answer.reason().contains("/aws/lambda/coiled"));
+    let response = world.create(json!({})).await.failed(&["register", "Log:"]);
+    assert!(response.reason().contains("/aws/lambda/coiled"));
 }
 
-/// aws-cdk#2126, copilot-cli#4868: hours without an answer.
+/// aws-cdk#2126, copilot-cli#4868: stacks waited for hours because no response was sent.
 #[tokio::test]
-async fn a_service_that_hangs_is_answered_for_before_the_deadline() {
+async fn a_hanging_aws_call_fails_the_create_before_the_deadline() {
     for action in ["GetUser", "CreateUser", "GetSecretValue", "CreateAccessKey"] {
         let mut world = World::new().await;
         world.timeout = Duration::from_secs(4);
@@ -85,14 +85,14 @@ async fn a_service_that_hangs_is_answered_for_before_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_coiled_that_hangs_is_answered_for_before_the_deadline() {
+async fn a_hanging_call_to_coiled_fails_the_create_before_the_deadline() {
     for on in [Call::Me, Call::BackendOptions, Call::WsUpgrade, Call::WsGreeting, Call::WsMessage, Call::WsFinish] {
         let mut world = World::new().await;
         world.timeout = Duration::from_secs(4);
         world.coiled.fault(Fault { on, how: How::Hang, times: u32::MAX });
         let began = Instant::now();
-        let answer = world.create(json!({})).await;
-        assert!(!answer.is_success() && began.elapsed() < world.timeout, "{on:?}");
+        let response = world.create(json!({})).await;
+        assert!(!response.is_success() && began.elapsed() < world.timeout, "{on:?}");
         world.coiled.clear_faults();
         world.timeout = Duration::from_secs(20);
         world.delete(json!({})).await.succeeded();
@@ -100,9 +100,8 @@ async fn a_coiled_that_hangs_is_answered_for_before_the_deadline() {
     }
 }
 
-/// Garbage in place of an answer is an error like any other.
 #[tokio::test]
-async fn garbage_is_an_error_with_a_name() {
+async fn a_malformed_response_fails_the_create_and_the_reason_names_the_call() {
     for action in ["GetUser", "GetSecretValue", "CreatePolicy", "CreateAccessKey"] {
         let world = World::new().await;
         world.aws.fault(AwsFault { action, how: AwsHow::Garbage, times: 9 });
@@ -116,9 +115,9 @@ async fn garbage_is_an_error_with_a_name() {
     world.create(json!({})).await.failed(&["memberships", "not JSON"]);
 }
 
-/// The stand-in repeats token and keys in its words, as a server might: none of it gets through.
+/// A server may echo the token in its error message.
 #[tokio::test]
-async fn what_coiled_repeats_of_our_secrets_is_masked() {
+async fn a_token_in_coileds_error_message_is_masked() {
     let world = World::new().await;
     let words = format!("token {} is bad", world.coiled.token());
     world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError(words), times: 1 });
@@ -129,30 +128,41 @@ async fn what_coiled_repeats_of_our_secrets_is_masked() {
 }
 
 #[tokio::test]
-async fn the_log_tells_the_plan_and_each_step_with_its_time() {
+async fn create_logs_its_plan_and_the_duration_of_each_step() {
     let world = World::new().await;
     world.create(json!({})).await.succeeded();
     let log = world.logs.text();
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
     let plan = lines.iter().find(|line| line["message"] == "plan").unwrap();
     assert!(plan["plan"].as_str().unwrap().starts_with("create user > "));
-    for step in ["create user", "create key", "prove key", "register", "read back", "record", "release lease"] {
-        let line = lines.iter().find(|line| line["step"] == step).unwrap_or_else(|| panic!("no line for {step}"));
+    for step in [
+        "create user",
+        "create access key",
+        "wait for the key to work",
+        "register the key",
+        "read the registration back",
+        "record the registration",
+        "release the lease",
+    ] {
+        let line = lines
+            .iter()
+            .find(|line| line["step"] == step)
+            .unwrap_or_else(|| panic!("the log has no line for step {step:?}"));
         assert!(line["millis"].is_number(), "{line}");
     }
 }
 
 #[tokio::test]
-async fn a_delete_logs_its_plan_and_its_steps_too() {
+async fn delete_logs_its_plan_and_the_duration_of_each_step() {
     let world = World::new().await;
     world.create(json!({})).await.succeeded();
     world.delete(json!({})).await.succeeded();
     let log = world.logs.text();
     for words in [
-        "take lease > disconnect > empty the user > delete policy",
-        "\"step\":\"disconnect\",\"millis\":",
+        "acquire the lease > disconnect the workspace > delete the user's contents > delete policy",
+        "\"step\":\"disconnect the workspace\",\"millis\":",
         "access key AKIA",
     ] {
-        assert!(log.contains(words), "{words}");
+        assert!(log.contains(words), "{words:?} is not in the log");
     }
 }

@@ -1,26 +1,26 @@
-//! What can't be: a clear answer, every property fault at once, nothing made.
+//! Invalid input is rejected before anything is created, and one response names every validation error.
 
 use serde_json::{Value, json};
 
 use crate::stand_in::{Call, Fault, How, StandIn};
 use crate::support::World;
 
-/// Sends a Create that has to fail, and checks that nothing was made and that its Delete succeeds.
-async fn refused(world: &World, event: Value, words: &[&str]) {
+/// Sends a Create that must fail. Checks that it created nothing and that the Delete that follows succeeds.
+async fn rejected(world: &World, event: Value, words: &[&str]) {
     let properties = event["ResourceProperties"].clone();
     world.send(event).await.failed(words);
     world.nothing_left().await;
     world.send(world.event("Delete", properties)).await.succeeded();
 }
 
-async fn create_refused(world: &World, more: Value, words: &[&str]) {
-    refused(world, world.event("Create", world.properties(more)), words).await;
+async fn create_rejected(world: &World, more: Value, words: &[&str]) {
+    rejected(world, world.event("Create", world.properties(more)), words).await;
 }
 
 #[tokio::test]
-async fn every_property_fault_is_named_at_once_and_nobody_is_asked() {
+async fn all_invalid_properties_are_named_in_one_response_before_any_request_to_coiled() {
     let world = World::new().await;
-    let faults = json!({
+    let invalid = json!({
         "Regoin": "us-east-1",
         "UserName": "a".repeat(57),
         "Ingress": [{"Ports": ["8786"], "Cidr": "10.0.0.0/99"}],
@@ -29,14 +29,14 @@ async fn every_property_fault_is_named_at_once_and_nobody_is_asked() {
     });
     let words =
         ["Regoin", "57 characters", "Ingress[0].Cidr", "10.0.0.0/99", "WorkerSubnetId", "NetworkId", "us-east-2a"];
-    create_refused(&world, faults, &words).await;
+    create_rejected(&world, invalid, &words).await;
     assert_eq!(world.coiled.requests().len(), 0);
     let actions = world.aws.actions();
     assert!(!actions.iter().any(|action| action.starts_with("Create")), "{actions:?}");
 }
 
 #[tokio::test]
-async fn properties_are_refused_with_a_reason() {
+async fn create_names_the_invalid_property_and_the_cause() {
     let world = World::new().await;
     for (more, words) in [
         (json!({"Region": "cn-north-1"}), ["Region", "aws-cn"]),
@@ -48,20 +48,20 @@ async fn properties_are_refused_with_a_reason() {
         (json!({"Tags": [{"Key": "coiled-stack:stack-id", "Value": "x"}]}), ["Tags[0].Key", "reserved"]),
         (json!({"AttachSetupPolicy": "maybe"}), ["AttachSetupPolicy", "maybe"]),
     ] {
-        create_refused(&world, more, &words).await;
+        create_rejected(&world, more, &words).await;
     }
 }
 
 #[tokio::test]
-async fn properties_that_are_no_object_are_answered() {
+async fn create_fails_with_a_response_if_the_properties_are_not_an_object() {
     let world = World::new().await;
     for properties in [json!(null), json!("text"), json!([]), json!(7)] {
-        refused(&world, world.event("Create", properties), &["ResourceProperties"]).await;
+        rejected(&world, world.event("Create", properties), &["ResourceProperties"]).await;
     }
 }
 
 #[tokio::test]
-async fn a_missing_field_of_the_envelope_is_named() {
+async fn create_names_a_missing_request_field_in_its_response() {
     let world = World::new().await;
     for field in ["StackId", "RequestId", "LogicalResourceId"] {
         let mut event = world.event("Create", world.properties(json!({})));
@@ -76,73 +76,74 @@ async fn a_missing_field_of_the_envelope_is_named() {
 }
 
 #[tokio::test]
-async fn an_unknown_request_type_is_answered() {
+async fn an_unknown_request_type_gets_a_failed_response() {
     let world = World::new().await;
-    refused(&world, world.event("Replace", world.properties(json!({}))), &["RequestType", "Replace"]).await;
+    rejected(&world, world.event("Replace", world.properties(json!({}))), &["RequestType", "Replace"]).await;
 }
 
 #[tokio::test]
-async fn a_region_that_is_not_enabled_is_found_out_before_anything_is_made() {
+async fn create_fails_before_any_change_if_the_region_is_not_enabled() {
     let world = World::new().await;
     world.aws.disable_region("af-south-1");
-    create_refused(&world, json!({"Region": "af-south-1"}), &["af-south-1", "not enabled", "InvalidClientTokenId"])
+    create_rejected(&world, json!({"Region": "af-south-1"}), &["af-south-1", "not enabled", "InvalidClientTokenId"])
         .await;
 }
 
 #[tokio::test]
-async fn a_workspace_named_by_its_title_is_told_its_slug() {
+async fn create_names_the_right_slug_if_the_workspace_is_given_by_its_display_name() {
     let world = World::new().await;
-    create_refused(&world, json!({"Workspace": "Ada's team"}), &["Ada's team", "slug is ada"]).await;
-    create_refused(&world, json!({"Workspace": "nowhere"}), &["nowhere", "it has: ada"]).await;
+    create_rejected(&world, json!({"Workspace": "Ada's team"}), &["Ada's team", "slug is ada"]).await;
+    create_rejected(&world, json!({"Workspace": "nowhere"}), &["nowhere", "only to: ada"]).await;
 }
 
 #[tokio::test]
-async fn a_workspace_that_the_token_may_not_change_is_no_workspace() {
+async fn create_fails_if_the_tokens_owner_is_not_a_workspace_admin() {
     let world = World::new().await;
     world.coiled.set_admin("ada", false);
-    create_refused(&world, json!({}), &["ada", "admin"]).await;
+    create_rejected(&world, json!({}), &["ada", "admin"]).await;
 }
 
 #[tokio::test]
-async fn an_expired_token_is_told_in_coileds_words() {
+async fn create_asks_for_a_new_token_if_coiled_rejects_the_current_one() {
     let world = World::new().await;
     world.coiled.set_token("a-new-token");
-    create_refused(&world, json!({}), &["does not accept the API token", "401", "new token"]).await;
+    create_rejected(&world, json!({}), &["rejected the API token", "401", "new token"]).await;
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_named() {
+async fn create_names_the_coiled_server_if_it_is_unreachable() {
     let world = World::new().await;
     let server = "http://127.0.0.1:9";
-    create_refused(&world, json!({"CoiledServer": server}), &[server, "no answer", "CoiledServer"]).await;
+    create_rejected(&world, json!({"CoiledServer": server}), &[server, "no response", "CoiledServer"]).await;
 }
 
 #[tokio::test]
-async fn a_client_that_is_too_old_says_so() {
+async fn create_asks_for_the_newest_release_if_coiled_requires_an_upgrade() {
     let world = World::new().await;
     let how = How::Status(426, json!({"message": "please upgrade to 9.9"}));
     world.coiled.fault(Fault { on: Call::Me, how, times: u32::MAX });
-    create_refused(&world, json!({}), &["please upgrade to 9.9", "newest release"]).await;
+    create_rejected(&world, json!({}), &["please upgrade to 9.9", "newest release"]).await;
 }
 
 #[tokio::test]
-async fn a_secret_that_can_not_be_read_says_why() {
+async fn create_names_the_cause_if_the_secret_cannot_be_read() {
     let world = World::new().await;
     let missing = world.secret_arn.replace("coiled-token", "no-such-token");
-    create_refused(&world, json!({"CoiledTokenSecretArn": missing}), &["ResourceNotFoundException", "no-such-token"])
+    create_rejected(&world, json!({"CoiledTokenSecretArn": missing}), &["ResourceNotFoundException", "no-such-token"])
         .await;
 
     let empty = world.secrets.create_secret().name("empty").secret_string("{}").send().await.unwrap().arn.unwrap();
-    create_refused(&world, json!({"CoiledTokenSecretArn": empty}), &["no token", "key `token`"]).await;
+    create_rejected(&world, json!({"CoiledTokenSecretArn": empty}), &["no token", "key `token`"]).await;
 
-    // A secret deleted in the console answers this, and not ResourceNotFound.
+    // A secret deleted in the console keeps its recovery window. Until that ends, Secrets Manager returns
+    // InvalidRequestException instead of ResourceNotFoundException.
     world.secrets.delete_secret().secret_id(&world.secret_arn).send().await.unwrap();
-    create_refused(&world, json!({}), &["InvalidRequestException", "Restore the secret"]).await;
+    create_rejected(&world, json!({}), &["InvalidRequestException", "Restore the secret"]).await;
 }
 
-/// What does not depend on each other is found out together.
+/// Independent checks run in parallel, so one response can name all their errors.
 #[tokio::test]
-async fn all_remote_checks_that_fail_are_named_together() {
+async fn all_failed_preflight_checks_are_named_in_one_response() {
     let world = World::new().await;
     world.iam.create_user().user_name("coiled").send().await.unwrap();
     world.aws.disable_region("af-south-1");
@@ -153,40 +154,41 @@ async fn all_remote_checks_that_fail_are_named_together() {
     assert_eq!(world.keys("coiled").await, Vec::<String>::new());
 }
 
-/// A person may well paste the token where its secret's ARN belongs.
+/// Someone may paste the token where the ARN of its secret belongs.
 #[tokio::test]
-async fn a_token_in_the_wrong_place_is_not_repeated() {
+async fn a_token_pasted_into_another_property_is_not_echoed() {
     let world = World::new().await;
     let token = world.coiled.token();
-    create_refused(
+    create_rejected(
         &world,
         json!({"CoiledTokenSecretArn": token}),
         &["CoiledTokenSecretArn", "not the ARN of a secret"],
     )
     .await;
     let server = format!("https://ada:{token}@cloud.coiled.io");
-    create_refused(&world, json!({"CoiledServer": server}), &["CoiledServer", "without user and password"]).await;
+    create_rejected(&world, json!({"CoiledServer": server}), &["CoiledServer", "without a user name or password"])
+        .await;
 }
 
-/// Whoever may invoke the function can send it any event: none of them gets the token sent to a server of his choice.
+/// Anyone who may invoke the function can send it any event. No event may send the token to another server.
 #[tokio::test]
-async fn the_token_goes_to_the_server_alone_that_the_function_was_deployed_for() {
+async fn the_token_is_sent_only_to_the_server_that_the_function_was_deployed_for() {
     let (mut world, elsewhere) = (World::new().await, StandIn::start().await);
     world.deployed_for(world.coiled.url());
-    let by_hand = json!({"CoiledServer": elsewhere.url()});
-    create_refused(&world, by_hand.clone(), &["CoiledServer", "COILED_SERVER"]).await;
+    let other_server = json!({"CoiledServer": elsewhere.url()});
+    create_rejected(&world, other_server.clone(), &["CoiledServer", "COILED_SERVER"]).await;
     world.create(json!({})).await.succeeded();
-    world.create(by_hand.clone()).await.failed(&["CoiledServer", "COILED_SERVER"]);
-    world.update(json!({}), by_hand.clone()).await.failed(&["CoiledServer", "can't change"]);
+    world.create(other_server.clone()).await.failed(&["CoiledServer", "COILED_SERVER"]);
+    world.update(json!({}), other_server.clone()).await.failed(&["CoiledServer", "cannot change"]);
     world.connected().await;
-    world.delete(by_hand).await.succeeded();
+    world.delete(other_server).await.succeeded();
     world.nothing_left().await;
     assert!(elsewhere.requests().is_empty());
 }
 
-/// CloudFormation may call before the function's environment is what it was: the way back is open all the same.
+/// During a rollback, CloudFormation may invoke the function before it restores the function's environment.
 #[tokio::test]
-async fn a_connection_that_is_there_keeps_its_server() {
+async fn update_and_delete_keep_the_connections_server_if_the_function_is_deployed_for_another() {
     let mut world = World::new().await;
     world.create(json!({})).await.succeeded();
     world.deployed_for("https://coiled.example.com".into());

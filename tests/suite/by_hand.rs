@@ -1,5 +1,6 @@
-//! What people do by hand to a user and policies of ours: what is in the user goes with it, what hangs on other things has
-//! to be taken off by whoever hung it there, and until then nothing is removed.
+//! What people change by hand in the stack's user and policies. Delete removes whatever the user contains. It fails
+//! before any change if the user is in a group or a policy is attached elsewhere, and names the command that
+//! removes the obstacle.
 
 use serde_json::json;
 
@@ -12,22 +13,22 @@ async fn connected() -> World {
     world
 }
 
-/// Takes away the key that Coiled holds, and fills the user with two others.
+/// Deletes the key that Coiled holds and creates two others, so both key slots are taken.
 async fn two_keys_by_hand(world: &World) -> [String; 2] {
-    let ours = world.keys("coiled").await.remove(0);
-    world.iam.delete_access_key().user_name("coiled").access_key_id(ours).send().await.unwrap();
-    [world.make_key("coiled").await, world.make_key("coiled").await]
+    let registered = world.keys("coiled").await.remove(0);
+    world.iam.delete_access_key().user_name("coiled").access_key_id(registered).send().await.unwrap();
+    [world.create_key_by_hand("coiled").await, world.create_key_by_hand("coiled").await]
 }
 
-/// terraform-provider-aws#12903: a user is deleted only when nothing is in it any more.
+/// terraform-provider-aws#12903: IAM deletes a user only if it is empty.
 #[tokio::test]
-async fn everything_in_the_user_goes_with_it_and_is_listed() {
+async fn delete_removes_everything_in_the_user_and_logs_each_item() {
     let world = connected().await;
     world.put_everything_into("coiled").await;
     let keys = two_keys_by_hand(&world).await;
     world.delete(json!({})).await.succeeded();
     assert!(world.user_tags("coiled").await.is_none());
-    // The person's own policy and device stay; they are only taken out of the user.
+    // Delete detaches the person's policy and MFA device from the user but does not delete them.
     assert_eq!(world.policies().await, ["own"]);
     assert!(world.snapshot().await.contains("mfa/phone"));
     let listed = ["login profile", "inline policy inline", "SSH public key", "signing certificate", "MFA device"];
@@ -36,9 +37,9 @@ async fn everything_in_the_user_goes_with_it_and_is_listed() {
     }
 }
 
-/// All that Update takes out of the user is the keys, once ours is registered.
+/// A rotation must not remove the user's other policies, password, MFA device or certificates.
 #[tokio::test]
-async fn a_rotation_makes_room_and_leaves_the_rest() {
+async fn a_rotation_of_a_user_with_other_contents_deletes_only_keys() {
     let world = connected().await;
     world.put_everything_into("coiled").await;
     two_keys_by_hand(&world).await;
@@ -53,40 +54,42 @@ async fn a_rotation_makes_room_and_leaves_the_rest() {
     assert_eq!(before, without_keys(world.snapshot().await));
 }
 
-/// Of a key by hand and the one that Coiled holds it is the first that makes room; ours goes once the new one is registered.
+/// IAM allows two keys, so one must be deleted before the new one is created. Coiled needs the registered key until it
+/// holds the new one.
 #[tokio::test]
-async fn the_key_that_coiled_holds_is_the_last_to_go() {
+async fn a_rotation_deletes_a_key_created_by_hand_before_the_registered_key() {
     let world = connected().await;
-    let ours = world.keys("coiled").await.remove(0);
-    let by_hand = world.make_key("coiled").await;
+    let registered = world.keys("coiled").await.remove(0);
+    let by_hand = world.create_key_by_hand("coiled").await;
     world.aws.forget_calls();
     world.update(json!({}), json!({"RotateKey": "2"})).await.succeeded();
     let calls = world.aws.calls();
     let deleted: Vec<&str> =
         calls.iter().filter(|call| call.action == "DeleteAccessKey").map(|call| call.param("AccessKeyId")).collect();
-    assert_eq!(deleted[..2], [by_hand.as_str(), ours.as_str()]);
+    assert_eq!(deleted[..2], [by_hand.as_str(), registered.as_str()]);
     world.connected().await;
 }
 
-/// With its key slots full of a person's keys an Update that fails has taken no more than it had to, and says so in the log.
+/// If both key slots are taken, Update has to delete one key before it can create its own.
 #[tokio::test]
-async fn a_failed_rotation_of_a_full_user_takes_one_key_at_most() {
+async fn a_failed_rotation_of_a_user_with_two_keys_deletes_one_and_logs_it() {
     let world = connected().await;
-    let ours = world.keys("coiled").await.remove(0);
-    let by_hand = world.make_key("coiled").await;
+    let registered = world.keys("coiled").await.remove(0);
+    let by_hand = world.create_key_by_hand("coiled").await;
     world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no".into()), times: 1 });
     world.update(json!({}), json!({"RotateKey": "2"})).await.failed(&["no"]);
-    // Coiled may have stored what it refused, and shows nothing that would tell: so the new key stays until it is settled.
+    // Coiled may have stored the key that it rejected, and its response does not show which key it holds. So the new
+    // key is kept until a later run resolves the outcome.
     let keys = world.keys("coiled").await;
-    assert!(keys.len() == 2 && keys.contains(&ours) && !keys.contains(&by_hand), "{keys:?}");
-    assert!(world.logs.text().contains(&by_hand), "the log names the key that made room");
+    assert!(keys.len() == 2 && keys.contains(&registered) && !keys.contains(&by_hand), "{keys:?}");
+    assert!(world.logs.text().contains(&by_hand), "the log does not name the deleted key");
     world.update(json!({"RotateKey": "2"}), json!({})).await.succeeded();
     world.connected().await;
 }
 
-/// RemoveUserFromGroup is authorised on the group, and a right over every group is too much.
+/// IAM authorizes RemoveUserFromGroup on the group. A permission for every group in the account would be too wide.
 #[tokio::test]
-async fn groups_and_holders_elsewhere_stop_a_delete_before_anything_is_gone() {
+async fn delete_changes_nothing_if_the_user_is_in_a_group_and_a_policy_is_attached_elsewhere() {
     let world = connected().await;
     world.put_everything_into("coiled").await;
     world.iam.create_group().group_name("admins").send().await.unwrap();
@@ -94,22 +97,22 @@ async fn groups_and_holders_elsewhere_stop_a_delete_before_anything_is_gone() {
     let arn = world.policy_arn("coiled-setup");
     world.attach_elsewhere("role", &arn).await;
     let before = world.snapshot().await;
-    // Both are named at once: nobody has to find out one after the other.
-    world.delete(json!({})).await.failed(&["--group-name admins", "role/theirs", &arn, "Nothing was removed"]);
+    // One response names both, so one retry is enough.
+    world.delete(json!({})).await.failed(&["--group-name admins", "role/theirs", &arn, "Nothing was deleted"]);
     assert_eq!(before, world.snapshot().await);
 }
 
-/// Whoever attached our policy to something of theirs is told to what, and can undo it: the policy is still there, and so
-/// is the key that Coiled works with meanwhile.
+/// The error names where the policy is attached and the command that detaches it. Until someone runs it, the policy and
+/// the registered key keep working.
 #[tokio::test]
-async fn a_policy_of_ours_on_something_of_theirs_has_to_be_taken_off_first() {
+async fn delete_changes_nothing_until_a_policy_attached_elsewhere_is_detached() {
     for (kind, name) in [("role", "coiled-ongoing"), ("user", "coiled-setup"), ("group", "coiled-ongoing")] {
         let world = connected().await;
         let arn = world.policy_arn(name);
         world.attach_elsewhere(kind, &arn).await;
         let before = world.snapshot().await;
         let command = format!("aws iam detach-{kind}-policy --{kind}-name theirs --policy-arn {arn}");
-        world.delete(json!({})).await.failed(&[&format!("{kind}/theirs"), &arn, &command, "Nothing was removed"]);
+        world.delete(json!({})).await.failed(&[&format!("{kind}/theirs"), &arn, &command, "Nothing was deleted"]);
         assert_eq!(before, world.snapshot().await, "{kind}");
         let held = world.coiled.connection("ada").expect("Coiled still holds the key").access_key_id();
         assert!(world.key_works(&held, "us-east-1").await);
@@ -118,21 +121,21 @@ async fn a_policy_of_ours_on_something_of_theirs_has_to_be_taken_off_first() {
         world.delete(json!({})).await.succeeded();
         assert!(world.policies().await.is_empty() && world.user_tags("coiled").await.is_none(), "{kind}");
         assert!(world.coiled.connection("ada").is_none());
-        assert!(world.snapshot().await.contains("theirs"), "what is theirs stays");
+        assert!(world.snapshot().await.contains("theirs"), "Delete removed {kind}/theirs");
     }
 }
 
-/// A person put a policy of theirs in the place of ours: it is taken out of our user, and stays.
+/// A person deletes a policy of the stack and creates another one of the same name. It has no ownership tags.
 #[tokio::test]
-async fn a_policy_of_theirs_in_the_place_of_ours_stays() {
+async fn update_fails_and_delete_keeps_the_policy_if_a_person_replaced_it() {
     let world = connected().await;
     let arn = world.policy_arn("coiled-setup");
     world.iam.detach_user_policy().user_name("coiled").policy_arn(&arn).send().await.unwrap();
     world.iam.delete_policy().policy_arn(&arn).send().await.unwrap();
-    world.make_policy("/", "coiled-setup").await;
+    world.create_policy_by_hand("/", "coiled-setup").await;
     world.iam.attach_user_policy().user_name("coiled").policy_arn(&arn).send().await.unwrap();
     let before = world.snapshot().await;
-    world.update(json!({}), json!({"RotateKey": "2"})).await.failed(&[&arn, "not made by this stack"]);
+    world.update(json!({}), json!({"RotateKey": "2"})).await.failed(&[&arn, "not created by this stack"]);
     assert_eq!(before, world.snapshot().await);
     world.delete(json!({})).await.succeeded();
     assert_eq!(world.policies().await, ["coiled-setup"]);

@@ -1,4 +1,4 @@
-//! Secrets are in nothing that the function says, at no level; and the search that says so finds every one that is planted.
+//! The function prints no secret at any log level. The search that checks this finds every secret planted on purpose.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -6,19 +6,19 @@ use serde_json::json;
 
 use crate::stand_in::{Call, Fault, How};
 use crate::support::aws::{AwsFault, AwsHow};
-use crate::support::canaries::{MARK, found};
+use crate::support::canaries::{CANARY, found};
 use crate::support::{World, bucket};
 
-/// Docker Hub's token in a secret of its own.
+/// The properties for Docker Hub, whose token has its own secret in Secrets Manager.
 async fn with_docker_hub(world: &World) -> serde_json::Value {
-    let token = format!("dckr_{MARK}_0123456789");
-    let made = world.secrets.create_secret().name("docker-hub-token").secret_string(token).send().await.unwrap();
-    json!({"Registry": "docker_hub", "DockerHubUsername": "ada", "DockerHubTokenSecretArn": made.arn.unwrap()})
+    let token = format!("dckr_{CANARY}_0123456789");
+    let created = world.secrets.create_secret().name("docker-hub-token").secret_string(token).send().await.unwrap();
+    json!({"Registry": "docker_hub", "DockerHubUsername": "ada", "DockerHubTokenSecretArn": created.arn.unwrap()})
 }
 
-/// The whole life at every level that Lambda knows, with all four kinds of secrets in it.
+/// Runs at every log level that Lambda offers, and at one that does not exist.
 #[tokio::test]
-async fn a_whole_life_says_no_secret_at_any_level() {
+async fn create_update_and_delete_print_no_secret_at_any_log_level() {
     for level in ["trace", "debug", "info", "warn", "error", "fatal", "TRACE", "nonsense"] {
         let world = World::new().await;
         let lines = coiled_aws_stack::log::lines(level, world.logs.clone());
@@ -29,15 +29,14 @@ async fn a_whole_life_says_no_secret_at_any_level() {
         rotated["RotateKey"] = json!("2");
         world.update(hub, rotated.clone()).await.succeeded();
         world.delete(rotated).await.succeeded();
-        let kinds = world.known_secrets().iter().filter(|secret| secret.contains(MARK)).count();
-        assert!(kinds >= 5, "token, two keys, Docker Hub's token and the signature: {kinds}");
+        let kinds = world.known_secrets().iter().filter(|secret| secret.contains(CANARY)).count();
+        assert!(kinds >= 5, "the token, two keys, Docker Hub's token and the signature make five, not {kinds}");
         world.nothing_leaked();
     }
 }
 
-/// Whatever a server repeats, and however it writes it.
 #[tokio::test]
-async fn what_servers_repeat_is_scrubbed_in_every_form() {
+async fn a_secret_that_a_server_echoes_is_masked_in_every_encoding() {
     let world = World::new().await;
     let hub = with_docker_hub(&world).await;
     let token = world.coiled.token();
@@ -58,9 +57,9 @@ async fn what_servers_repeat_is_scrubbed_in_every_form() {
     world.create(hub).await.failed(&["*** ***"]);
 }
 
-/// An answer that can't be delivered ends in an error that Lambda prints.
+/// Lambda prints the error that the invocation then returns.
 #[tokio::test]
-async fn an_answer_that_nobody_takes_says_no_secret() {
+async fn no_secret_is_printed_if_the_response_cannot_be_delivered() {
     let mut world = World::new().await;
     world.timeout = std::time::Duration::from_secs(3);
     world.bucket.fault(bucket::PutHow::Reset, u32::MAX);
@@ -69,7 +68,7 @@ async fn an_answer_that_nobody_takes_says_no_secret() {
 }
 
 #[tokio::test]
-async fn garbage_and_denials_say_no_secret() {
+async fn no_secret_is_printed_if_aws_responses_are_malformed_lost_or_errors() {
     for how in [AwsHow::Garbage, AwsHow::TookEffectThenDropped, AwsHow::Error(400, "Odd", "odd")] {
         let world = World::new().await;
         for action in ["GetSecretValue", "CreateAccessKey", "GetCallerIdentity"] {
@@ -79,15 +78,14 @@ async fn garbage_and_denials_say_no_secret() {
     }
 }
 
-/// Each kind of secret, planted in each place, in each way of writing it, is found.
 #[tokio::test]
-async fn the_search_finds_what_is_planted() {
+async fn the_search_finds_every_secret_in_every_encoding() {
     let world = World::new().await;
     let hub = with_docker_hub(&world).await;
     world.create(hub).await.succeeded();
     assert_eq!(world.leak(), None);
     let secrets = world.known_secrets();
-    assert!(secrets.len() >= 4, "the token, Docker Hub's, the key's and the signature");
+    assert!(secrets.len() >= 4, "the token, Docker Hub's token, the secret key and the signature make four");
     for secret in &secrets {
         let json = json!({ "planted": secret }).to_string();
         let forms = [
@@ -97,7 +95,7 @@ async fn the_search_finds_what_is_planted() {
             secret.bytes().map(|byte| format!("%{byte:02X}")).collect(),
             BASE64_STANDARD.encode(secret),
             BASE64_STANDARD.encode(format!("u:{secret}")),
-            secret.get(MARK.len()..MARK.len() + 18).unwrap_or(secret).to_owned(),
+            secret.get(CANARY.len()..CANARY.len() + 18).unwrap_or(secret).to_owned(),
         ];
         for form in forms {
             assert!(found(&format!("before {form} after"), &secrets).is_some(), "{form}");
@@ -106,16 +104,16 @@ async fn the_search_finds_what_is_planted() {
     assert_eq!(found("nothing here, and no c4n-4ry", &secrets), None);
 }
 
-/// A world of its own for each place: what was found once stays found.
+/// Each place gets its own world, so a secret found in one place cannot hide that another place was missed.
 #[tokio::test]
-async fn the_search_looks_everywhere() {
-    for place in ["the log", "an error", "a panic's message", "an answer"] {
+async fn the_search_finds_a_secret_in_the_log_an_error_a_panic_or_a_response() {
+    for place in ["the log", "an error", "a panic message", "a response"] {
         let world = World::new().await;
         let token = world.coiled.token();
         match place {
             "the log" => tracing::trace!(target: "coiled_aws_stack", token, "planted"),
             "an error" => world.plant_error(&token),
-            "an answer" => {
+            "a response" => {
                 let mut event = world.event("Delete", json!({}));
                 event["LogicalResourceId"] = json!(token);
                 world.hand_over_unseen(event).await;

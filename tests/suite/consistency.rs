@@ -1,4 +1,5 @@
-//! IAM contradicts itself for a while after each change, and a new role is not known everywhere at once.
+//! IAM is eventually consistent: after each change, reads may be stale for seconds. A new role reaches each service at
+//! a different time.
 
 use serde_json::json;
 
@@ -9,9 +10,9 @@ fn fault(world: &World, action: &'static str, status: u16, code: &'static str, t
     world.aws.fault(AwsFault { action, how: AwsHow::Error(status, code, "in a moment"), times });
 }
 
-/// What was made a moment ago is not known to every replica.
+/// An IAM replica may not know a new resource yet.
 #[tokio::test]
-async fn a_create_waits_for_what_it_made_itself() {
+async fn create_retries_while_iam_does_not_know_the_new_resources() {
     for (action, code) in [
         ("AttachUserPolicy", "NoSuchEntity"),
         ("CreateAccessKey", "NoSuchEntity"),
@@ -20,20 +21,20 @@ async fn a_create_waits_for_what_it_made_itself() {
         ("CreateUser", "ConcurrentModification"),
         ("CreatePolicy", "ConcurrentModification"),
         ("TagUser", "EntityTemporarilyUnmodifiable"),
-        // The first look finds no user either way; the later ones have to.
+        // There is no user at the first read. Later reads are stale.
         ("GetUser", "NoSuchEntity"),
     ] {
         let world = World::new().await;
         fault(&world, action, if code == "NoSuchEntity" { 404 } else { 409 }, code, 4);
-        let answer = world.create(json!({})).await;
-        assert!(answer.is_success(), "{action} {code}: {}", answer.reason());
+        let response = world.create(json!({})).await;
+        assert!(response.is_success(), "{action} {code}: {}", response.reason());
         world.connected().await;
     }
 }
 
-/// What was removed a moment ago still seems to be there.
+/// An IAM replica may still list a deleted resource.
 #[tokio::test]
-async fn a_delete_waits_for_what_it_removed_itself() {
+async fn delete_retries_while_iam_still_lists_deleted_resources() {
     for (action, code) in [
         ("DeleteUser", "DeleteConflict"),
         ("DeletePolicy", "DeleteConflict"),
@@ -43,27 +44,27 @@ async fn a_delete_waits_for_what_it_removed_itself() {
         let world = World::new().await;
         world.create(json!({})).await.succeeded();
         fault(&world, action, 409, code, 4);
-        let answer = world.delete(json!({})).await;
-        assert!(answer.is_success(), "{action} {code}: {}", answer.reason());
+        let response = world.delete(json!({})).await;
+        assert!(response.is_success(), "{action} {code}: {}", response.reason());
         world.nothing_left().await;
     }
 }
 
-/// A stack that is launched again right after its deletion: names still seem to be taken.
+/// If a stack is deleted and created again at once, IAM may still report its names as taken.
 #[tokio::test]
-async fn a_name_that_was_given_up_a_moment_ago_is_waited_for() {
+async fn create_retries_while_iam_still_lists_a_deleted_name() {
     for action in ["CreateUser", "CreatePolicy"] {
         let world = World::new().await;
         fault(&world, action, 409, "EntityAlreadyExists", 4);
-        let answer = world.create(json!({})).await;
-        assert!(answer.is_success(), "{action}: {}", answer.reason());
+        let response = world.create(json!({})).await;
+        assert!(response.is_success(), "{action}: {}", response.reason());
         world.connected().await;
     }
 }
 
-/// The user is there, and the replica that is asked does not know it: that Update may fail, but nothing is touched.
+/// An IAM replica may not know the user. The Update may then fail.
 #[tokio::test]
-async fn an_update_that_does_not_see_its_user_touches_nothing() {
+async fn update_changes_nothing_if_a_stale_read_hides_the_user() {
     let world = World::new().await;
     world.create(json!({})).await.succeeded();
     let before = world.snapshot().await;
@@ -74,21 +75,21 @@ async fn an_update_that_does_not_see_its_user_touches_nothing() {
     world.connected().await;
 }
 
-/// A role written a moment ago is refused by every service for some seconds (aws-cdk#18237, #31429).
+/// Each service denies a new role for some seconds (aws-cdk#18237, #31429).
 #[tokio::test]
-async fn every_service_may_deny_a_fresh_role_at_first() {
+async fn create_succeeds_if_a_service_denies_the_new_role_six_times() {
     for action in ["iam:*", "secretsmanager:*", "sts:*"] {
         let world = World::new().await;
         world.aws.fault(AwsFault { action, how: AwsHow::AccessDenied, times: 6 });
-        let answer = world.create(json!({})).await;
-        assert!(answer.is_success(), "{action}: {}", answer.reason());
+        let response = world.create(json!({})).await;
+        assert!(response.is_success(), "{action}: {}", response.reason());
         world.connected().await;
     }
 }
 
-/// A right that is really missing is named in the end, and nothing is left.
+/// AccessDenied from a role that lacks the permission looks like AccessDenied from a new role, but does not end.
 #[tokio::test]
-async fn a_right_that_is_missing_is_named() {
+async fn create_names_a_missing_permission_and_leaves_nothing() {
     let world = World::new().await;
     world.aws.fault(AwsFault { action: "CreatePolicy", how: AwsHow::AccessDenied, times: u32::MAX });
     world.create(json!({})).await.failed(&["CreatePolicy", "AccessDenied", "role"]);
@@ -96,7 +97,7 @@ async fn a_right_that_is_missing_is_named() {
 }
 
 #[tokio::test]
-async fn too_many_calls_are_no_reason_to_fail() {
+async fn create_retries_throttled_calls() {
     let world = World::new().await;
     for action in ["GetUser", "GetSecretValue", "CreateUser"] {
         world.aws.fault(AwsFault { action, how: AwsHow::Throttled, times: 1 });
@@ -105,9 +106,10 @@ async fn too_many_calls_are_no_reason_to_fail() {
     world.connected().await;
 }
 
-/// AWS refuses a boundary that is not there; an organisation may demand one (DataDog/cloudformation-template#35).
+/// An organization may require a permissions boundary (DataDog/cloudformation-template#35). IAM rejects a boundary that
+/// does not exist.
 #[tokio::test]
-async fn a_boundary_that_is_not_there_is_named() {
+async fn create_and_update_name_a_permissions_boundary_that_does_not_exist() {
     let world = World::new().await;
     let arn = world.policy_arn("no-such-boundary");
     world.create(json!({"PermissionsBoundaryArn": arn})).await.failed(&["NoSuchEntity", &arn]);

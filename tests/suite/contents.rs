@@ -1,11 +1,11 @@
-//! What a person put into the user: it goes with the user.
+//! Delete removes whatever a person put into the user.
 
 use serde_json::json;
 
 use crate::support::World;
 use crate::support::account::AWS_POLICY;
 
-/// How the log names each of them.
+/// What the log calls each item.
 const LISTED: [&str; 7] = [
     "login profile",
     "inline policy inline",
@@ -16,7 +16,7 @@ const LISTED: [&str; 7] = [
     "/own",
 ];
 
-/// Of nobody, by nobody.
+/// A self-signed certificate for the tests.
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n\
 MIIBbzCCARWgAwIBAgIUTH9WrmE3p66/Uj2l1QkH/ON1mOQwCgYIKoZIzj0EAwIw\n\
 DDEKMAgGA1UEAwwBdDAgFw0yNjExMjMxNzAzNTdaGA8yMTI2MTAzMDE3MDM1N1ow\n\
@@ -28,16 +28,16 @@ CCqGSM49BAMCA0gAMEUCIAxTd3bG+DhTRokyRQupYVHeGqhrrrCl7sok1NES6CdL\n\
 AiEA3/YEM14sR7a57jxh25s6WlYEYUP2PDOXBzfHYVRSWHo=\n\
 -----END CERTIFICATE-----";
 
-/// terraform-provider-aws#12903: a user is deleted only when nothing is in it any more.
+/// terraform-provider-aws#12903: IAM deletes a user only if it is empty.
 #[tokio::test]
-async fn what_a_person_put_into_the_user_goes_with_it_and_is_listed() {
+async fn delete_removes_the_users_contents_and_logs_them_with_or_without_path_and_boundary() {
     for properties in [json!({}), json!({"UserPath": "/vendors/", "PermissionsBoundaryArn": AWS_POLICY})] {
         let world = World::new().await;
         world.create(properties.clone()).await.succeeded();
         fill(&world).await;
         world.delete(properties).await.succeeded();
         assert!(world.user_tags("coiled").await.is_none());
-        // The person's own policy and device stay; they are only taken out of the user.
+        // Delete detaches the person's policy from the user but does not delete it.
         assert_eq!(world.policies().await, ["own"]);
         for item in LISTED {
             assert!(world.logs.text().contains(item), "{item} is not in the log");
@@ -45,7 +45,7 @@ async fn what_a_person_put_into_the_user_goes_with_it_and_is_listed() {
     }
 }
 
-/// One of each kind of thing.
+/// Puts one item of every kind into the user.
 async fn fill(world: &World) {
     let (iam, user) = (&world.iam, "coiled");
     iam.create_login_profile().user_name(user).password("Pa55word!Pa55word").send().await.unwrap();

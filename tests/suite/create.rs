@@ -1,4 +1,4 @@
-//! Create: everything is made, proved and registered, or nothing is left.
+//! Create either connects the workspace or leaves nothing.
 
 use serde_json::json;
 
@@ -8,9 +8,9 @@ use crate::support::account::AWS_POLICY;
 use crate::support::aws::{AwsFault, AwsHow, FUNCTION_KEY, round_trips};
 
 #[tokio::test]
-async fn a_create_makes_registers_and_answers() {
+async fn create_connects_the_workspace_and_returns_all_attributes() {
     let world = World::new().await;
-    let answer = world.create(json!({"Region": "us-east-2"})).await.succeeded();
+    let response = world.create(json!({"Region": "us-east-2"})).await.succeeded();
     world.connected().await;
     assert_eq!(world.attached("coiled").await, ["coiled-ongoing", "coiled-setup"]);
     let account = world.aws.account();
@@ -24,14 +24,14 @@ async fn a_create_makes_registers_and_answers() {
         ("Region", "us-east-2".into()),
         ("SettingsUrl", format!("{}/ada/settings/setup/credentials", world.coiled.url())),
     ] {
-        assert_eq!(answer.data(name), expected, "{name}");
+        assert_eq!(response.data(name), expected, "{name}");
     }
-    assert_eq!(answer.value["Data"].as_object().unwrap().len(), 8);
+    assert_eq!(response.value["Data"].as_object().unwrap().len(), 8);
     assert_eq!(world.coiled.violations(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn the_marks_are_those_of_the_interface() {
+async fn create_sets_the_documented_tags_on_the_user_and_the_policies() {
     let world = World::new().await;
     world.create(json!({"Tags": [{"Key": "team", "Value": "data"}]})).await.succeeded();
     let tags = world.user_tags("coiled").await.unwrap();
@@ -59,7 +59,7 @@ async fn the_marks_are_those_of_the_interface() {
 }
 
 #[tokio::test]
-async fn coiled_is_asked_five_times_at_most() {
+async fn create_sends_at_most_five_requests_to_coiled() {
     for properties in [json!({}), json!({"Workspace": "ada"})] {
         let world = World::new().await;
         world.create(properties).await.succeeded();
@@ -69,29 +69,30 @@ async fn coiled_is_asked_five_times_at_most() {
 }
 
 #[tokio::test]
-async fn path_boundary_and_names_are_the_users_choice() {
+async fn create_uses_the_given_name_path_and_boundary() {
     let world = World::new().await;
     let boundary = AWS_POLICY;
     let properties = json!({"UserName": "Dask+1", "UserPath": "/teams/data/", "PermissionsBoundaryArn": boundary});
-    let answer = world.create(properties.clone()).await.succeeded();
-    assert_eq!(answer.data("UserArn"), format!("arn:aws:iam::{}:user/teams/data/Dask+1", world.aws.account()));
-    assert!(answer.data("SetupPolicyArn").ends_with(":policy/teams/data/Dask+1-setup"));
+    let response = world.create(properties.clone()).await.succeeded();
+    assert_eq!(response.data("UserArn"), format!("arn:aws:iam::{}:user/teams/data/Dask+1", world.aws.account()));
+    assert!(response.data("SetupPolicyArn").ends_with(":policy/teams/data/Dask+1-setup"));
     assert_eq!(world.aws.boundary("Dask+1"), Some(boundary.to_owned()));
     world.delete(properties).await.succeeded();
     world.nothing_left().await;
 }
 
 #[tokio::test]
-async fn without_the_setup_policy_attached_it_is_still_made() {
+async fn the_setup_policy_is_created_but_not_attached_if_attach_setup_policy_is_false() {
     let world = World::new().await;
     world.create(json!({"AttachSetupPolicy": "false"})).await.succeeded();
     assert_eq!(world.attached("coiled").await, ["coiled-ongoing"]);
     assert_eq!(world.policies().await, ["coiled-ongoing", "coiled-setup"]);
 }
 
-/// A token may be plain or JSON, and tokens without `-` are of another kind.
+/// The secret holds the token as plain text or as JSON. Coiled has two kinds of token, and only API tokens contain a
+/// `-`.
 #[tokio::test]
-async fn every_form_of_token_is_understood() {
+async fn create_accepts_both_kinds_of_token_as_plain_text_or_json() {
     for (token, secret) in [
         ("c4n4ry-of-ada-0123456789", r#"{"token": "c4n4ry-of-ada-0123456789"}"#),
         ("0123456789abcdef", " 0123456789abcdef\n"),
@@ -104,25 +105,25 @@ async fn every_form_of_token_is_understood() {
     }
 }
 
-/// STS knows a key late, and flickers: three proofs in a row are needed, and one refusal starts the count anew.
+/// STS rejects a new key at first, and then accepts it only sometimes. One rejection restarts the count.
 #[tokio::test]
-async fn a_key_is_registered_only_after_three_proofs_in_a_row() {
+async fn a_key_is_registered_only_after_three_consecutive_successes() {
     let world = World::new().await;
     world.aws.key_pattern(&[false, false, true, true, false, true, false]);
     world.create(json!({})).await.succeeded();
-    let proofs: Vec<bool> = world
+    let checks: Vec<bool> = world
         .aws
         .calls()
         .into_iter()
         .filter(|call| call.action == "GetCallerIdentity" && call.access_key_id != FUNCTION_KEY)
         .map(|call| call.status == 200)
         .collect();
-    // The last one is the stand-in's own trial of the key.
-    assert_eq!(proofs, [false, false, true, true, false, true, false, true, true, true, true]);
+    // The last success is the check by the stand-in for Coiled.
+    assert_eq!(checks, [false, false, true, true, false, true, false, true, true, true, true]);
 }
 
 #[tokio::test]
-async fn the_key_is_proved_at_the_region_that_coiled_uses() {
+async fn the_key_is_checked_in_the_region_that_coiled_uses() {
     let world = World::new().await;
     world.create(json!({"Region": "eu-central-1"})).await.succeeded();
     let calls = world.aws.calls();
@@ -131,9 +132,9 @@ async fn the_key_is_proved_at_the_region_that_coiled_uses() {
     assert_eq!(regions[..4], ["eu-central-1"; 4]);
 }
 
-/// A role written a moment ago answers AccessDenied for some seconds (aws-cdk#18237, #31429).
+/// AWS returns AccessDenied to a new role for some seconds (aws-cdk#18237, #31429).
 #[tokio::test]
-async fn a_fresh_role_is_waited_for() {
+async fn create_retries_calls_that_are_denied_to_a_new_role() {
     let world = World::new().await;
     for action in ["GetUser", "GetSecretValue", "CreateUser", "CreatePolicy"] {
         world.aws.fault(AwsFault { action, how: AwsHow::AccessDenied, times: 3 });
@@ -142,9 +143,10 @@ async fn a_fresh_role_is_waited_for() {
     world.connected().await;
 }
 
-/// The pending mark is there before Coiled can hold the key, so that a run that dies leaves a trace.
+/// If Lambda kills the run after it sent the registration, the next run needs the tag to know that Coiled may hold the
+/// key.
 #[tokio::test]
-async fn the_pending_mark_is_set_before_the_registration_is_sent() {
+async fn the_pending_key_is_tagged_before_the_registration_is_sent() {
     let world = World::new().await;
     world.coiled.fault(Fault { on: Call::WsFinish, how: How::Progress(vec!["Making a VPC".into()]), times: 1 });
     world.create(json!({})).await.succeeded();
@@ -152,12 +154,13 @@ async fn the_pending_mark_is_set_before_the_registration_is_sent() {
     let tagged =
         calls.iter().position(|call| call.params.values().any(|value| value == "coiled-stack:pending-access-key-id"));
     let verified = calls.iter().rposition(|call| call.action == "GetCallerIdentity");
-    assert!(tagged.unwrap() < verified.unwrap(), "the stand-in tries the key when the registration arrives");
-    assert!(world.logs.text().contains("Making a VPC"), "Coiled's progress is in the log");
+    // The last check of the key is by the stand-in for Coiled, when the registration arrives.
+    assert!(tagged.unwrap() < verified.unwrap(), "the registration arrived before the tag was set");
+    assert!(world.logs.text().contains("Making a VPC"), "Coiled's progress is not in the log");
 }
 
 #[tokio::test]
-async fn create_access_key_is_sent_once_and_a_lost_key_is_removed() {
+async fn a_key_is_deleted_and_created_again_if_the_response_with_it_is_lost() {
     let world = World::new().await;
     world.aws.fault(AwsFault { action: "CreateAccessKey", how: AwsHow::TookEffectThenDropped, times: 1 });
     world.create(json!({})).await.succeeded();
@@ -166,7 +169,7 @@ async fn create_access_key_is_sent_once_and_a_lost_key_is_removed() {
 }
 
 #[tokio::test]
-async fn lost_replies_are_no_reason_to_fail() {
+async fn create_succeeds_if_the_response_of_an_iam_call_is_lost() {
     for action in ["CreateUser", "CreatePolicy", "AttachUserPolicy", "TagUser", "UntagUser"] {
         let world = World::new().await;
         world.aws.fault(AwsFault { action, how: AwsHow::TookEffectThenDropped, times: 1 });
@@ -175,9 +178,8 @@ async fn lost_replies_are_no_reason_to_fail() {
     }
 }
 
-/// Each step of a Create refused in turn: all that was made before is unmade.
 #[tokio::test]
-async fn a_failed_create_undoes_what_it_made() {
+async fn create_undoes_its_changes_whichever_step_fails() {
     for (action, code) in [
         ("CreateUser", "LimitExceeded"),
         ("CreatePolicy", "LimitExceeded"),
@@ -188,33 +190,33 @@ async fn a_failed_create_undoes_what_it_made() {
         ("UntagUser", "ValidationError"),
     ] {
         let world = World::new().await;
-        // ListAttachedUserPolicies works at the first look, and fails at the last.
+        // Slow without a delay is a success: ListAttachedUserPolicies fails only after the steps have run.
         if action == "ListAttachedUserPolicies" {
             world.aws.fault(AwsFault { action, how: AwsHow::Slow(std::time::Duration::ZERO), times: 1 });
         }
         let times = if action == "UntagUser" { 1 } else { 9 };
         world.aws.fault(AwsFault { action, how: AwsHow::Error(400, code, "not today"), times });
-        let answer = world.create(json!({})).await.failed(&[action, code, "not today"]);
+        let response = world.create(json!({})).await.failed(&[action, code, "not today"]);
         world.aws.clear_faults();
-        assert!(!answer.reason().contains("Left in the account"), "{action}: {}", answer.reason());
+        assert!(!response.reason().contains("Left in the account"), "{action}: {}", response.reason());
         world.nothing_left().await;
     }
 }
 
 #[tokio::test]
-async fn what_can_not_be_undone_is_named_by_its_arn_and_removed_by_the_delete_that_follows() {
+async fn create_names_the_arn_of_a_policy_it_could_not_undo_and_delete_removes_it() {
     let world = World::new().await;
     world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no quota".into()), times: 1 });
     world.aws.fault(AwsFault { action: "DeletePolicy", how: AwsHow::Error(400, "ValidationError", "no"), times: 1 });
-    let answer = world.create(json!({})).await.failed(&["register", "no quota", "Left in the account"]);
-    assert!(answer.reason().contains(&format!("arn:aws:iam::{}:policy/coiled-", world.aws.account())));
+    let response = world.create(json!({})).await.failed(&["register", "no quota", "Left in the account"]);
+    assert!(response.reason().contains(&format!("arn:aws:iam::{}:policy/coiled-", world.aws.account())));
     world.delete(json!({})).await.succeeded();
     world.nothing_left().await;
 }
 
-/// What CloudFormation does after a failed Create: the very id that was answered comes with a Delete.
+/// After a failed Create, CloudFormation sends a Delete.
 #[tokio::test]
-async fn a_refused_registration_is_told_in_coileds_words_and_leaves_nothing() {
+async fn create_shows_coileds_message_and_leaves_nothing_if_the_registration_is_rejected() {
     let world = World::new().await;
     world.coiled.fault(Fault {
         on: Call::WsFinish,
@@ -227,7 +229,7 @@ async fn a_refused_registration_is_told_in_coileds_words_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn with_the_setup_policy_detached_a_refusal_suggests_attaching_it() {
+async fn create_suggests_attach_setup_policy_if_coiled_lacks_a_permission_while_it_is_detached() {
     let world = World::new().await;
     world.coiled.fault(Fault {
         on: Call::WsMessage,
@@ -237,9 +239,9 @@ async fn with_the_setup_policy_detached_a_refusal_suggests_attaching_it() {
     world.create(json!({"AttachSetupPolicy": "false"})).await.failed(&["CreateVpc", "AttachSetupPolicy"]);
 }
 
-/// A connection lost before FINISHED says nothing; the same message is sent again.
+/// If the WebSocket closes before FINISHED, Coiled may or may not hold the key.
 #[tokio::test]
-async fn an_unknown_outcome_is_settled_by_sending_the_same_message_again() {
+async fn the_same_registration_is_sent_again_if_its_outcome_is_unknown() {
     for (on, how) in [
         (Call::WsMessage, How::Reset),
         (Call::WsFinish, How::TookEffectThenDropped),
@@ -249,34 +251,35 @@ async fn an_unknown_outcome_is_settled_by_sending_the_same_message_again() {
     ] {
         let world = World::new().await;
         world.coiled.fault(Fault { on, how: how.clone(), times: 1 });
-        let answer = world.create(json!({})).await;
-        assert!(answer.is_success(), "{on:?} {how:?}: {}", answer.reason());
+        let response = world.create(json!({})).await;
+        assert!(response.is_success(), "{on:?} {how:?}: {}", response.reason());
         world.connected().await;
         let sent = world.coiled.registrations();
         assert!(sent.iter().all(|message| message["data"] == sent[0]["data"]), "{on:?}");
     }
 }
 
-/// A FINISHED that Coiled's own options don't bear out is no success.
+/// The workspace's backend options decide, because FINISHED alone does not prove that Coiled holds the key.
 #[tokio::test]
-async fn what_coiled_shows_decides_and_not_what_it_says() {
+async fn create_fails_if_coiled_sends_finished_but_shows_no_connection() {
     let world = World::new().await;
     let unconnected = json!({"backend": "vm", "options": {"aws_region_name": "us-east-1"}});
     world.coiled.fault(Fault { on: Call::BackendOptions, how: How::Slow(std::time::Duration::ZERO), times: 1 });
     world.coiled.fault(Fault { on: Call::BackendOptions, how: How::Status(200, unconnected), times: 1 });
-    world.create(json!({})).await.failed(&["read back", "unconnected"]);
+    world.create(json!({})).await.failed(&["read the registration back", "not connected"]);
     world.nothing_left().await;
 }
 
 #[tokio::test]
-async fn independent_steps_run_side_by_side() {
+async fn create_runs_independent_steps_in_parallel_and_needs_at_most_13_round_trips() {
     let world = World::new().await;
-    // Slow enough for what runs side by side to overlap on a busy machine too.
-    let pause = std::time::Duration::from_millis(200);
-    world.aws.fault(AwsFault { action: "*", how: AwsHow::Slow(pause), times: u32::MAX });
+    // Long enough that parallel calls overlap even on a busy machine.
+    let delay = std::time::Duration::from_millis(200);
+    world.aws.fault(AwsFault { action: "*", how: AwsHow::Slow(delay), times: u32::MAX });
     world.create(json!({"Workspace": "ada"})).await.succeeded();
     let calls = world.aws.calls();
-    // Looks · policies · user · key · three proofs (and the stand-in's own trial) · looks before and after · three marks.
+    // The 13: first reads, policies, user, key, three checks of the key and one by the stand-in, a read before and a
+    // read after the registration, three writes of tags.
     let trips = round_trips(&calls);
     assert!(trips <= 13, "{trips} round trips for {} calls", calls.len());
 }

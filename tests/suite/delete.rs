@@ -1,4 +1,4 @@
-//! Delete: everything of ours goes, nothing else does, and what is gone already is fine.
+//! Delete removes all of the stack's resources and no others. It succeeds if some or all are already gone.
 
 use serde_json::{Value, json};
 
@@ -14,17 +14,18 @@ async fn connected(properties: Value) -> World {
 }
 
 #[tokio::test]
-async fn everything_goes_coiled_first() {
+async fn delete_removes_everything_and_succeeds_again_when_repeated() {
     let world = connected(json!({})).await;
-    let answer = world.delete(json!({})).await.succeeded();
-    assert!(answer.value.get("Data").is_none());
+    let response = world.delete(json!({})).await.succeeded();
+    assert!(response.value.get("Data").is_none());
     world.nothing_left().await;
     world.delete(json!({})).await.succeeded();
 }
 
-/// A user that is gone has no path any more, and to one without a path the role has no right: the repeated call is denied.
+/// For a missing user, IAM authorizes against the ARN without a path. The role's policy does not contain that ARN, so
+/// the retried DeleteUser is denied.
 #[tokio::test]
-async fn a_user_under_a_path_is_known_to_be_gone() {
+async fn delete_succeeds_if_the_response_of_delete_user_is_lost_and_the_user_has_a_path() {
     let mut world = World::where_role_lacks_something().await;
     world.role_lacks_something = false;
     let properties = json!({"UserPath": "/teams/"});
@@ -35,9 +36,9 @@ async fn a_user_under_a_path_is_known_to_be_gone() {
     world.nothing_left().await;
 }
 
-/// aws-lambda-go#237, crhelper#7: a Delete after a Create that never happened.
+/// aws-lambda-go#237, crhelper#7: CloudFormation may send a Delete although no Create has run.
 #[tokio::test]
-async fn a_delete_after_no_create_succeeds_without_asking_coiled() {
+async fn delete_succeeds_without_a_request_to_coiled_if_no_create_has_run() {
     let world = World::new().await;
     for properties in [
         json!({}),
@@ -52,7 +53,7 @@ async fn a_delete_after_no_create_succeeds_without_asking_coiled() {
 }
 
 #[tokio::test]
-async fn a_delete_that_makes_no_sense_succeeds_where_nothing_was_made() {
+async fn a_malformed_delete_succeeds_if_nothing_was_created() {
     let world = World::new().await;
     for properties in [json!(null), json!("text"), json!([1, 2]), json!({"UserName": {"a": 1}})] {
         world.send(world.event("Delete", properties)).await.succeeded();
@@ -67,10 +68,10 @@ async fn a_delete_that_makes_no_sense_succeeds_where_nothing_was_made() {
     }
 }
 
-/// A token that can't be read or is not accepted any more must not keep the key alive.
+/// An unusable token must not keep the user and its key in the account.
 #[tokio::test]
-async fn without_a_token_the_aws_side_goes_and_the_log_says_what_stays() {
-    for case in ["deleted", "marked for deletion", "empty", "expired", "expired, 403"] {
+async fn delete_removes_the_aws_resources_and_logs_what_coiled_keeps_if_the_token_is_unusable() {
+    for case in ["deleted", "scheduled for deletion", "empty", "expired", "expired, 403"] {
         let world = connected(json!({})).await;
         let secret = world.secret_arn.clone();
         match case {
@@ -85,7 +86,9 @@ async fn without_a_token_the_aws_side_goes_and_the_log_says_what_stays() {
                     .map(|_| ())
                     .unwrap();
             }
-            "marked for deletion" => world.secrets.delete_secret().secret_id(secret).send().await.map(|_| ()).unwrap(),
+            "scheduled for deletion" => {
+                world.secrets.delete_secret().secret_id(secret).send().await.map(|_| ()).unwrap()
+            }
             "empty" => {
                 world.secrets.put_secret_value().secret_id(secret).secret_string("{}").send().await.map(|_| ()).unwrap()
             }
@@ -103,9 +106,9 @@ async fn without_a_token_the_aws_side_goes_and_the_log_says_what_stays() {
     }
 }
 
-/// A secret that can't be read at this moment may be in the next: what Coiled holds does not stay there for that.
+/// The next Delete can probably read the secret. So this one does not abandon the registration.
 #[tokio::test]
-async fn a_token_that_can_not_be_read_for_a_moment_is_worth_waiting_for() {
+async fn delete_fails_and_keeps_the_key_on_a_transient_secrets_manager_error() {
     let world = connected(json!({})).await;
     let before = world.keys("coiled").await;
     for how in [AwsHow::Reset, AwsHow::Throttled] {
@@ -119,16 +122,17 @@ async fn a_token_that_can_not_be_read_for_a_moment_is_worth_waiting_for() {
 }
 
 #[tokio::test]
-async fn a_coiled_that_does_not_answer_fails_the_delete_and_a_tag_is_the_way_out() {
+async fn delete_fails_while_coiled_is_down_unless_the_user_has_the_force_disconnect_tag() {
     for how in
         [How::Status(503, json!({"message": "maintenance until noon"})), How::Reset, How::Text(500, "oops".into())]
     {
         let world = connected(json!({})).await;
         world.coiled.fault(Fault { on: Call::BackendOptions, how: how.clone(), times: u32::MAX });
         let before = world.keys("coiled").await;
-        let answer = world.delete(json!({})).await.failed(&["disconnect", "coiled-stack:force-disconnect", "tag-user"]);
+        let response =
+            world.delete(json!({})).await.failed(&["disconnect", "coiled-stack:force-disconnect", "tag-user"]);
         if let How::Status(..) = how {
-            assert!(answer.reason().contains("maintenance until noon"), "{}", answer.reason());
+            assert!(response.reason().contains("maintenance until noon"), "{}", response.reason());
         }
         assert_eq!(world.keys("coiled").await, before, "{how:?}");
         world.tag_user("coiled", "coiled-stack:force-disconnect", "true").await;
@@ -138,7 +142,7 @@ async fn a_coiled_that_does_not_answer_fails_the_delete_and_a_tag_is_the_way_out
 }
 
 #[tokio::test]
-async fn coiled_asks_a_person_before_it_orphans_clusters() {
+async fn delete_fails_if_coiled_asks_for_confirmation_unless_disconnect_is_forced() {
     let world = connected(json!({})).await;
     world.coiled.ask_for_confirmation("ada", "2 clusters are running");
     world.delete(json!({})).await.failed(&["2 clusters are running", "coiled-stack:force-disconnect"]);
@@ -154,18 +158,18 @@ async fn coiled_asks_a_person_before_it_orphans_clusters() {
 }
 
 #[tokio::test]
-async fn a_failed_delete_is_followed_by_one_that_need_not_wait() {
+async fn a_failed_delete_expires_its_lease_so_the_next_one_does_not_wait() {
     let world = connected(json!({})).await;
     world.coiled.fault(Fault { on: Call::Disconnect, how: How::Status(400, json!({"detail": "no"})), times: 1 });
     world.delete(json!({})).await.failed(&["no"]);
     world.delete(json!({})).await.succeeded();
-    assert!(!world.logs.text().contains("another run works on this user"));
+    assert!(!world.logs.text().contains("another run is working on this user"));
     world.nothing_left().await;
 }
 
-/// RemoveUserFromGroup is authorised on the group, and a right over every group is too much.
+/// IAM authorizes RemoveUserFromGroup on the group. A permission for every group in the account would be too wide.
 #[tokio::test]
-async fn a_group_is_left_to_the_person_who_put_the_user_there() {
+async fn delete_changes_nothing_while_the_user_is_in_a_group() {
     let world = connected(json!({})).await;
     world.iam.create_group().group_name("admins").send().await.unwrap();
     world.iam.add_user_to_group().user_name("coiled").group_name("admins").send().await.unwrap();
@@ -180,9 +184,9 @@ async fn a_group_is_left_to_the_person_who_put_the_user_there() {
     world.nothing_left().await;
 }
 
-/// DataDog/cloudformation-template#176: a Delete that is blocked because the thing is gone already.
+/// DataDog/cloudformation-template#176: a resource that was already gone blocked the Delete.
 #[tokio::test]
-async fn what_is_gone_already_is_fine() {
+async fn delete_succeeds_if_the_connection_a_policy_or_the_user_is_already_gone() {
     let world = connected(json!({})).await;
     world.coiled.disconnect("ada");
     let arn = world.policy_arn("coiled-setup");
@@ -191,7 +195,7 @@ async fn what_is_gone_already_is_fine() {
     world.delete(json!({})).await.succeeded();
     world.nothing_left().await;
 
-    // The user alone is gone: the policies still are ours.
+    // Only the user is gone. The ownership tags of the policies still name this stack.
     let world = connected(json!({})).await;
     for name in ["coiled-setup", "coiled-ongoing"] {
         world.iam.detach_user_policy().user_name("coiled").policy_arn(world.policy_arn(name)).send().await.unwrap();
@@ -203,21 +207,20 @@ async fn what_is_gone_already_is_fine() {
     assert!(world.policies().await.is_empty());
 }
 
-/// A connection that a colleague made since survives our Delete.
 #[tokio::test]
-async fn a_connection_made_since_by_someone_else_stays() {
+async fn delete_keeps_a_connection_that_someone_else_made_later() {
     let world = connected(json!({})).await;
-    let mut theirs = world.coiled.connection("ada").unwrap().data;
-    theirs["options"]["aws_region_name"] = json!("eu-west-1");
-    world.coiled.connect("ada", theirs.clone());
+    let mut later = world.coiled.connection("ada").unwrap().data;
+    later["options"]["aws_region_name"] = json!("eu-west-1");
+    world.coiled.connect("ada", later.clone());
     world.delete(json!({})).await.succeeded();
-    assert_eq!(world.coiled.connection("ada").unwrap().data, theirs);
+    assert_eq!(world.coiled.connection("ada").unwrap().data, later);
     assert!(world.user_tags("coiled").await.is_none());
 }
 
-/// The workspace of an expired login, of another server and so on comes from the marks, not from the properties.
+/// The properties may be wrong or missing by now. The user's tags name the server and workspace of the registration.
 #[tokio::test]
-async fn a_delete_needs_no_properties_beyond_secret_and_name() {
+async fn delete_reads_server_and_workspace_from_the_tags_instead_of_the_properties() {
     let world = connected(json!({"Workspace": "ada", "Region": "us-east-2"})).await;
     world.delete(json!({"CoiledServer": null, "Workspace": "elsewhere"})).await.succeeded();
     world.nothing_left().await;

@@ -1,4 +1,4 @@
-//! The files in `events/`, which the README lets people send by hand: each does what its name says.
+//! The files in `events/`, which people send to `make rie` by hand. Each must do what its name says.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("events")
 }
 
-/// An event with this world's addresses and secrets in place of those of `make rie`.
+/// Reads an event and replaces the URLs and secrets of `make rie` with those of this world.
 async fn event(world: &World, name: &str) -> Value {
     let text = std::fs::read_to_string(folder().join(format!("{name}.json"))).expect(name);
     let mut event: Value = serde_json::from_str(&text).expect(name);
@@ -26,7 +26,7 @@ async fn event(world: &World, name: &str) -> Value {
             match name.as_str() {
                 "CoiledServer" => *value = world.coiled.url().into(),
                 "CoiledTokenSecretArn" | "DockerHubTokenSecretArn" => *value = world.secret_arn.clone().into(),
-                // A boundary has to be in the account.
+                // IAM rejects a boundary that does not exist.
                 "PermissionsBoundaryArn" => *value = AWS_POLICY.into(),
                 _ => {}
             }
@@ -35,51 +35,51 @@ async fn event(world: &World, name: &str) -> Value {
     event
 }
 
-async fn sent(world: &World, name: &str) -> crate::support::Answer {
+async fn send(world: &World, name: &str) -> crate::support::FunctionResponse {
     world.send(event(world, name).await).await
 }
 
 #[tokio::test]
-async fn a_whole_life() {
+async fn the_events_from_create_to_delete_succeed_in_sequence() {
     let world = World::new().await;
-    sent(&world, "create").await.succeeded();
+    send(&world, "create").await.succeeded();
     world.connected().await;
-    sent(&world, "update-detach-setup").await.succeeded();
+    send(&world, "update-detach-setup").await.succeeded();
     assert_eq!(world.attached("coiled").await, ["coiled-ongoing"]);
     let key = world.keys("coiled").await;
-    sent(&world, "update-new-release").await.succeeded();
+    send(&world, "update-new-release").await.succeeded();
     assert_eq!(world.keys("coiled").await, key);
-    sent(&world, "update-rotate-key").await.succeeded();
+    send(&world, "update-rotate-key").await.succeeded();
     assert_ne!(world.keys("coiled").await, key);
-    sent(&world, "update-new-region").await.succeeded();
+    send(&world, "update-new-region").await.succeeded();
     assert_eq!(world.coiled.connection("ada").unwrap().region(), "eu-central-1");
-    sent(&world, "rollback-update").await.succeeded();
+    send(&world, "rollback-update").await.succeeded();
     assert_eq!(world.coiled.connection("ada").unwrap().region(), "us-east-2");
     world.connected().await;
-    sent(&world, "delete").await.succeeded();
+    send(&world, "delete").await.succeeded();
     world.nothing_left().await;
 }
 
 #[tokio::test]
-async fn a_create_with_every_property() {
+async fn the_create_event_with_every_property_succeeds() {
     let world = World::new().await;
     let properties = event(&world, "create-every-property").await["ResourceProperties"].clone();
     if let Some(slug) = properties["Workspace"].as_str() {
         world.coiled.add_workspace(slug, "Data science", false);
     }
-    let answer = sent(&world, "create-every-property").await.succeeded();
-    assert_eq!(answer.data("UserName"), properties["UserName"]);
+    let response = send(&world, "create-every-property").await.succeeded();
+    assert_eq!(response.data("UserName"), properties["UserName"]);
 }
 
 #[tokio::test]
-async fn a_delete_after_no_create() {
+async fn the_delete_event_succeeds_without_a_request_to_coiled_if_no_create_has_run() {
     let world = World::new().await;
-    sent(&world, "delete-after-no-create").await.succeeded();
+    send(&world, "delete-after-no-create").await.succeeded();
     assert!(world.coiled.requests().is_empty());
 }
 
 #[tokio::test]
-async fn the_broken_ones_are_refused_and_make_nothing() {
+async fn broken_events_are_rejected_and_create_nothing() {
     let world = World::new().await;
     for (name, word) in [
         ("broken-properties-not-an-object", "ResourceProperties"),
@@ -87,7 +87,7 @@ async fn the_broken_ones_are_refused_and_make_nothing() {
         ("broken-unknown-property", "Regoin"),
         ("broken-several-properties", "Region"),
     ] {
-        sent(&world, name).await.failed(&[word]);
+        send(&world, name).await.failed(&[word]);
     }
     for name in ["broken-no-stack-id", "broken-no-response-url"] {
         world.invoke(event(&world, name).await).await.unwrap();
@@ -97,12 +97,12 @@ async fn the_broken_ones_are_refused_and_make_nothing() {
     world.nothing_left().await;
 }
 
-/// A file that no test sends would rot.
+/// An event that no test sends could stop working unnoticed.
 #[test]
 fn every_file_is_sent_by_a_test() {
     let files = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let files: BTreeSet<String> = files.filter_map(|name| name.strip_suffix(".json").map(str::to_owned)).collect();
     let source = include_str!("events.rs");
     let unsent: Vec<&String> = files.iter().filter(|name| !source.contains(&format!("\"{name}\""))).collect();
-    assert!(unsent.is_empty(), "{unsent:?}");
+    assert!(unsent.is_empty(), "no test sends {unsent:?}");
 }

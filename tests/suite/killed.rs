@@ -1,15 +1,15 @@
-//! Runs that Lambda kills in the middle, after each of their calls: nothing is undone, nobody is answered, and whatever
-//! comes next gets to the same end as if nothing had happened.
+//! Lambda kills a run after each of its calls. The killed run undoes nothing and sends no response. The next event must
+//! reach the same state as it would without the kill.
 
 use serde_json::{Value, json};
 
-use super::adopt::{adopt, set_up_before};
+use super::adopt::{adopt_existing, world_after_set_up};
 use crate::support::World;
 use crate::support::moments::Moment;
 
-/// What a run is about.
+/// The request that is killed, and the state before it.
 struct Case {
-    /// What was there before: nothing, or a connection with these properties.
+    /// The properties of the existing connection; `None` if there is none.
     before: Option<Value>,
     request: &'static str,
     new: Value,
@@ -43,7 +43,7 @@ impl Case {
         }
     }
 
-    /// The moments of the run, and what is there after it.
+    /// The calls of a run that is not killed, and the state after it.
     async fn undisturbed(&self) -> (Vec<Moment>, String) {
         let world = self.world().await;
         let before = world.tally();
@@ -53,7 +53,7 @@ impl Case {
         (moments, world.shape().await)
     }
 
-    /// Kills the run once at each moment.
+    /// Kills the run after one call, and expires its lease so that the next run need not wait.
     async fn killed_at(&self, moment: &Moment) -> (World, Value) {
         let world = self.world().await;
         let event = self.event(&world);
@@ -62,67 +62,68 @@ impl Case {
         (world, event)
     }
 
-    /// Lambda delivers the event once more.
-    async fn again(&self) {
+    /// Lambda delivers the event again.
+    async fn completes_when_redelivered(&self) {
         let (moments, end) = self.undisturbed().await;
         for moment in moments {
             let (world, event) = self.killed_at(&moment).await;
-            let answer = world.send(event).await;
-            assert!(answer.is_success(), "{moment:?}: {}", answer.reason());
+            let response = world.send(event).await;
+            assert!(response.is_success(), "{moment:?}: {}", response.reason());
             assert_eq!(end, world.shape().await, "{moment:?}");
         }
     }
 
-    /// CloudFormation deletes what never answered. Calls that only read are tried in `again` alone.
-    async fn then_deleted(&self) {
+    /// CloudFormation deletes the stack because the killed run sent no response. Calls that only read are skipped:
+    /// after them, the state is the same as after the call before.
+    async fn is_deleted_completely(&self) {
         for moment in self.undisturbed().await.0.into_iter().filter(Moment::changes_something) {
             let (world, _) = self.killed_at(&moment).await;
-            let answer = world.delete(self.new.clone()).await;
-            assert!(answer.is_success(), "{moment:?}: {}", answer.reason());
+            let response = world.delete(self.new.clone()).await;
+            assert!(response.is_success(), "{moment:?}: {}", response.reason());
             world.nothing_left().await;
         }
     }
 
-    /// CloudFormation rolls back what never answered.
-    async fn then_rolled_back(&self) {
+    /// CloudFormation rolls back the update because the killed run sent no response.
+    async fn is_rolled_back_completely(&self) {
         let before = self.before.clone().expect("an Update");
         let end = self.world().await.shape().await;
         for moment in self.undisturbed().await.0.into_iter().filter(Moment::changes_something) {
             let (world, _) = self.killed_at(&moment).await;
-            let answer = world.update(self.new.clone(), before.clone()).await;
-            assert!(answer.is_success(), "{moment:?}: {}", answer.reason());
+            let response = world.update(self.new.clone(), before.clone()).await;
+            assert!(response.is_success(), "{moment:?}: {}", response.reason());
             assert_eq!(end, world.shape().await, "{moment:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_create_comes_again() {
-    Case::create().again().await;
+async fn a_create_killed_after_any_call_completes_when_redelivered() {
+    Case::create().completes_when_redelivered().await;
 }
 
 #[tokio::test]
-async fn a_create_is_followed_by_its_delete() {
-    Case::create().then_deleted().await;
+async fn delete_leaves_nothing_after_a_create_killed_after_any_change() {
+    Case::create().is_deleted_completely().await;
 }
 
 #[tokio::test]
-async fn a_rotation_comes_again() {
-    Case::update(json!({"RotateKey": "2"})).again().await;
+async fn a_rotation_killed_after_any_call_completes_when_redelivered() {
+    Case::update(json!({"RotateKey": "2"})).completes_when_redelivered().await;
 }
 
 #[tokio::test]
-async fn a_rotation_is_rolled_back() {
-    Case::update(json!({"RotateKey": "2"})).then_rolled_back().await;
+async fn rollback_restores_the_state_after_a_rotation_killed_after_any_change() {
+    Case::update(json!({"RotateKey": "2"})).is_rolled_back_completely().await;
 }
 
 #[tokio::test]
-async fn a_rotation_is_followed_by_a_delete() {
-    Case::update(json!({"RotateKey": "2"})).then_deleted().await;
+async fn delete_leaves_nothing_after_a_rotation_killed_after_any_change() {
+    Case::update(json!({"RotateKey": "2"})).is_deleted_completely().await;
 }
 
-/// An Update that registers nothing: setup policy, tags and boundary.
-fn without_a_key() -> Case {
+/// An Update that registers no key. It changes the setup policy's attachment, the tags and the boundary.
+fn update_in_place() -> Case {
     Case::update(json!({
         "AttachSetupPolicy": "false",
         "Tags": [{"Key": "team", "Value": "data"}],
@@ -131,67 +132,71 @@ fn without_a_key() -> Case {
 }
 
 #[tokio::test]
-async fn a_change_in_place_comes_again() {
-    without_a_key().again().await;
+async fn an_update_in_place_killed_after_any_call_completes_when_redelivered() {
+    update_in_place().completes_when_redelivered().await;
 }
 
 #[tokio::test]
-async fn a_change_in_place_is_rolled_back() {
-    without_a_key().then_rolled_back().await;
+async fn rollback_restores_the_state_after_an_update_in_place_killed_after_any_change() {
+    update_in_place().is_rolled_back_completely().await;
 }
 
 #[tokio::test]
-async fn a_delete_comes_again() {
-    Case::delete().again().await;
+async fn a_delete_killed_after_any_call_completes_when_redelivered() {
+    Case::delete().completes_when_redelivered().await;
 }
 
-/// Whatever of an adoption had been done, the same event ends it.
 #[tokio::test]
-async fn an_adoption_comes_again() {
-    let world = set_up_before(1).await;
-    let create = |world: &World| world.event("Create", world.properties(adopt()));
+async fn an_adoption_killed_after_any_change_completes_when_redelivered() {
+    let world = world_after_set_up(1).await;
+    let create = |world: &World| world.event("Create", world.properties(adopt_existing()));
     world.send(create(&world)).await.succeeded();
     for moment in world.moments_since(&Default::default()).into_iter().filter(Moment::changes_something) {
-        let world = set_up_before(1).await;
+        let world = world_after_set_up(1).await;
         let event = create(&world);
         world.kill(event.clone(), &moment).await;
         world.lease_ends().await;
-        let answer = world.send(event).await;
-        assert!(answer.is_success(), "{moment:?}: {}", answer.reason());
+        let response = world.send(event).await;
+        assert!(response.is_success(), "{moment:?}: {}", response.reason());
         world.connected().await;
     }
 }
 
-/// CloudFormation deletes an adoption that never answered: before its key could be at Coiled all is given back, and then
-/// what Coiled shows decides. It can't in the region of the connection that was there before: then all goes.
+/// CloudFormation deletes the stack because the killed adoption sent no response. Until the registration is sent,
+/// Delete restores everything. After that, it restores everything only if Coiled still shows the old connection. Coiled
+/// shows a connection's region but not its key. So if both regions are the same, Delete cannot tell the connections
+/// apart and removes everything.
 #[tokio::test]
-async fn an_adoption_is_followed_by_its_delete() {
+async fn delete_restores_a_killed_adoption_unless_coiled_may_hold_the_new_key() {
     for region in ["us-east-1", "us-east-2"] {
         let properties = json!({"AdoptExisting": "true", "AttachSetupPolicy": "false", "Region": region,
             "Tags": [{"Key": "Owner", "Value": "data"}]});
         let create = |world: &World| world.event("Create", world.properties(properties.clone()));
-        let world = set_up_before(1).await;
+        let world = world_after_set_up(1).await;
         world.send(create(&world)).await.succeeded();
-        let (mut given_back, mut removed) = (0, 0);
+        let (mut restored, mut removed) = (0, 0);
         for moment in world.moments_since(&Default::default()).into_iter().filter(Moment::changes_something) {
-            let world = set_up_before(1).await;
+            let world = world_after_set_up(1).await;
             let before = world.snapshot().await;
             world.kill(create(&world), &moment).await;
             world.lease_ends().await;
-            let is_in_doubt = !world.tag("coiled-stack:pending-access-key-id").await.is_empty();
+            let is_pending = !world.tag("coiled-stack:pending-access-key-id").await.is_empty();
             let is_replaced = !world.coiled.registrations().is_empty();
             world.delete(properties.clone()).await.succeeded();
             if before == world.snapshot().await {
-                assert!(!is_replaced, "{region}, {moment:?}: Coiled holds another key by now");
-                given_back += 1;
+                assert!(
+                    !is_replaced,
+                    "{region}, {moment:?}: Delete restored the user although Coiled holds the new key"
+                );
+                restored += 1;
             } else {
-                // Another region tells the one connection from the other.
-                let can_be_told = !is_replaced && (!is_in_doubt || region == "us-east-2");
-                assert!(!can_be_told, "{region}, {moment:?}: it was not given back");
+                // Delete can tell the connections apart only if their regions differ.
+                let is_old_connection = !is_replaced && (!is_pending || region == "us-east-2");
+                assert!(!is_old_connection, "{region}, {moment:?}: Delete did not restore the user");
                 world.nothing_left().await;
                 removed += 1;
             }
         }
-        assert!(given_back > 0 && removed > 0, "{region}: {given_back} given back, {removed} removed");
+        assert!(restored > 0 && removed > 0, "{region}: {restored} restored, {removed} removed");
     }
 }

@@ -1,4 +1,4 @@
-//! Whole life cycles in an IAM that is always behind, with rights that arrive late, and keys that take their time.
+//! Full lifecycles in which every IAM read is stale, permissions take effect late, or a new key does not work yet.
 
 use std::time::{Duration, Instant};
 
@@ -11,18 +11,19 @@ use crate::support::aws::{AwsFault, AwsHow};
 use crate::support::moments::Moment;
 use crate::support::{World, config};
 
-/// IAM is behind by some seconds at worst, and believed after 120 s: so it is here, twenty times as fast.
+/// The age of the state that IAM shows. In AWS it is a few seconds, and the function allows for 120 s. The times in
+/// these tests are about a twentieth of that.
 const LAG: Duration = Duration::from_millis(150);
 
-async fn behind() -> World {
+async fn world_with_lag() -> World {
     let world = World::with(Config { late_create: 3 * LAG, ..config() }).await;
     world.aws.lag_by(LAG);
     world
 }
 
 #[tokio::test]
-async fn a_whole_life_goes_on_without_a_pause() {
-    let world = behind().await;
+async fn create_updates_and_delete_succeed_in_immediate_succession() {
+    let world = world_with_lag().await;
     let versions = [
         json!({}),
         json!({"RotateKey": "2"}),
@@ -34,61 +35,62 @@ async fn a_whole_life_goes_on_without_a_pause() {
     world.create(versions[0].clone()).await.succeeded();
     world.connected().await;
     for [old, new] in versions.array_windows() {
-        let answer = world.update(old.clone(), new.clone()).await;
-        assert!(answer.is_success(), "{old} to {new}: {}", answer.reason());
+        let response = world.update(old.clone(), new.clone()).await;
+        assert!(response.is_success(), "{old} to {new}: {}", response.reason());
         world.connected().await;
         let setup = if new.get("AttachSetupPolicy").is_some() { 1 } else { 2 };
         assert_eq!(world.attached("coiled").await.len(), setup, "{new}");
         assert_eq!(world.aws.boundary("coiled").as_deref(), new["PermissionsBoundaryArn"].as_str(), "{new}");
     }
-    assert!(!world.logs.text().contains("another run was faster"), "its own lease is late, and not lost");
+    assert!(!world.logs.text().contains("another run was faster"), "a run mistook a stale read for a lost lease");
     world.delete(json!({})).await.succeeded();
     world.nothing_left().await;
 }
 
 #[tokio::test]
-async fn a_delete_right_after_its_create_leaves_nothing() {
-    let world = behind().await;
+async fn a_delete_right_after_a_create_leaves_nothing() {
+    let world = world_with_lag().await;
     world.create(json!({})).await.succeeded();
     world.delete(json!({})).await.succeeded();
     world.nothing_left().await;
 }
 
-/// The user still seems to be there, and ours.
+/// IAM still shows the deleted user with this stack's ownership tags.
 #[tokio::test]
-async fn a_delete_right_after_another_succeeds() {
-    let world = behind().await;
+async fn a_delete_right_after_another_delete_succeeds() {
+    let world = world_with_lag().await;
     world.create(json!({})).await.succeeded();
     world.delete(json!({})).await.succeeded();
     world.delete(json!({})).await.succeeded();
     world.nothing_left().await;
 }
 
-/// What the Create unmade still seems to be there for its clean-up Delete, and what it made is not there yet to be unmade.
+/// The undo may not see resources that Create has just created. The Delete that follows may still see resources that
+/// the undo has just deleted.
 #[tokio::test]
-async fn a_create_that_fails_at_any_stage_leaves_nothing() {
+async fn a_create_that_fails_at_any_call_to_coiled_leaves_nothing() {
     for on in [Call::WsUpgrade, Call::WsMessage, Call::BackendOptions] {
-        let world = behind().await;
+        let world = world_with_lag().await;
         if on == Call::BackendOptions {
             world.coiled.fault(Fault { on, how: How::Slow(Duration::ZERO), times: 1 });
         }
         let how =
             if on == Call::WsMessage { How::IsError("no".into()) } else { How::Status(400, json!({"detail": "no"})) };
         world.coiled.fault(Fault { on, how, times: 1 });
-        let answer = world.create(json!({})).await.failed(&["no"]);
-        assert!(!answer.reason().contains("Left in the account"), "{on:?}: {}", answer.reason());
+        let response = world.create(json!({})).await.failed(&["no"]);
+        assert!(!response.reason().contains("Left in the account"), "{on:?}: {}", response.reason());
         world.nothing_left().await;
-        let answer = world.delete(json!({})).await;
-        assert!(answer.is_success(), "{on:?}: {}", answer.reason());
+        let response = world.delete(json!({})).await;
+        assert!(response.is_success(), "{on:?}: {}", response.reason());
         world.nothing_left().await;
     }
 }
 
-/// A step fails at once, and its undo looks for what is not shown yet.
+/// The step fails before IAM shows the resources of earlier steps, which the undo has to delete.
 #[tokio::test]
-async fn a_step_that_fails_is_undone_before_it_is_shown() {
+async fn delete_leaves_nothing_after_any_step_of_a_create_failed() {
     for action in ["CreatePolicy", "AttachUserPolicy", "CreateAccessKey", "TagUser", "UntagUser"] {
-        let world = behind().await;
+        let world = world_with_lag().await;
         let how = AwsHow::Error(400, "ValidationError", "not today");
         world.aws.fault(AwsFault { action, how, times: 1 });
         world.create(json!({})).await;
@@ -97,25 +99,25 @@ async fn a_step_that_fails_is_undone_before_it_is_shown() {
     }
 }
 
-/// A killed Create's user is a moment old when the Delete looks for it; its lease says how long it has to be waited for.
+/// IAM does not show the killed Create's user at first. Once it does, Delete waits until the lease on the user expires.
 #[tokio::test]
 async fn a_delete_right_after_a_killed_create_leaves_nothing() {
     for (call, times) in [("iam:CreateUser", 1), ("iam:CreateAccessKey", 1)] {
-        let mut world = behind().await;
+        let mut world = world_with_lag().await;
         world.timeout = Duration::from_secs(5);
         let create = world.event("Create", world.properties(json!({})));
         world.kill(create, &Moment { call: call.into(), times }).await;
         world.timeout = Duration::from_secs(20);
-        let answer = world.delete(json!({})).await;
-        assert!(answer.is_success(), "{call}: {}", answer.reason());
+        let response = world.delete(json!({})).await;
+        assert!(response.is_success(), "{call}: {}", response.reason());
         world.nothing_left().await;
     }
 }
 
-/// The Update's key can't be registered, and goes again before IAM shows it.
+/// Coiled rejects the new key, and the rollback follows while IAM reads are stale.
 #[tokio::test]
-async fn a_rotation_that_fails_leaves_the_old_key() {
-    let world = behind().await;
+async fn a_rollback_right_after_a_failed_rotation_restores_the_state() {
+    let world = world_with_lag().await;
     world.create(json!({})).await.succeeded();
     let before = world.shape().await;
     world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no".into()), times: 1 });
@@ -124,9 +126,9 @@ async fn a_rotation_that_fails_leaves_the_old_key() {
     assert_eq!(before, world.shape().await);
 }
 
-/// The reply with the key is lost, and the list does not show that key yet.
+/// The response with the key is lost, and ListAccessKeys does not show the key yet.
 #[tokio::test]
-async fn a_key_lost_with_its_reply_goes_in_the_end() {
+async fn a_rotation_deletes_a_key_whose_response_was_lost() {
     for full in [false, true] {
         let world = World::new().await;
         world.create(json!({})).await.succeeded();
@@ -147,10 +149,10 @@ async fn a_key_lost_with_its_reply_goes_in_the_end() {
     }
 }
 
-/// IAM does not show the lease of a run that fails at once: it ends all the same, and nobody waits for it.
+/// IAM does not show the lease yet when the run fails. If the run left it active, the next run would wait for it.
 #[tokio::test]
-async fn a_run_that_fails_at_once_gives_its_lease_back() {
-    let world = behind().await;
+async fn a_delete_that_fails_at_once_expires_its_lease() {
+    let world = world_with_lag().await;
     world.create(json!({})).await.succeeded();
     world.coiled.fault(Fault { on: Call::Disconnect, how: How::Status(400, json!({"detail": "no"})), times: 1 });
     world.delete(json!({})).await.failed(&["no"]);
@@ -159,9 +161,9 @@ async fn a_run_that_fails_at_once_gives_its_lease_back() {
     world.nothing_left().await;
 }
 
-/// Two keys of a person's: one has to go first, and its place seems to be taken a while longer.
+/// IAM allows two keys. Update has to delete one first, and IAM still counts that key for a while.
 #[tokio::test]
-async fn a_full_user_makes_room_for_a_key() {
+async fn a_rotation_succeeds_if_the_user_already_has_two_keys() {
     let world = World::new().await;
     world.create(json!({})).await.succeeded();
     world.iam.create_access_key().user_name("coiled").send().await.unwrap();
@@ -170,23 +172,23 @@ async fn a_full_user_makes_room_for_a_key() {
     world.connected().await;
 }
 
-/// Rights arrive service by service, and action by action, while the run is at work.
+/// Permissions reach each service and action at a different time, while the run is in progress.
 #[tokio::test]
-async fn rights_that_arrive_late_are_waited_for() {
-    let rights =
+async fn create_update_and_delete_retry_until_late_permissions_take_effect() {
+    let permissions =
         ["secretsmanager:*", "sts:*", "iam:*", "GetUser", "CreateUser", "CreatePolicy", "CreateAccessKey", "TagUser"];
-    let late = |world: &World, rights: &[&'static str]| {
-        for (n, rights) in (1..).zip(rights) {
-            world.aws.rights_arrive(rights, n * LAG);
+    let delay = |world: &World, permissions: &[&'static str]| {
+        for (n, permissions) in (1..).zip(permissions) {
+            world.aws.permissions_arrive(permissions, n * LAG);
         }
     };
-    let world = behind().await;
-    late(&world, &rights);
+    let world = world_with_lag().await;
+    delay(&world, &permissions);
     world.create(json!({})).await.succeeded();
-    late(&world, &["iam:*", "UntagUser", "CreatePolicyVersion", "DeleteAccessKey", "secretsmanager:*"]);
+    delay(&world, &["iam:*", "UntagUser", "CreatePolicyVersion", "DeleteAccessKey", "secretsmanager:*"]);
     world.update(json!({}), json!({"RotateKey": "2", "Tags": [{"Key": "a", "Value": "b"}]})).await.succeeded();
     world.connected().await;
-    late(
+    delay(
         &world,
         &[
             "GetUser",
@@ -202,16 +204,16 @@ async fn rights_that_arrive_late_are_waited_for() {
     world.nothing_left().await;
 }
 
-/// In real time and with the function's own patience: a key that works after 8 s, and then flickers.
+/// Runs in real time with the function's default settings.
 #[tokio::test]
-async fn a_key_that_works_after_eight_seconds_and_then_flickers() {
+async fn create_registers_a_key_that_works_after_8_seconds_and_then_fails_twice() {
     let mut world = World::with(Config { late_create: Duration::ZERO, ..Config::default() }).await;
     world.timeout = Duration::from_secs(120);
     world.aws.keys_work_after(Duration::from_secs(8));
     world.aws.key_pattern(&[true, true, false, true, false]);
     let began = Instant::now();
     world.create(json!({})).await.succeeded();
-    assert!(began.elapsed() > Duration::from_secs(10), "{:?}: two refusals after 8 s", began.elapsed());
+    assert!(began.elapsed() > Duration::from_secs(10), "{:?}: the key failed twice after 8 s", began.elapsed());
     world.connected().await;
     assert_eq!(world.coiled.registrations().len(), 1);
 }

@@ -1,4 +1,4 @@
-//! The layer before the emulator does what AWS does: else the tests above it would prove less than they say.
+//! The layer in front of the IAM emulator must behave like AWS. Otherwise the tests that use it would prove too little.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::support::World;
 
 const DOCUMENT: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"One","Effect":"Allow","Action":["s3:GetObject","s3:ListBucket"],"Resource":"*"}]}"#;
 
-/// The error's code; empty for a success.
+/// The error code; empty on success.
 fn code<T, E: ProvideErrorMetadata, R>(result: Result<T, SdkError<E, R>>) -> String {
     result.err().and_then(|error| error.code().map(str::to_owned)).unwrap_or_default()
 }
@@ -21,7 +21,7 @@ fn tag(key: &str) -> Tag {
 }
 
 #[tokio::test]
-async fn a_user_with_anything_in_it_is_not_deleted() {
+async fn delete_user_fails_if_the_user_is_not_empty() {
     let world = World::new().await;
     let iam = &world.iam;
     for name in ["key", "password", "group", "ssh", "credential", "policy", "inline"] {
@@ -42,7 +42,7 @@ async fn a_user_with_anything_in_it_is_not_deleted() {
 }
 
 #[tokio::test]
-async fn a_policy_in_use_or_with_versions_is_not_deleted() {
+async fn delete_policy_fails_if_the_policy_is_attached_or_has_two_versions() {
     let world = World::new().await;
     let iam = &world.iam;
     iam.create_user().user_name("u").send().await.unwrap();
@@ -58,7 +58,7 @@ async fn a_policy_in_use_or_with_versions_is_not_deleted() {
 }
 
 #[tokio::test]
-async fn names_are_unique_whatever_case_and_path() {
+async fn a_name_that_differs_only_in_case_and_path_already_exists() {
     let world = World::new().await;
     let iam = &world.iam;
     iam.create_user().user_name("name").send().await.unwrap();
@@ -70,7 +70,7 @@ async fn names_are_unique_whatever_case_and_path() {
 }
 
 #[tokio::test]
-async fn a_users_tags_ignore_case_and_are_fifty_at_most() {
+async fn user_tag_keys_ignore_case_and_a_user_has_at_most_50_tags() {
     let world = World::new().await;
     let iam = &world.iam;
     iam.create_user().user_name("u").tags(tag("owner")).send().await.unwrap();
@@ -86,13 +86,13 @@ async fn a_users_tags_ignore_case_and_are_fifty_at_most() {
 }
 
 #[tokio::test]
-async fn quotas_hold() {
+async fn calls_that_exceed_a_quota_fail() {
     let world = World::new().await;
     let iam = &world.iam;
     iam.create_user().user_name("u").send().await.unwrap();
     for n in 0..11 {
-        let made = iam.create_policy().policy_name(format!("p{n}")).policy_document(DOCUMENT).send().await.unwrap();
-        let attached = iam.attach_user_policy().user_name("u").policy_arn(made.policy.unwrap().arn.unwrap()).send();
+        let created = iam.create_policy().policy_name(format!("p{n}")).policy_document(DOCUMENT).send().await.unwrap();
+        let attached = iam.attach_user_policy().user_name("u").policy_arn(created.policy.unwrap().arn.unwrap()).send();
         assert_eq!(code(attached.await), if n < 10 { "" } else { "LimitExceeded" });
     }
     let long = DOCUMENT.replace("One", &"x".repeat(6144));
@@ -101,7 +101,7 @@ async fn quotas_hold() {
 }
 
 #[tokio::test]
-async fn documents_come_back_encoded_in_another_order_with_the_same_meaning() {
+async fn get_policy_version_returns_the_document_percent_encoded_and_reordered() {
     let world = World::new().await;
     world.iam.create_policy().policy_name("p").policy_document(DOCUMENT).send().await.unwrap();
     let document = world.document("p").await;
@@ -111,9 +111,9 @@ async fn documents_come_back_encoded_in_another_order_with_the_same_meaning() {
     assert_eq!(decoded["Statement"][0]["Sid"], "One");
 }
 
-/// STS knows only keys that are there and active, each after its time, and none in a region that is not enabled.
+/// `key_pattern` sets the results of a new key's first calls: it fails, works and fails again.
 #[tokio::test]
-async fn a_key_works_only_while_it_should() {
+async fn a_key_works_only_if_it_is_active_and_the_region_is_enabled() {
     let world = World::new().await;
     world.aws.disable_region("af-south-1");
     world.aws.key_pattern(&[false, true, false]);
@@ -135,16 +135,16 @@ async fn a_key_works_only_while_it_should() {
 }
 
 #[tokio::test]
-async fn every_test_has_an_account_of_its_own() {
+async fn each_world_has_its_own_account() {
     let (one, other) = (World::new().await, World::new().await);
     one.iam.create_user().user_name("u").send().await.unwrap();
     assert_ne!(one.aws.account(), other.aws.account());
     assert!(other.user_tags("u").await.is_none() && one.user_tags("u").await.is_some());
 }
 
-/// The function sees, and is judged by, what was there some time ago; the test sees what is.
+/// IAM shows the function an earlier state, and validates the function's calls against that state.
 #[tokio::test]
-async fn iam_is_behind_for_the_function() {
+async fn iam_is_stale_for_the_function_and_current_for_the_test() {
     let world = World::new().await;
     let (lag, function) = (Duration::from_millis(400), world.as_the_function());
     world.aws.lag_by(lag);

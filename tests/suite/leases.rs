@@ -1,4 +1,4 @@
-//! Leases: how two runs that meet are kept apart. `twice.rs` lets every kind of run meet every other.
+//! A lease keeps two concurrent runs from changing the same user. `twice.rs` tests every pair of requests.
 
 use std::time::Duration;
 
@@ -7,43 +7,43 @@ use serde_json::json;
 use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
 
-/// Unix seconds: within the time that a run of Lambda's may have.
+/// Unix time in seconds. A lease may end then, because Lambda allows a run 15 minutes.
 fn in_ten_minutes() -> u64 {
     coiled_aws_stack::deadline::unix(std::time::SystemTime::now()) + 600
 }
 
-/// An in-flight Create was cancelled: its Delete waits for its end, and finds everything.
+/// Someone deletes the stack while its Create is in progress.
 #[tokio::test]
-async fn a_delete_waits_for_a_create_at_work() {
+async fn a_delete_waits_for_a_create_in_progress_and_leaves_nothing() {
     let world = World::new().await;
     world.coiled.fault(Fault { on: Call::WsMessage, how: How::Slow(Duration::from_millis(700)), times: 1 });
     let create = world.event("Create", world.properties(json!({})));
     let delete = world.event("Delete", world.properties(json!({})));
     let (created, deleted) = tokio::join!(world.invoke(create), async {
-        // The Create holds its lease from the moment at which its message is on its way.
+        // Create holds its lease by the time it opens the WebSocket.
         world.coiled.until(|coiled| !coiled.calls(Call::WsUpgrade).is_empty()).await;
         world.invoke(delete).await
     });
     created.and(deleted).unwrap();
     world.nothing_left().await;
-    assert!(world.logs.text().contains("another run works on this user"));
+    assert!(world.logs.text().contains("another run is working on this user"));
 }
 
 #[tokio::test]
-async fn a_lease_whose_time_is_over_holds_nobody_up() {
+async fn update_ignores_and_deletes_a_lease_that_is_expired_or_ends_in_years() {
     let world = World::new().await;
     world.create(json!({})).await.succeeded();
-    // A run's time ends; and one that would end in years is no run's.
+    // The second lease is invalid: Lambda kills every run after 15 minutes.
     for until in [1, 99_999_999_999_u64] {
         world.tag_user("coiled", "coiled-stack:lease", &format!("dead/1/{until}")).await;
         world.update(json!({}), json!({"Release": "2"})).await.succeeded();
-        assert_eq!(world.tag("coiled-stack:lease").await, "", "it is cleaned up");
+        assert_eq!(world.tag("coiled-stack:lease").await, "", "the lease was not deleted");
     }
 }
 
-/// The lease says until when: a run that can't wait so long says who is at work.
+/// The lease tag contains the time at which the lease expires.
 #[tokio::test]
-async fn a_lease_that_outlasts_the_run_is_named() {
+async fn update_fails_and_names_the_other_request_if_its_lease_outlasts_the_run() {
     let mut world = World::new().await;
     world.create(json!({})).await.succeeded();
     world.tag_user("coiled", "coiled-stack:lease", &format!("alive/1/{}", in_ten_minutes())).await;
@@ -53,9 +53,9 @@ async fn a_lease_that_outlasts_the_run_is_named() {
     assert_eq!(before, world.snapshot().await);
 }
 
-/// A Delete has taken over while the key was proved: the Create stops before it registers.
+/// Another run takes over the lease while Create checks its new key.
 #[tokio::test]
-async fn a_run_that_lost_its_lease_registers_nothing() {
+async fn a_create_that_loses_its_lease_registers_nothing() {
     let world = World::new().await;
     world.aws.key_pattern(&[false; 40]);
     let create = world.event("Create", world.properties(json!({})));
@@ -65,6 +65,6 @@ async fn a_run_that_lost_its_lease_registers_nothing() {
     });
     created.unwrap();
     assert_eq!(world.coiled.registrations(), Vec::<serde_json::Value>::new());
-    let answer = String::from_utf8(world.bucket.puts().pop().unwrap().body).unwrap();
-    assert!(answer.contains("FAILED") && answer.contains("request other"), "{answer}");
+    let response = String::from_utf8(world.bucket.puts().pop().unwrap().body).unwrap();
+    assert!(response.contains("FAILED") && response.contains("request other"), "{response}");
 }

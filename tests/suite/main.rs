@@ -1,7 +1,7 @@
-//! The suite: the handler against real protocols, every test in an account of its own.
+//! Tests the handler over the real protocols of AWS, Coiled and CloudFormation. Each test has its own account.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-// Each helper is used by some test; those that write one test use others.
+// Other test binaries compile `stand_in` and parts of `support` too. No binary uses all of them.
 #![allow(dead_code)]
 
 #[path = "../stand_in/mod.rs"]

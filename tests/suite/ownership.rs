@@ -1,4 +1,4 @@
-//! What is not ours is never changed and never removed.
+//! The stack never changes or deletes a resource that does not belong to it.
 
 use serde_json::{Value, json};
 
@@ -6,12 +6,12 @@ use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
 use crate::support::aws::{AwsFault, AwsHow};
 
-/// Create fails and names it, its clean-up Delete succeeds, and all is as it was, byte for byte.
-async fn left_alone(world: &World, words: &[&str]) {
-    left_alone_with(world, json!({}), words).await;
+/// The Create fails with these words, and the Delete that follows succeeds. Nothing in AWS or at Coiled changes.
+async fn failed_create_changes_nothing(world: &World, words: &[&str]) {
+    failed_create_changes_nothing_with(world, json!({}), words).await;
 }
 
-async fn left_alone_with(world: &World, properties: Value, words: &[&str]) {
+async fn failed_create_changes_nothing_with(world: &World, properties: Value, words: &[&str]) {
     let before = world.snapshot().await;
     world.create(properties.clone()).await.failed(words);
     assert_eq!(before, world.snapshot().await, "after the Create");
@@ -19,49 +19,51 @@ async fn left_alone_with(world: &World, properties: Value, words: &[&str]) {
     assert_eq!(before, world.snapshot().await, "after the Delete");
 }
 
-fn theirs(region: &str) -> Value {
+fn foreign_connection(region: &str) -> Value {
     json!({"backend": "vm", "options": {"provider_name": "aws", "aws_region_name": region, "account_role": "arn:aws:iam::1:role/x"}})
 }
 
-/// DataDog/cloudformation-template#124, #107: a failed Create's clean-up removed the customer's own.
+/// DataDog/cloudformation-template#124 and #107: the clean-up after a failed Create deleted the customer's resources.
 #[tokio::test]
-async fn a_foreign_user_of_the_same_name_stays() {
+async fn create_fails_and_keeps_a_foreign_user_with_the_same_name() {
     let world = World::new().await;
     world.iam.create_user().user_name("coiled").send().await.unwrap();
     world.iam.create_access_key().user_name("coiled").send().await.unwrap();
     let arn = format!("arn:aws:iam::{}:user/coiled", world.aws.account());
-    left_alone(&world, &[&arn, "not made by this stack", "AdoptExisting"]).await;
-    left_alone_with(&world, json!({"AdoptExisting": "true"}), &[&arn]).await;
+    failed_create_changes_nothing(&world, &[&arn, "not created by this stack", "AdoptExisting"]).await;
+    failed_create_changes_nothing_with(&world, json!({"AdoptExisting": "true"}), &[&arn]).await;
 }
 
 #[tokio::test]
-async fn a_user_whose_name_differs_in_case_is_another_ones() {
+async fn create_fails_if_an_existing_user_name_differs_only_in_case() {
     let world = World::new().await;
     world.iam.create_user().user_name("Coiled").send().await.unwrap();
-    left_alone(&world, &["coiled", "case"]).await;
+    failed_create_changes_nothing(&world, &["coiled", "case"]).await;
 }
 
 #[tokio::test]
-async fn a_foreign_policy_of_the_same_name_stays() {
+async fn create_fails_and_keeps_a_foreign_policy_with_the_same_name() {
     for (path, name) in [("/", "coiled-ongoing"), ("/other/", "coiled-ongoing"), ("/", "COILED-setup")] {
         let world = World::new().await;
-        world.make_policy(path, name).await;
-        left_alone(&world, &["policy", "coiled-", "not made by this stack"]).await;
+        world.create_policy_by_hand(path, name).await;
+        failed_create_changes_nothing(&world, &["policy", "coiled-", "not created by this stack"]).await;
     }
 }
 
 #[tokio::test]
-async fn another_stacks_user_stays() {
+async fn create_fails_and_keeps_a_user_that_belongs_to_another_stack() {
     let mut world = World::new().await;
     world.create(json!({})).await.succeeded();
     world.stack = "second".into();
-    left_alone(&world, &["of stack", "stack/coiled/"]).await;
-    left_alone_with(&world, json!({"AdoptExisting": "true"}), &["of stack", "stack/coiled/"]).await;
+    failed_create_changes_nothing(&world, &["owned by stack", "stack/coiled/"]).await;
+    failed_create_changes_nothing_with(&world, json!({"AdoptExisting": "true"}), &["owned by stack", "stack/coiled/"])
+        .await;
 }
 
-/// Both looked before either made the user: whoever comes second is told whose it is, and takes nothing of the other's.
+/// Both stacks see no user and try to create it. The status reason of the failed one names the other stack, and the
+/// Delete of the failed one does not change the other stack's resources.
 #[tokio::test]
-async fn two_stacks_with_one_user_name_at_once_are_one_too_many() {
+async fn one_of_two_concurrent_creates_with_the_same_user_name_fails() {
     let mut world = World::new().await;
     let first = world.event("Create", world.properties(json!({})));
     world.stack = "second".into();
@@ -69,9 +71,9 @@ async fn two_stacks_with_one_user_name_at_once_are_one_too_many() {
     let (one, other) = tokio::join!(world.invoke(first), world.invoke(second));
     one.and(other).unwrap();
     let puts = world.bucket.puts();
-    let answers: Vec<Value> = puts.iter().map(|put| serde_json::from_slice(&put.body).unwrap()).collect();
-    let lost = answers.iter().find(|answer| answer["Status"] == "FAILED").expect("one of them fails");
-    let won = answers.iter().find(|answer| answer["Status"] == "SUCCESS").expect("and one succeeds");
+    let responses: Vec<Value> = puts.iter().map(|put| serde_json::from_slice(&put.body).unwrap()).collect();
+    let lost = responses.iter().find(|response| response["Status"] == "FAILED").expect("one Create fails");
+    let won = responses.iter().find(|response| response["Status"] == "SUCCESS").expect("one Create succeeds");
     let reason = lost["Reason"].as_str().unwrap();
     assert!(reason.contains(won["StackId"].as_str().unwrap()), "{reason}");
     world.connected().await;
@@ -82,44 +84,49 @@ async fn two_stacks_with_one_user_name_at_once_are_one_too_many() {
 }
 
 #[tokio::test]
-async fn two_stacks_for_one_workspace_are_one_too_many() {
+async fn create_fails_if_another_stack_has_connected_the_workspace() {
     let mut world = World::new().await;
     world.create(json!({})).await.succeeded();
     world.stack = "second".into();
-    left_alone_with(&world, json!({"UserName": "other"}), &["ada", "already connected", "AdoptExisting"]).await;
+    failed_create_changes_nothing_with(
+        &world,
+        json!({"UserName": "other"}),
+        &["ada", "already connected", "AdoptExisting"],
+    )
+    .await;
     world.stack = "coiled".into();
     world.connected().await;
 }
 
 #[tokio::test]
-async fn a_connection_made_by_someone_else_before_stays() {
+async fn create_fails_and_keeps_a_connection_that_someone_else_made() {
     let world = World::new().await;
-    world.coiled.connect("ada", theirs("us-east-1"));
-    left_alone(&world, &["ada", "already connected", "us-east-1"]).await;
+    world.coiled.connect("ada", foreign_connection("us-east-1"));
+    failed_create_changes_nothing(&world, &["ada", "already connected", "us-east-1"]).await;
 }
 
-/// Even where it may be replaced, a Create that gets no key registered leaves it as it was.
+/// `AdoptExisting` allows the Create to replace the connection, but the Create fails before that.
 #[tokio::test]
-async fn a_connection_that_may_be_replaced_survives_a_create_that_fails_before_it_replaces_it() {
-    let refused = Fault { on: Call::WsMessage, how: How::IsError("no quota".into()), times: 1 };
+async fn an_adopting_create_that_registers_no_key_keeps_the_existing_connection() {
+    let rejected = Fault { on: Call::WsMessage, how: How::IsError("no quota".into()), times: 1 };
     let no_socket = Fault { on: Call::WsUpgrade, how: How::Status(400, json!({"detail": "no quota"})), times: 1 };
     let how = AwsHow::Error(400, "LimitExceeded", "no quota");
-    for (coiled, aws) in [(Some(refused), None), (Some(no_socket), None), (None, Some("CreatePolicy"))] {
+    for (coiled, aws) in [(Some(rejected), None), (Some(no_socket), None), (None, Some("CreatePolicy"))] {
         let world = World::new().await;
-        world.coiled.connect("ada", theirs("us-east-1"));
+        world.coiled.connect("ada", foreign_connection("us-east-1"));
         coiled.into_iter().for_each(|fault| world.coiled.fault(fault));
         aws.into_iter().for_each(|action| world.aws.fault(AwsFault { action, how: how.clone(), times: 1 }));
-        left_alone_with(&world, json!({"AdoptExisting": "true"}), &["no quota"]).await;
+        failed_create_changes_nothing_with(&world, json!({"AdoptExisting": "true"}), &["no quota"]).await;
     }
 }
 
-/// Whatever they connected since: another cloud, the same region by role, another network.
+/// Three connections of someone else: another cloud, the same region with a role, another network.
 #[tokio::test]
-async fn a_connection_made_by_someone_else_since_survives_updates_and_the_delete() {
+async fn update_and_delete_keep_a_connection_that_someone_else_made_after_the_create() {
     let gcp = json!({"backend": "vm", "options": {"provider_name": "gcp", "gcp_region_name": "us-east1"}});
-    let mut network = theirs("us-east-1");
+    let mut network = foreign_connection("us-east-1");
     network["options"]["network"] = json!({"network_id": "vpc-0123abcd"});
-    for theirs in [gcp, theirs("us-east-1"), network] {
+    for theirs in [gcp, foreign_connection("us-east-1"), network] {
         let world = World::new().await;
         world.create(json!({})).await.succeeded();
         world.coiled.connect("ada", theirs.clone());
@@ -133,31 +140,35 @@ async fn a_connection_made_by_someone_else_since_survives_updates_and_the_delete
     }
 }
 
-/// The connection appears between the look and the registration's failure.
+/// Someone else connects the workspace after the Create has checked it and before its registration fails.
 #[tokio::test]
-async fn a_failed_create_takes_no_connection_that_is_not_its_own() {
+async fn a_failed_create_does_not_disconnect_a_connection_made_meanwhile() {
     let world = World::new().await;
     world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("refused".into()), times: 1 });
     world.coiled.fault(Fault { on: Call::BackendOptions, how: How::Slow(std::time::Duration::ZERO), times: 1 });
-    world.coiled.fault(Fault { on: Call::BackendOptions, how: How::Status(200, theirs("eu-west-1")), times: u32::MAX });
+    world.coiled.fault(Fault {
+        on: Call::BackendOptions,
+        how: How::Status(200, foreign_connection("eu-west-1")),
+        times: u32::MAX,
+    });
     world.create(json!({})).await.failed(&["refused"]);
     assert!(world.coiled.calls(Call::Disconnect).is_empty());
 }
 
 #[tokio::test]
-async fn a_delete_leaves_a_foreign_user_and_takes_our_policies() {
+async fn delete_fails_and_keeps_the_user_if_its_ownership_tag_was_removed() {
     let world = World::new().await;
     world.create(json!({})).await.succeeded();
     let untag = world.iam.untag_user().user_name("coiled");
     untag.tag_keys("coiled-stack:stack-id").send().await.unwrap();
-    // Our policies hang on a user that is not ours any more: a person has to say what is meant.
+    // The stack's policies are attached to a user that no longer belongs to it. Only a person can detach them.
     world.delete(json!({})).await.failed(&["user/coiled", "detach-user-policy"]);
     assert!(world.user_tags("coiled").await.is_some());
 }
 
-/// A person set the key inactive, which is how one revokes it: no Update of other things brings it back.
+/// A person revoked the key by setting it inactive. Only an Update with a new `RotateKey` creates another one.
 #[tokio::test]
-async fn a_revoked_key_stays_revoked() {
+async fn update_keeps_a_revoked_key_inactive_until_the_key_is_rotated() {
     let world = World::new().await;
     world.create(json!({})).await.succeeded();
     let key = world.keys("coiled").await.remove(0);
@@ -166,15 +177,14 @@ async fn a_revoked_key_stays_revoked() {
     let before = world.snapshot().await;
     world.update(json!({"Release": "1"}), json!({"Release": "2"})).await.succeeded();
     assert_eq!(before, world.snapshot().await);
-    // A new one is made on request only, and takes the revoked one's place.
+    // A rotation replaces the revoked key.
     world.update(json!({"Release": "2"}), json!({"Release": "2", "RotateKey": "1"})).await.succeeded();
     world.connected().await;
     assert_ne!(before, world.snapshot().await);
 }
 
-/// What a person added inside the user survives every Update.
 #[tokio::test]
-async fn what_a_person_added_stays_through_updates() {
+async fn update_keeps_policies_that_a_person_added_to_the_user() {
     let world = World::new().await;
     world.create(json!({})).await.succeeded();
     let document =

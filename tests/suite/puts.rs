@@ -1,4 +1,4 @@
-//! The PUT of an answer, when the bucket does not behave.
+//! The PUT of a response to a bucket that fails.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use serde_json::json;
 use crate::support::World;
 use crate::support::bucket::{PutHow, SIGNATURE};
 
-/// crhelper#34, #39, #41: whatever becomes of one PUT, the next carries the same bytes, until one is taken.
+/// crhelper#34, #39, #41: after a failed PUT the function sends the same bytes again, until S3 accepts them.
 #[tokio::test]
-async fn an_answer_gets_through_whatever_happens_on_the_way() {
+async fn a_failed_put_is_retried_with_the_same_bytes_until_s3_accepts_it() {
     for how in [
         PutHow::Reset,
         PutHow::StoredThenReset,
         PutHow::Status(500),
         PutHow::Status(503),
-        // S3 says so to a clock that lags.
+        // S3 returns 403 if the client's clock is behind.
         PutHow::Status(403),
         PutHow::Status(301),
     ] {
@@ -26,9 +26,9 @@ async fn an_answer_gets_through_whatever_happens_on_the_way() {
     }
 }
 
-/// One PUT that gets no answer does not use up the time for the next.
+/// A PUT without a response leaves enough time before the deadline for another one.
 #[tokio::test]
-async fn a_bucket_that_hangs_is_asked_again() {
+async fn a_put_is_retried_if_the_bucket_hangs() {
     let mut world = World::new().await;
     world.timeout = Duration::from_secs(5);
     world.bucket.fault(PutHow::Hang, 1);
@@ -36,14 +36,14 @@ async fn a_bucket_that_hangs_is_asked_again() {
     assert_eq!(world.bucket.puts().len(), 2);
 }
 
-/// The URL is valid for two hours; a late event's is not any more. The log says so, without the signature.
+/// The response URL is valid for two hours, so that of a late event has expired.
 #[tokio::test]
-async fn an_url_that_is_not_valid_any_more_is_told_in_the_log() {
+async fn an_expired_response_url_is_logged_without_its_signature() {
     let mut world = World::new().await;
     world.timeout = Duration::from_secs(2);
     world.bucket.fault(PutHow::Status(403), u32::MAX);
     let error = world.invoke(world.event("Delete", json!({}))).await.unwrap_err();
-    // The last of many attempts may be the one that the deadline cut off; the log has all of them.
+    // The error names only the last attempt, which the deadline may have cut off. The log has every attempt.
     assert!(error.contains("could not be delivered") && !error.contains(SIGNATURE), "{error}");
     assert!(world.logs.text().contains("status 403"));
     world.nothing_leaked();

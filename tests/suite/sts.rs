@@ -1,4 +1,4 @@
-//! The smallest STS: it knows one key, or takes all; an emulator of all AWS takes a second to start.
+//! A minimal STS that accepts one key or every key. It starts at once; moto takes a second.
 
 use axum::Router;
 use axum::extract::State;
@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use tokio::net::TcpListener;
 
-/// Starts one that answers for this key only, `None` for all; ends with the test.
+/// Returns the URL of an STS that accepts only this key, or every key if `None`. It stops when the test ends.
 pub async fn knowing(key_id: Option<&'static str>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,7 +1,7 @@
-//! Tags: the user's own beside the marks.
+//! Stack tags beside the ownership tags and state tags.
 //!
-//! For users IAM ignores case in a tag's key, for policies it does not ("Rules for tagging in IAM and AWS STS"). moto has
-//! one tag in a policy for all spellings, so these tests can't see two.
+//! IAM ignores case in the tag keys of users, but not in those of policies ("Rules for tagging in IAM and AWS STS").
+//! moto ignores case for policies too, so these tests cannot detect two spellings of one key on a policy.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 use crate::support::World;
 
 async fn policy_tags(world: &World, name: &str) -> BTreeMap<String, String> {
-    let reply = world.iam.get_policy().policy_arn(world.policy_arn(name)).send().await.unwrap();
-    let tags = reply.policy.unwrap().tags.unwrap_or_default();
+    let response = world.iam.get_policy().policy_arn(world.policy_arn(name)).send().await.unwrap();
+    let tags = response.policy.unwrap().tags.unwrap_or_default();
     tags.into_iter().map(|tag| (tag.key, tag.value)).collect()
 }
 
-/// An `Owner` of the user's takes the place of our `owner`, and gives it back, on the user and on the policies.
+/// Checks the user and the policies.
 #[tokio::test]
-async fn an_owner_of_the_users_replaces_ours_and_leaves_no_trace() {
+async fn a_stack_tag_owner_replaces_the_default_owner_tag_until_it_is_removed() {
     let world = World::new().await;
     let tagged = json!({"Tags": [{"Key": "Owner", "Value": "team"}]});
     world.create(tagged.clone()).await.succeeded();
@@ -32,9 +32,9 @@ async fn an_owner_of_the_users_replaces_ours_and_leaves_no_trace() {
     world.nothing_left().await;
 }
 
-/// IAM allows fifty tags: those that are let in leave room for all marks, those of a rotation at work too.
+/// IAM allows 50 tags. The other 12 are for ownership tags and state tags, some of which exist only during a rotation.
 #[tokio::test]
-async fn as_many_tags_as_are_let_in_fit_beside_the_marks() {
+async fn the_maximum_of_38_stack_tags_leaves_room_for_every_state_tag() {
     let world = World::new().await;
     let tags: Vec<Value> = (0..38).map(|n| json!({"Key": format!("key-{n}"), "Value": "x".repeat(256)})).collect();
     let many = json!({"Tags": tags});
@@ -47,9 +47,8 @@ async fn as_many_tags_as_are_let_in_fit_beside_the_marks() {
     world.nothing_left().await;
 }
 
-/// A person's own tags, and CloudFormation's, stay where they are.
 #[tokio::test]
-async fn tags_of_others_stay() {
+async fn update_removes_its_stack_tags_but_keeps_tags_that_a_person_added() {
     let world = World::new().await;
     world.create(json!({"Tags": [{"Key": "team", "Value": "a"}]})).await.succeeded();
     world.tag_user("coiled", "cost", "7").await;
@@ -58,13 +57,12 @@ async fn tags_of_others_stay() {
     assert_eq!((tags.get("cost").map(String::as_str), tags.get("team")), (Some("7"), None));
 }
 
-/// A person took the marks off the user: it is not this stack's any more, and an Update changes nothing in it.
 #[tokio::test]
-async fn an_update_of_a_user_that_lost_its_marks_touches_nothing() {
+async fn update_fails_without_changes_if_a_person_removed_the_ownership_tag() {
     let world = World::new().await;
     world.create(json!({})).await.succeeded();
     world.iam.untag_user().user_name("coiled").tag_keys("coiled-stack:stack-id").send().await.unwrap();
     let before = world.snapshot().await;
-    world.update(json!({}), json!({"RotateKey": "2"})).await.failed(&["user/coiled", "not made by this stack"]);
+    world.update(json!({}), json!({"RotateKey": "2"})).await.failed(&["user/coiled", "not created by this stack"]);
     assert_eq!(before, world.snapshot().await);
 }

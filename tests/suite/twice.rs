@@ -1,4 +1,4 @@
-//! Every event may be delivered twice, one after the other or at once; and a Delete may come while its Create still runs.
+//! Lambda may deliver an event twice, in sequence or in parallel. A Delete may arrive while its Create still runs.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::support::account::AWS_POLICY;
 use crate::support::moments::Moment;
 use crate::support::{World, config};
 
-/// A connection to begin with, unless it is a Create, and an event.
+/// An event. Before an Update or a Delete, a Create with the `old` properties runs.
 #[derive(Clone)]
 struct Case {
     request: &'static str,
@@ -23,7 +23,7 @@ impl Case {
     }
 
     async fn world(&self) -> World {
-        // On a busy machine a call takes its time, and so does whoever comes late.
+        // Longer waits than in other tests, because calls are slow on a busy machine.
         let (lease_settle, late_create) = (Duration::from_millis(250), Duration::from_secs(5));
         let world = World::with(Config { lease_settle, late_create, ..config() }).await;
         if self.request != "Create" {
@@ -39,7 +39,7 @@ impl Case {
         }
     }
 
-    /// What is there in the end if nothing disturbs it.
+    /// The state after a single delivery.
     async fn end(&self) -> String {
         let world = self.world().await;
         world.send(self.event(&world)).await.succeeded();
@@ -47,7 +47,6 @@ impl Case {
     }
 }
 
-/// Create, every kind of Update, Delete.
 fn cases() -> Vec<Case> {
     let detached = json!({"AttachSetupPolicy": "false"});
     let tagged = json!({"Tags": [{"Key": "team", "Value": "data"}], "PermissionsBoundaryArn": AWS_POLICY});
@@ -68,7 +67,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[tokio::test]
-async fn an_event_that_comes_again_gets_the_same_answer_and_changes_nothing() {
+async fn a_repeated_event_gets_the_same_response_and_changes_nothing() {
     for case in cases() {
         let world = case.world().await;
         let event = case.event(&world);
@@ -81,8 +80,8 @@ async fn an_event_that_comes_again_gets_the_same_answer_and_changes_nothing() {
     }
 }
 
-/// Whichever is told first decides: so both have to say the same.
-async fn both_say_the_same(world: &World, what: &str) {
+/// CloudFormation uses the first response, so both must be the same.
+async fn both_responses_are_equal(world: &World, what: &str) {
     let puts: Vec<String> =
         world.bucket.puts().into_iter().rev().take(2).map(|put| String::from_utf8(put.body).unwrap()).collect();
     assert!(puts[0].contains("SUCCESS"), "{what}: {}", puts[0]);
@@ -90,25 +89,25 @@ async fn both_say_the_same(world: &World, what: &str) {
 }
 
 #[tokio::test]
-async fn two_deliveries_at_once_end_like_one() {
+async fn two_parallel_deliveries_end_in_the_same_state_as_one() {
     for case in cases() {
         let world = case.world().await;
         let event = case.event(&world);
         let (first, second) = tokio::join!(world.invoke(event.clone()), world.invoke(event));
         first.and(second).unwrap();
         let what = format!("{} {} {}", case.request, case.old, case.new);
-        both_say_the_same(&world, &what).await;
+        both_responses_are_equal(&world, &what).await;
         assert_eq!(case.end().await, world.shape().await, "{what}");
     }
 }
 
-/// The second delivery begins at each moment of the first at which something changes.
-async fn a_second_delivery_at_each_moment(case: Case) {
-    let undisturbed = case.world().await;
-    let before = undisturbed.tally();
-    undisturbed.send(case.event(&undisturbed)).await.succeeded();
-    let end = undisturbed.shape().await;
-    for moment in undisturbed.moments_since(&before).into_iter().filter(Moment::changes_something) {
+/// Runs the event once for each change that it makes, and delivers it again at that moment.
+async fn second_delivery_at_each_change(case: Case) {
+    let reference = case.world().await;
+    let before = reference.tally();
+    reference.send(case.event(&reference)).await.succeeded();
+    let end = reference.shape().await;
+    for moment in reference.moments_since(&before).into_iter().filter(Moment::changes_something) {
         let world = case.world().await;
         let event = case.event(&world);
         let (first, second) = tokio::join!(world.invoke(event.clone()), async {
@@ -116,38 +115,38 @@ async fn a_second_delivery_at_each_moment(case: Case) {
             world.invoke(event.clone()).await
         });
         first.and(second).unwrap();
-        both_say_the_same(&world, &format!("{moment:?}")).await;
+        both_responses_are_equal(&world, &format!("{moment:?}")).await;
         assert_eq!(end, world.shape().await, "{} {moment:?}", case.new);
     }
 }
 
 #[tokio::test]
-async fn a_create_that_meets_itself_at_work_ends_like_one() {
-    a_second_delivery_at_each_moment(Case::new("Create", json!({}), json!({}))).await;
+async fn a_second_delivery_during_a_create_ends_in_the_same_state_as_one() {
+    second_delivery_at_each_change(Case::new("Create", json!({}), json!({}))).await;
 }
 
 #[tokio::test]
-async fn a_rotation_that_meets_itself_at_work_ends_like_one() {
-    a_second_delivery_at_each_moment(Case::new("Update", json!({}), json!({"RotateKey": "2"}))).await;
+async fn a_second_delivery_during_a_rotation_ends_in_the_same_state_as_one() {
+    second_delivery_at_each_change(Case::new("Update", json!({}), json!({"RotateKey": "2"}))).await;
 }
 
 #[tokio::test]
-async fn a_change_that_meets_itself_at_work_ends_like_one() {
-    a_second_delivery_at_each_moment(Case::new("Update", json!({}), json!({"AttachSetupPolicy": "false"}))).await;
+async fn a_second_delivery_during_a_policy_detach_ends_in_the_same_state_as_one() {
+    second_delivery_at_each_change(Case::new("Update", json!({}), json!({"AttachSetupPolicy": "false"}))).await;
 }
 
 #[tokio::test]
-async fn a_delete_that_meets_itself_at_work_ends_like_one() {
-    a_second_delivery_at_each_moment(Case::new("Delete", json!({}), json!({}))).await;
+async fn a_second_delivery_during_a_delete_ends_in_the_same_state_as_one() {
+    second_delivery_at_each_change(Case::new("Delete", json!({}), json!({}))).await;
 }
 
-/// The stack is given up while its Create is at work, at each of its moments.
+/// The Delete arrives once at each moment of the Create.
 #[tokio::test]
-async fn a_delete_that_meets_its_create_at_work_leaves_nothing() {
+async fn a_delete_during_its_create_leaves_no_resources() {
     let case = Case::new("Create", json!({}), json!({}));
-    let undisturbed = case.world().await;
-    undisturbed.send(case.event(&undisturbed)).await.succeeded();
-    for moment in undisturbed.moments_since(&Default::default()) {
+    let reference = case.world().await;
+    reference.send(case.event(&reference)).await.succeeded();
+    for moment in reference.moments_since(&Default::default()) {
         let world = case.world().await;
         let (create, delete) = (case.event(&world), world.event("Delete", world.properties(json!({}))));
         let (created, deleted) = tokio::join!(world.invoke(create), async {
@@ -155,23 +154,23 @@ async fn a_delete_that_meets_its_create_at_work_leaves_nothing() {
             world.invoke(delete).await
         });
         created.and(deleted).unwrap();
-        let answer = String::from_utf8(world.bucket.puts().pop().unwrap().body).unwrap();
-        assert!(answer.contains("SUCCESS"), "{moment:?}: {answer}");
+        let response = String::from_utf8(world.bucket.puts().pop().unwrap().body).unwrap();
+        assert!(response.contains("SUCCESS"), "{moment:?}: {response}");
         world.nothing_left().await;
     }
 }
 
-/// The Create's event comes late, when its stack is being deleted or already gone. What a Delete at work shows is a reason
-/// to stop. After it nothing is there that could tell a late Create from a first one: it makes the whole connection, with
-/// the stack's marks on all of it, so that a Delete of that stack finds it. Never a half.
+/// The Create arrives late, while its stack is being deleted or afterwards. It stops if it sees the Delete's lease.
+/// After the Delete, it cannot know that it is late. Then it creates the complete connection with the stack's
+/// ownership tags, so that another Delete of the stack finds every resource.
 #[tokio::test]
-async fn a_create_that_comes_when_its_stack_goes_makes_nothing_or_the_whole() {
+async fn a_late_create_during_the_delete_creates_nothing_or_a_complete_connection() {
     let case = Case::new("Delete", json!({}), json!({}));
-    let undisturbed = case.world().await;
-    let before = undisturbed.tally();
-    undisturbed.send(case.event(&undisturbed)).await.succeeded();
+    let reference = case.world().await;
+    let before = reference.tally();
+    reference.send(case.event(&reference)).await.succeeded();
     let mut stopped = 0;
-    for moment in undisturbed.moments_since(&before) {
+    for moment in reference.moments_since(&before) {
         let world = case.world().await;
         let (delete, create) = (case.event(&world), world.event("Create", world.properties(json!({}))));
         let (deleted, created) = tokio::join!(world.invoke(delete), async {
@@ -179,24 +178,24 @@ async fn a_create_that_comes_when_its_stack_goes_makes_nothing_or_the_whole() {
             world.invoke(create).await
         });
         deleted.and(created).unwrap();
-        let answers: Vec<Value> =
+        let responses: Vec<Value> =
             world.bucket.puts().iter().skip(1).map(|put| serde_json::from_slice(&put.body).unwrap()).collect();
-        let answer =
-            |id: &str| answers.iter().find(|answer| answer["RequestId"].as_str().unwrap().ends_with(id)).unwrap();
-        assert_eq!(answer("2")["Status"], "SUCCESS", "{moment:?}: {}", answer("2"));
-        stopped += usize::from(answer("3")["Reason"].as_str().is_some_and(|reason| reason.contains("a Delete")));
+        let response =
+            |id: &str| responses.iter().find(|response| response["RequestId"].as_str().unwrap().ends_with(id)).unwrap();
+        assert_eq!(response("2")["Status"], "SUCCESS", "{moment:?}: {}", response("2"));
+        stopped += usize::from(response("3")["Reason"].as_str().is_some_and(|reason| reason.contains("a Delete")));
         if world.user_tags("coiled").await.is_some() {
             world.connected().await;
-            assert_eq!(answer("3")["Status"], "SUCCESS", "{moment:?}: {}", answer("3"));
+            assert_eq!(response("3")["Status"], "SUCCESS", "{moment:?}: {}", response("3"));
             world.delete(json!({})).await.succeeded();
         }
         world.nothing_left().await;
     }
-    assert!(stopped > 5, "{stopped} late Creates met the Delete's lease");
+    assert!(stopped > 5, "only {stopped} late Creates stopped because of the Delete's lease");
 }
 
 #[tokio::test]
-async fn a_create_after_the_delete_of_its_stack_harms_nobody_and_is_found_by_the_next_delete() {
+async fn a_second_delete_removes_everything_that_a_create_after_the_first_delete_created() {
     let world = World::new().await;
     world.iam.create_user().user_name("theirs").send().await.unwrap();
     let before = world.snapshot().await;
@@ -207,11 +206,12 @@ async fn a_create_after_the_delete_of_its_stack_harms_nobody_and_is_found_by_the
     assert_eq!(before, world.snapshot().await);
 }
 
-/// Where the Create was answered, its id is the one that comes back, and a Delete waits for nobody.
+/// A Create that responded has set the physical id. CloudFormation sends that id with the Delete, which then does not
+/// wait.
 #[tokio::test]
-async fn only_a_create_that_never_answered_is_waited_for() {
+async fn delete_waits_for_a_late_create_only_if_the_create_never_responded() {
     let world = World::with(Config { late_create: Duration::from_secs(5), ..config() }).await;
-    let waited = |world: &World| world.logs.text().contains("it may be late");
+    let waited = |world: &World| world.logs.text().contains("may be late; checking again");
     world.coiled.set_token("another-token-altogether");
     let failed = world.create(json!({})).await.failed(&["token"]);
     let mut delete = world.event("Delete", world.properties(json!({})));

@@ -1,4 +1,4 @@
-//! Update: in place, and only what changed.
+//! Update changes resources in place, and only those that differ from the properties.
 
 use serde_json::{Value, json};
 
@@ -14,8 +14,8 @@ async fn connected(properties: Value) -> World {
     world
 }
 
-/// Neither Coiled nor the token is there any more.
-async fn cut_off(world: &World) {
+/// Deletes the secret with the token, and makes Coiled unreachable.
+async fn remove_token_and_coiled(world: &World) {
     world
         .secrets
         .delete_secret()
@@ -30,50 +30,50 @@ async fn cut_off(world: &World) {
 }
 
 #[tokio::test]
-async fn detaching_the_setup_policy_keeps_it_and_touches_neither_key_nor_coiled() {
+async fn detaching_the_setup_policy_keeps_the_policy_and_the_key_without_calling_coiled() {
     let world = connected(json!({})).await;
-    let (keys, asked) = (world.keys("coiled").await, world.coiled.requests().len());
-    cut_off(&world).await;
+    let (keys, requests) = (world.keys("coiled").await, world.coiled.requests().len());
+    remove_token_and_coiled(&world).await;
     world.update(json!({}), json!({"AttachSetupPolicy": "false"})).await.succeeded();
     assert_eq!(world.attached("coiled").await, ["coiled-ongoing"]);
     world.connected().await;
     world.update(json!({"AttachSetupPolicy": "false"}), json!({})).await.succeeded();
     assert_eq!(world.attached("coiled").await, ["coiled-ongoing", "coiled-setup"]);
-    assert_eq!((world.keys("coiled").await, world.coiled.requests().len()), (keys, asked));
+    assert_eq!((world.keys("coiled").await, world.coiled.requests().len()), (keys, requests));
 }
 
 #[tokio::test]
-async fn what_is_registered_brings_a_new_key_before_the_old_one_goes() {
+async fn changing_a_registered_property_creates_the_new_key_before_deleting_the_old_one() {
     for change in
         [json!({"Region": "us-east-2"}), json!({"RotateKey": "2026-11"}), json!({"NetworkId": "vpc-0123abcd"})]
     {
         let world = connected(json!({})).await;
         let old = world.keys("coiled").await;
-        let answer = world.update(json!({}), change.clone()).await.succeeded();
+        let response = world.update(json!({}), change.clone()).await.succeeded();
         world.connected().await;
         assert_ne!(world.keys("coiled").await, old, "{change}");
-        assert_eq!(answer.data("AccessKeyId"), world.keys("coiled").await[0]);
+        assert_eq!(response.data("AccessKeyId"), world.keys("coiled").await[0]);
         let actions = world.aws.actions();
         let position = |action: &str| actions.iter().position(|other| other == action).unwrap();
-        assert!(position("CreateAccessKey") < position("DeleteAccessKey"), "{change}: make before break");
+        assert!(position("CreateAccessKey") < position("DeleteAccessKey"), "{change}");
     }
 }
 
 #[tokio::test]
-async fn a_rollback_to_what_is_still_registered_needs_neither_token_nor_coiled() {
+async fn rollback_to_the_current_registration_needs_neither_the_token_nor_coiled() {
     let world = connected(json!({})).await;
     let before = world.snapshot().await;
     world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no subnets there".into()), times: 1 });
     world.update(json!({}), json!({"Region": "us-east-2"})).await.failed(&["no subnets there"]);
-    cut_off(&world).await;
+    remove_token_and_coiled(&world).await;
     world.update(json!({"Region": "us-east-2"}), json!({})).await.succeeded();
     world.connected().await;
     assert_eq!(before, world.snapshot().await);
 }
 
-/// The outcome of a rotation stays unknown to the end: both keys stay, for Coiled may hold either.
+/// The run never learns whether Coiled stored the new key, so Coiled may hold either key.
 #[tokio::test]
-async fn an_unknown_outcome_keeps_both_keys_until_coiled_answers_again() {
+async fn an_unknown_outcome_keeps_both_keys_until_coiled_responds_again() {
     let world = connected(json!({})).await;
     let old = world.keys("coiled").await.remove(0);
     world.coiled.fault(Fault { on: Call::WsFinish, how: How::TookEffectThenDropped, times: u32::MAX });
@@ -83,7 +83,7 @@ async fn an_unknown_outcome_keeps_both_keys_until_coiled_answers_again() {
     world.update(json!({}), json!({"Region": "us-east-2"})).await.failed(&[
         "register",
         "unknown",
-        "the next run settles it",
+        "the next run resolves it",
     ]);
     let held = world.coiled.connection("ada").unwrap().access_key_id();
     let mut keys = world.keys("coiled").await;
@@ -93,7 +93,7 @@ async fn an_unknown_outcome_keeps_both_keys_until_coiled_answers_again() {
     assert_eq!(keys, both);
     assert_eq!(world.tag("coiled-stack:pending-access-key-id").await, held);
 
-    // The rollback, with Coiled out of reach by either door: nothing works worse for it.
+    // The rollback succeeds without Coiled, whether HTTP or the WebSocket is unreachable.
     for on in [Call::BackendOptions, Call::WsUpgrade] {
         world.coiled.clear_faults();
         world.coiled.fault(Fault { on, how: How::Reset, times: u32::MAX });
@@ -101,17 +101,17 @@ async fn an_unknown_outcome_keeps_both_keys_until_coiled_answers_again() {
         assert_eq!(world.keys("coiled").await.len(), 2, "{on:?}");
         assert_eq!(world.tag("coiled-stack:pending-access-key-id").await, held, "{on:?}");
     }
-    assert!(world.logs.text().contains("both stay"));
+    assert!(world.logs.text().contains("both keys are kept"));
 
-    // A run that tries to settle it and fails does not forget what it was about.
+    // The next run first resolves the outcome. Then Coiled rejects its registration for the old region.
     world.coiled.clear_faults();
     world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no".into()), times: 1 });
     world.update(json!({"Region": "us-east-2"}), json!({})).await.failed(&["no"]);
-    // What Coiled shows is the later registration's region: so that one is on record now.
+    // Coiled shows the region of the pending registration. So its key is recorded as active; the old key is deleted.
     assert_eq!(world.tag("coiled-stack:access-key-id").await, held);
     assert_eq!(world.keys("coiled").await, [held.as_str()]);
 
-    // And the next run, with Coiled back: settled.
+    // The next run succeeds because Coiled accepts the registration again.
     world.coiled.clear_faults();
     world.update(json!({"Region": "us-east-2"}), json!({})).await.succeeded();
     world.connected().await;
@@ -119,7 +119,7 @@ async fn an_unknown_outcome_keeps_both_keys_until_coiled_answers_again() {
 }
 
 #[tokio::test]
-async fn a_change_of_identity_is_refused_and_its_rollback_passes() {
+async fn changing_an_immutable_property_fails_without_changes_and_its_rollback_succeeds() {
     for (name, value) in [
         ("UserName", "other"),
         ("UserPath", "/other/"),
@@ -129,17 +129,17 @@ async fn a_change_of_identity_is_refused_and_its_rollback_passes() {
         let world = connected(json!({})).await;
         let before = world.snapshot().await;
         let changed = json!({name: value});
-        world.update(json!({}), changed.clone()).await.failed(&[name, "Nothing was touched", "second one"]);
+        world.update(json!({}), changed.clone()).await.failed(&[name, "Nothing was changed", "second stack"]);
         assert_eq!(before, world.snapshot().await, "{name}");
-        cut_off(&world).await;
+        remove_token_and_coiled(&world).await;
         world.update(changed, json!({})).await.succeeded();
         assert_eq!(before, world.snapshot().await, "{name}");
     }
 }
 
-/// The workspace is resolved once: naming the one that was the default changes nothing.
+/// The Create resolved the default workspace to `ada`. A later default does not matter.
 #[tokio::test]
-async fn naming_the_resolved_workspace_is_no_change() {
+async fn update_accepts_the_explicit_name_of_the_workspace_that_was_the_default() {
     let world = connected(json!({})).await;
     world.coiled.add_workspace("team", "Team", true);
     world.update(json!({}), json!({"Workspace": "ada"})).await.succeeded();
@@ -149,7 +149,7 @@ async fn naming_the_resolved_workspace_is_no_change() {
 }
 
 #[tokio::test]
-async fn boundary_and_tags_change_in_place() {
+async fn changing_the_boundary_and_the_stack_tags_keeps_the_key() {
     let world = connected(json!({"Tags": [{"Key": "team", "Value": "a"}, {"Key": "cost", "Value": "1"}]})).await;
     let keys = world.keys("coiled").await;
     let old = json!({"Tags": [{"Key": "team", "Value": "a"}, {"Key": "cost", "Value": "1"}]});
@@ -164,9 +164,9 @@ async fn boundary_and_tags_change_in_place() {
     assert_eq!(world.keys("coiled").await, keys);
 }
 
-/// A policy has five versions at most; the oldest that is not in force makes room (99designs/iamy#21).
+/// A policy can have five versions (99designs/iamy#21).
 #[tokio::test]
-async fn a_new_release_puts_a_sixth_document_in_force() {
+async fn a_sixth_policy_version_replaces_the_oldest_version_that_is_not_the_default() {
     let world = connected(json!({})).await;
     let arn = world.policy_arn("coiled-ongoing");
     for n in 0..4 {
@@ -185,7 +185,7 @@ async fn a_new_release_puts_a_sixth_document_in_force() {
 }
 
 #[tokio::test]
-async fn a_policy_that_says_the_same_in_other_order_is_left_alone() {
+async fn update_writes_nothing_if_a_policy_document_differs_only_in_order() {
     let world = connected(json!({})).await;
     world.update(json!({"Release": "0.1.0"}), json!({"Release": "0.2.0"})).await.succeeded();
     let writes = ["Create", "Put", "Tag", "Untag", "Attach", "Detach", "Delete"];
@@ -194,9 +194,8 @@ async fn a_policy_that_says_the_same_in_other_order_is_left_alone() {
     assert_eq!(written, Vec::<String>::new());
 }
 
-/// What was deleted by hand comes back with the next Update.
 #[tokio::test]
-async fn drift_is_repaired() {
+async fn update_recreates_a_policy_and_a_key_that_a_person_deleted() {
     let world = connected(json!({})).await;
     let arn = world.policy_arn("coiled-ongoing");
     world.iam.detach_user_policy().user_name("coiled").policy_arn(&arn).send().await.unwrap();
@@ -208,9 +207,9 @@ async fn drift_is_repaired() {
     assert_eq!(world.attached("coiled").await, ["coiled-ongoing", "coiled-setup"]);
 }
 
-/// A colleague has connected the workspace to something else: that is not replaced without being asked to.
+/// A colleague connected the workspace in another region.
 #[tokio::test]
-async fn a_connection_made_since_by_someone_else_is_not_replaced() {
+async fn update_replaces_someone_elses_connection_only_with_adopt_existing() {
     let world = connected(json!({})).await;
     let mut theirs = world.coiled.connection("ada").unwrap().data;
     theirs["options"]["aws_region_name"] = json!("eu-west-1");
@@ -222,9 +221,9 @@ async fn a_connection_made_since_by_someone_else_is_not_replaced() {
     world.connected().await;
 }
 
-/// A run that died after CreateAccessKey leaves a key nobody holds, and a lease as its trace.
+/// A run that dies after CreateAccessKey leaves a stray key and its lease.
 #[tokio::test]
-async fn a_key_that_a_dead_run_left_is_found_and_deleted() {
+async fn update_deletes_the_stray_key_of_a_run_that_died() {
     let world = connected(json!({})).await;
     world.iam.create_access_key().user_name("coiled").send().await.unwrap();
     world.tag_user("coiled", "coiled-stack:lease", "dead/1/1").await;
@@ -232,22 +231,22 @@ async fn a_key_that_a_dead_run_left_is_found_and_deleted() {
     world.connected().await;
 }
 
-/// A person's key, in a user on which no run has died: an Update that fails, and its rollback, leave it alone.
+/// The user has no lease, so no run has died. The second key must therefore be a person's.
 #[tokio::test]
-async fn a_failed_update_costs_nobody_a_key() {
+async fn a_failed_update_and_its_rollback_keep_a_key_that_a_person_created() {
     let world = connected(json!({})).await;
     let theirs = world.iam.create_access_key().user_name("coiled").send().await.unwrap().access_key.unwrap();
     let before = world.snapshot().await;
-    let refused = json!({"PermissionsBoundaryArn": world.policy_arn("no-such-boundary")});
-    world.update(json!({}), refused.clone()).await.failed(&["NoSuchEntity"]);
-    world.update(refused, json!({})).await.succeeded();
+    let missing = json!({"PermissionsBoundaryArn": world.policy_arn("no-such-boundary")});
+    world.update(json!({}), missing.clone()).await.failed(&["NoSuchEntity"]);
+    world.update(missing, json!({})).await.succeeded();
     assert_eq!(before, world.snapshot().await);
     assert!(world.keys("coiled").await.contains(&theirs.access_key_id));
 }
 
-/// Somebody else's boundary bounds the user for a reason.
+/// The properties do not name a boundary.
 #[tokio::test]
-async fn a_boundary_of_others_stays() {
+async fn update_keeps_a_boundary_that_a_person_set() {
     let world = connected(json!({})).await;
     let (put, policy) = (world.iam.put_user_permissions_boundary().user_name("coiled"), AWS_POLICY);
     put.permissions_boundary(policy).send().await.unwrap();
@@ -255,9 +254,9 @@ async fn a_boundary_of_others_stays() {
     assert_eq!(world.aws.boundary("coiled"), Some(policy.to_owned()));
 }
 
-/// CreateAccessKey is sent once for the sake of lost replies; "too many calls" is none.
+/// CreateAccessKey is not retried after a lost response, because the key may exist. A throttled call created no key.
 #[tokio::test]
-async fn a_key_is_asked_for_again_where_there_were_too_many_calls() {
+async fn create_access_key_is_retried_if_throttled() {
     let world = World::new().await;
     world.aws.fault(AwsFault { action: "CreateAccessKey", how: AwsHow::Throttled, times: 3 });
     world.create(json!({})).await.succeeded();
@@ -265,20 +264,19 @@ async fn a_key_is_asked_for_again_where_there_were_too_many_calls() {
 }
 
 #[tokio::test]
-async fn a_full_user_makes_room_with_a_stray_key_first() {
+async fn a_rotation_deletes_a_stray_key_if_the_user_already_has_two_keys() {
     let world = connected(json!({})).await;
     world.iam.create_access_key().user_name("coiled").send().await.unwrap();
     world.update(json!({}), json!({"RotateKey": "2"})).await.succeeded();
     world.connected().await;
 }
 
-/// An Update that fails before its key reached Coiled takes that key back at once.
 #[tokio::test]
-async fn a_failed_rotation_leaves_no_second_key() {
+async fn a_rotation_that_fails_before_registration_deletes_its_new_key() {
     for fault in ["TagUser", "GetCallerIdentity"] {
         let world = connected(json!({})).await;
         let before = world.keys("coiled").await;
-        // The first TagUser takes the lease; the second marks the key.
+        // The first TagUser call writes the lease. The second one records the pending key.
         if fault == "TagUser" {
             world.aws.fault(AwsFault { action: "TagUser", how: AwsHow::Slow(std::time::Duration::ZERO), times: 1 });
             world.aws.fault(AwsFault { action: "TagUser", how: AwsHow::Error(400, "ValidationError", "no"), times: 1 });

@@ -1,38 +1,36 @@
-//! What came back for an event.
+//! The response to one event.
 
 use serde_json::Value;
 
-/// What CloudFormation reads.
+/// The response body, as CloudFormation reads it.
 #[derive(Debug, Clone)]
-pub struct Answer {
-    /// The whole answer.
+pub struct FunctionResponse {
     pub value: Value,
 }
 
-impl Answer {
-    /// Whether it says SUCCESS.
+impl FunctionResponse {
     pub fn is_success(&self) -> bool {
         self.value["Status"] == "SUCCESS"
     }
 
-    /// The Reason; empty for a success.
+    /// The `Reason` field, empty in a success.
     pub fn reason(&self) -> &str {
         self.value["Reason"].as_str().unwrap_or_default()
     }
 
-    /// One of the Data.
+    /// One value of the `Data` object, empty if it is missing.
     pub fn data(&self, name: &str) -> &str {
         self.value["Data"][name].as_str().unwrap_or_default()
     }
 
-    /// Panics unless it says SUCCESS.
+    /// Panics unless `Status` is SUCCESS.
     #[track_caller]
     pub fn succeeded(self) -> Self {
         assert!(self.is_success(), "{}", self.reason());
         self
     }
 
-    /// Panics unless it says FAILED with all these words in its Reason.
+    /// Panics unless `Status` is FAILED and `Reason` contains all these words.
     #[track_caller]
     pub fn failed(self, words: &[&str]) -> Self {
         assert_eq!(self.value["Status"], "FAILED", "{:?}", self.value);

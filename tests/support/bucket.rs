@@ -1,4 +1,4 @@
-//! The bucket behind the ResponseURL, as strict as CloudFormation.
+//! The S3 bucket behind the ResponseURL. It checks every response as strictly as CloudFormation.
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -14,30 +14,29 @@ use serde_json::Value;
 use super::locked;
 use super::serve::{Server, dropped, serve};
 
-/// A recognisable signature: whoever has it could answer in the function's place.
+/// The signature of the ResponseURL. It is a secret: with it, anyone could respond in place of the function.
 pub const SIGNATURE: &str = "c4n4ry5ignature0fthere5ponseur1";
 
-/// One PUT.
+/// One PUT request that the bucket received.
 #[derive(Debug, Clone)]
 pub struct Put {
-    /// The bytes.
     pub body: Vec<u8>,
-    /// What CloudFormation would not take in it.
+    /// Why CloudFormation would not accept the response. Empty if it is valid.
     pub faults: Vec<String>,
-    /// Whether the function was told that it is stored.
+    /// Whether the bucket replied with status 200.
     pub confirmed: bool,
 }
 
-/// What goes wrong with a PUT; but for the last, nothing is stored.
+/// An injected fault of a PUT. Only `StoredThenReset` stores the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PutHow {
-    /// This status.
+    /// The bucket replies with this HTTP status.
     Status(u16),
-    /// The connection ends without an answer.
+    /// The bucket closes the connection without a reply.
     Reset,
-    /// No answer, the connection stays open.
+    /// The bucket sends no reply and keeps the connection open.
     Hang,
-    /// It is stored, and the connection ends without an answer.
+    /// The bucket stores the response and closes the connection without a reply.
     StoredThenReset,
 }
 
@@ -45,11 +44,11 @@ pub enum PutHow {
 struct Facts {
     puts: Vec<Put>,
     faults: Vec<(PutHow, u32)>,
-    /// By path: what the answer has to repeat of its request.
+    /// By URL path: the request fields that the response must repeat.
     echoes: BTreeMap<String, BTreeMap<&'static str, Value>>,
 }
 
-/// A bucket that remembers.
+/// The bucket of one test. It keeps every PUT.
 #[derive(Clone)]
 pub struct Bucket {
     facts: Arc<Mutex<Facts>>,
@@ -57,14 +56,13 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// An empty one.
     pub async fn start() -> Self {
         let facts = Arc::new(Mutex::new(Facts::default()));
         let router = Router::new().fallback(take).with_state(facts.clone());
         Self { facts, server: Arc::new(serve(router).await) }
     }
 
-    /// The pre-signed URL for one request.
+    /// The presigned URL for the response to one request.
     pub fn url(&self, request_id: &str) -> String {
         format!(
             "{}/bucket/{request_id}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature={SIGNATURE}",
@@ -72,7 +70,7 @@ impl Bucket {
         )
     }
 
-    /// Notes what the answer to an event has to repeat, as far as the event has it.
+    /// Records which fields of the event its response must repeat. Fields that are not strings are left out.
     pub fn expect(&self, event: &Value) {
         let Some(url) = event["ResponseURL"].as_str().and_then(|url| url::Url::parse(url).ok()) else { return };
         let echo = ["StackId", "RequestId", "LogicalResourceId"].map(|field| (field, event[field].clone()));
@@ -80,27 +78,26 @@ impl Bucket {
         locked(&self.facts).echoes.insert(url.path().to_owned(), echo);
     }
 
-    /// Everything that was put, refused or not.
+    /// All PUTs in order of arrival, including those that met a fault.
     pub fn puts(&self) -> Vec<Put> {
         locked(&self.facts).puts.clone()
     }
 
-    /// Forgets everything that was put.
+    /// Clears the recorded PUTs.
     pub fn forget(&self) {
         locked(&self.facts).puts.clear();
     }
 
-    /// Refuses the next PUTs with 503.
-    pub fn refuse(&self, times: u32) {
+    /// Rejects the next `times` PUTs with status 503.
+    pub fn reject(&self, times: u32) {
         self.fault(PutHow::Status(503), times);
     }
 
-    /// Lets the next PUTs go wrong; `u32::MAX` times is for ever.
+    /// Injects a fault into the next `times` PUTs. `u32::MAX` means every PUT until the faults are cleared.
     pub fn fault(&self, how: PutHow, times: u32) {
         locked(&self.facts).faults.push((how, times));
     }
 
-    /// All goes well again.
     pub fn clear_faults(&self) {
         locked(&self.facts).faults.clear();
     }
@@ -127,7 +124,7 @@ impl Facts {
         let value: Value = serde_json::from_slice(body).unwrap_or_default();
         let echo = self.echoes.get(uri.path()).cloned().unwrap_or_default();
         let wrong = echo.into_iter().filter(|(field, expected)| value[*field] != *expected);
-        wrong.map(|(field, _)| format!("{field} is not the request's")).collect()
+        wrong.map(|(field, _)| format!("{field} differs from the request")).collect()
     }
 }
 
@@ -147,7 +144,7 @@ async fn take(
     }
 }
 
-/// What is wrong with an answer, by "Custom resource response objects" of the CloudFormation user guide.
+/// Checks a response against "Custom resource response objects" in the CloudFormation user guide.
 fn faults(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Vec<String> {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default();
@@ -155,20 +152,23 @@ fn faults(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Vec<S
         value.get("Data").is_none_or(|data| data.as_object().is_some_and(|map| map.values().all(Value::is_string)));
     let known = ["Status", "Reason", "PhysicalResourceId", "StackId", "RequestId", "LogicalResourceId", "Data"];
     let rules = [
-        (*method == Method::PUT, "it is not a PUT"),
+        (*method == Method::PUT, "the method is not PUT"),
         (uri.query().is_some_and(|query| query.contains(SIGNATURE)), "the signature is missing"),
-        // The URL is signed for an empty Content-Type.
+        // CloudFormation signs the URL for an empty Content-Type. S3 rejects any other.
         (headers.get("content-type").is_none_or(|value| value.is_empty()), "Content-Type is not empty"),
-        (body.len() <= 4096, "it is longer than 4,096 bytes"),
+        (body.len() <= 4096, "the body is longer than 4,096 bytes"),
         (matches!(text("Status"), "SUCCESS" | "FAILED"), "Status is neither SUCCESS nor FAILED"),
         (text("Status") != "FAILED" || !text("Reason").is_empty(), "Reason is missing"),
-        ((1..=1024).contains(&text("PhysicalResourceId").len()), "PhysicalResourceId has not 1 to 1,024 bytes"),
+        ((1..=1024).contains(&text("PhysicalResourceId").len()), "PhysicalResourceId is not 1 to 1,024 bytes long"),
         (
             ["StackId", "RequestId", "LogicalResourceId"].iter().all(|field| value.get(field).is_some()),
-            "the request is not echoed",
+            "StackId, RequestId or LogicalResourceId is missing",
         ),
-        (data_is_text, "Data holds more than texts"),
-        (value.as_object().is_some_and(|map| map.keys().all(|key| known.contains(&key.as_str()))), "an unknown field"),
+        (data_is_text, "Data is not an object of strings"),
+        (
+            value.as_object().is_some_and(|map| map.keys().all(|key| known.contains(&key.as_str()))),
+            "a field is unknown",
+        ),
     ];
     rules.into_iter().filter(|(holds, _)| !holds).map(|(_, fault)| fault.to_owned()).collect()
 }

@@ -1,8 +1,8 @@
-//! What a person may do by hand to what is ours, and make beside it.
+//! Changes that a person makes by hand, to the stack's resources and next to them.
 
 use super::World;
 
-/// A document that grants next to nothing.
+/// A valid policy document with one harmless permission.
 pub const DOCUMENT: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*"}]}"#;
 
@@ -18,8 +18,8 @@ AQH/MAoGCCqGSM49BAMCA0gAMEUCIQCBnlJPoXTkP/i7u3zAPAXqw5lDPEXSJVIC
 -----END CERTIFICATE-----";
 
 impl World {
-    /// Puts into a user whatever IAM lets one put there, but for groups and keys: password, device, SSH key, certificate,
-    /// credential of a single service, inline policy, another policy.
+    /// Adds everything to a user that blocks its deletion, except groups and access keys: a password, an MFA device, an
+    /// SSH key, a signing certificate, a service-specific credential, an inline policy and a managed policy.
     pub async fn put_everything_into(&self, user: &str) {
         let iam = &self.iam;
         iam.create_login_profile().user_name(user).password("Pa55word!Pa55word").send().await.unwrap();
@@ -31,22 +31,22 @@ impl World {
         iam.upload_signing_certificate().user_name(user).certificate_body(CERTIFICATE).send().await.unwrap();
         self.aws.add_service_specific_credential(user, "ACCACREDENTIAL");
         iam.put_user_policy().user_name(user).policy_name("inline").policy_document(DOCUMENT).send().await.unwrap();
-        let arn = self.make_policy("/", "own").await;
+        let arn = self.create_policy_by_hand("/", "own").await;
         iam.attach_user_policy().user_name(user).policy_arn(arn).send().await.unwrap();
     }
 
-    /// Makes a policy without any marks, and returns its ARN.
-    pub async fn make_policy(&self, path: &str, name: &str) -> String {
-        let made = self.iam.create_policy().path(path).policy_name(name).policy_document(DOCUMENT).send().await;
-        made.unwrap().policy.unwrap().arn.unwrap()
+    /// Creates a policy without tags and returns its ARN.
+    pub async fn create_policy_by_hand(&self, path: &str, name: &str) -> String {
+        let created = self.iam.create_policy().path(path).policy_name(name).policy_document(DOCUMENT).send().await;
+        created.unwrap().policy.unwrap().arn.unwrap()
     }
 
-    /// Makes a key in a user, and returns its id.
-    pub async fn make_key(&self, user: &str) -> String {
+    /// Creates an access key of a user and returns its ID.
+    pub async fn create_key_by_hand(&self, user: &str) -> String {
         self.iam.create_access_key().user_name(user).send().await.unwrap().access_key.unwrap().access_key_id
     }
 
-    /// Attaches a policy to a role, a user or a group of the same name, which is made first.
+    /// Creates a role, a group or a user named `theirs`, depending on `kind`, and attaches the policy to it.
     pub async fn attach_elsewhere(&self, kind: &str, arn: &str) {
         let (iam, trust) = (&self.iam, r#"{"Version":"2012-10-17","Statement":[]}"#);
         match kind {
@@ -65,7 +65,7 @@ impl World {
         }
     }
 
-    /// Takes it off again.
+    /// Detaches the policy that [`World::attach_elsewhere`] attached.
     pub async fn detach_elsewhere(&self, kind: &str, arn: &str) {
         let iam = &self.iam;
         let detached = match kind {

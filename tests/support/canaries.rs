@@ -1,8 +1,8 @@
-//! The search for secrets, in everything that the function says.
+//! Searches everything that the function outputs for secrets.
 //!
-//! All secrets of a test world carry one mark: the token, each secret key, Docker Hub's token, the signature of the
-//! ResponseURL. So one search finds all of them, in whatever way they are written; and pieces of them, where the mark itself
-//! was cut off.
+//! Every secret of a test world contains the canary: the token, each secret access key, the Docker Hub token and the
+//! signature of the ResponseURL. One search therefore finds all of them, in every encoding. It also finds pieces of a
+//! secret whose canary was cut off.
 
 use std::cell::RefCell;
 use std::sync::Once;
@@ -12,17 +12,17 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use super::bucket::SIGNATURE;
 use super::{World, locked};
 
-/// In every secret.
-pub const MARK: &str = "c4n4ry";
-/// A piece of a secret that is no accident any more.
+/// The text that every secret contains.
+pub const CANARY: &str = "c4n4ry";
+/// The length in characters from which a piece of a secret counts as a leak. Shorter matches can be coincidence.
 const PIECE: usize = 12;
 
 thread_local! {
-    // A test never leaves its thread, and neither does the function in it.
+    // Each test runs on one thread, and so does the function in it. A thread-local list therefore belongs to one test.
     static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Notes every panic's message, also of those that the function catches; they are printed as ever.
+/// Records the message of every panic, including panics that the function catches. They are still printed.
 pub fn listen_to_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -35,7 +35,7 @@ pub fn listen_to_panics() {
 }
 
 impl World {
-    /// No secret is in any log line, answer, error or panic's message.
+    /// Panics if a secret is in a log line, a response, an error or a panic message.
     #[track_caller]
     pub fn nothing_leaked(&self) {
         if let Some(leak) = self.leak() {
@@ -43,45 +43,44 @@ impl World {
         }
     }
 
-    /// Where a secret is to be read, if anywhere.
+    /// Describes the first leak that is found, or returns `None`.
     pub fn leak(&self) -> Option<String> {
         let secrets = self.known_secrets();
-        self.said().iter().find_map(|(place, text)| {
+        self.outputs().iter().find_map(|(place, text)| {
             let form = found(text, &secrets)?;
-            Some(format!("a secret has leaked into {place}, written {form}"))
+            Some(format!("a secret leaked into {place} ({form})"))
         })
     }
 
-    /// Everything that the function has said so far, with where.
-    fn said(&self) -> Vec<(&'static str, String)> {
-        let answers =
-            self.bucket.puts().into_iter().map(|put| ("an answer", String::from_utf8_lossy(&put.body).into_owned()));
+    /// Everything that the function has output so far, each with the place where it appeared.
+    fn outputs(&self) -> Vec<(&'static str, String)> {
+        let responses =
+            self.bucket.puts().into_iter().map(|put| ("a response", String::from_utf8_lossy(&put.body).into_owned()));
         let errors = locked(&self.errors).clone().into_iter().map(|error| ("an error", error));
-        let panics =
-            PANICS.with(|panics| panics.borrow().clone()).into_iter().map(|panic| ("a panic's message", panic));
-        answers.chain(errors).chain(panics).chain([("the log", self.logs.text())]).collect()
+        let panics = PANICS.with(|panics| panics.borrow().clone()).into_iter().map(|panic| ("a panic message", panic));
+        responses.chain(errors).chain(panics).chain([("the log", self.logs.text())]).collect()
     }
 
-    /// Everything that must never be printed, as far as this world knows it.
+    /// Every secret that this world has handed out.
     pub fn known_secrets(&self) -> Vec<String> {
         self.aws.secrets().into_iter().chain([self.coiled.token(), SIGNATURE.to_owned()]).collect()
     }
 }
 
-/// For the tests of the search itself.
+/// Helpers for the tests of the search itself.
 impl World {
-    /// An error as an invocation might end with.
+    /// Records an error as if an invocation had returned it.
     pub fn plant_error(&self, words: &str) {
         locked(&self.errors).push(words.to_owned());
     }
 
-    /// Hands an event over whose answer is not looked at.
+    /// Passes an event to the function without any check of the response.
     pub async fn hand_over_unseen(&self, event: serde_json::Value) {
         self.deploy(&event);
         drop(self.hand_over(event).await);
     }
 
-    /// Forgets all that was said.
+    /// Clears all recorded output, so that `Drop` does not report a leak that the test wanted.
     pub fn forget_what_was_said(&self) {
         locked(&self.errors).clear();
         PANICS.with(|panics| panics.borrow_mut().clear());
@@ -90,7 +89,7 @@ impl World {
     }
 }
 
-/// No test can forget to look.
+/// The search runs in `Drop`, so that no test can leave it out.
 impl Drop for World {
     fn drop(&mut self) {
         if !std::thread::panicking() {
@@ -99,15 +98,15 @@ impl Drop for World {
     }
 }
 
-/// How a secret is written in a text, if it is there.
+/// Returns the form in which a secret appears in a text, or `None` if no secret is found.
 pub fn found(text: &str, secrets: &[String]) -> Option<&'static str> {
     let decoded = percent_decode_str(text).decode_utf8_lossy();
     let plain = text.replace("\\/", "/").replace("\\u002f", "/").replace("\\u002b", "+").replace("\\u002d", "-");
     let is_in = |piece: &str| plain.contains(piece) || decoded.contains(piece);
-    if is_in(MARK) {
-        return Some("with its mark");
+    if is_in(CANARY) {
+        return Some("with its canary");
     }
-    if base64_forms(MARK).iter().any(|form| text.contains(form.as_str())) {
+    if base64_forms(CANARY).iter().any(|form| text.contains(form.as_str())) {
         return Some("in base64");
     }
     let pieces = secrets.iter().filter(|secret| secret.is_ascii()).flat_map(|secret| {
@@ -117,7 +116,8 @@ pub fn found(text: &str, secrets: &[String]) -> Option<&'static str> {
     pieces.any(|(piece, encoded)| is_in(piece) || text.contains(&encoded)).then_some("in pieces")
 }
 
-/// The three ways in which base64 writes a text inside another, without the characters that its neighbours share.
+/// The three base64 forms of a text inside another text, one per byte offset. Characters that also encode neighboring
+/// bytes are left out.
 fn base64_forms(text: &str) -> Vec<String> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     (0..3)

@@ -1,6 +1,6 @@
-"""moto's server on a free port of 127.0.0.1, for as long as standard input stays open.
+"""Runs moto's server on a free port of 127.0.0.1 until standard input is closed.
 
-The test process holds the other end of standard input, so however it ends, this ends with it.
+The test process holds the other end of standard input. The server therefore stops however the test process ends.
 """
 
 import os

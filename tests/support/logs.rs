@@ -1,4 +1,4 @@
-//! The log lines of one test.
+//! Captures the log lines of one test.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -7,17 +7,15 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::locked;
 
-/// Where the lines go.
+/// A writer that keeps all log lines in memory.
 #[derive(Clone, Default)]
 pub struct Logs(Arc<Mutex<Vec<u8>>>);
 
 impl Logs {
-    /// All lines so far.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&locked(&self.0)).into_owned()
     }
 
-    /// Forgets them.
     pub fn clear(&self) {
         locked(&self.0).clear();
     }

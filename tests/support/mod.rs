@@ -1,4 +1,5 @@
-//! The world around the function: an account, Coiled, and CloudFormation's end of the line; one of each for every test.
+//! Everything around the function: an AWS account, Coiled, and the bucket for CloudFormation's responses. Each test has
+//! its own set.
 
 pub mod account;
 mod answer;
@@ -27,45 +28,42 @@ use tracing::subscriber::DefaultGuard;
 
 use crate::stand_in::StandIn;
 use account::TEST_KEY;
-pub use answer::Answer;
+pub use answer::FunctionResponse;
 use aws::{Aws, FUNCTION_KEY};
 use bucket::Bucket;
 use logs::Logs;
 
-/// A lock that a failed test elsewhere does not take away.
+/// Locks a mutex even if it is poisoned, so that one failed test does not fail the others.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Everything that one test needs.
+/// The function and the services that one test uses.
 pub struct World {
-    /// The AWS account.
     pub aws: Aws,
-    /// Coiled.
     pub coiled: StandIn,
-    /// Where answers go.
     pub bucket: Bucket,
-    /// The log lines of this test.
     pub logs: Logs,
-    /// A client for the test's own looks and doings; its calls are not recorded as the function's.
+    /// An IAM client for the test itself. Its calls are not recorded as the function's.
     pub iam: aws_sdk_iam::Client,
-    /// The same for Secrets Manager.
+    /// A Secrets Manager client for the test itself.
     pub secrets: aws_sdk_secretsmanager::Client,
-    /// The secret with the token.
+    /// The secret that contains the Coiled token.
     pub secret_arn: String,
-    /// The stack's name.
+    /// The name of the stack.
     pub stack: String,
-    /// Whether the stack is told the KMS key of a secret that has one.
+    /// Whether the stack's KMS parameters name the keys of its secrets.
     pub keys_are_named: bool,
-    /// Whether this test is about a right that the function's role does not have.
+    /// Whether the function's role is missing a permission in this test.
     pub role_lacks_something: bool,
-    /// How long an invocation may take.
+    /// The Lambda timeout of each invocation.
     pub timeout: Duration,
     function: Function,
     requests: Mutex<u32>,
-    /// What invocations ended with, as Lambda would print it.
+    /// The errors that invocations returned, as Lambda would log them.
     errors: Mutex<Vec<String>>,
-    // Log lines come here only on the test's own thread, which a #[tokio::test] never leaves.
+    // The subscriber belongs to the current thread. A #[tokio::test] stays on one thread, so the log is this test's
+    // own.
     _guard: DefaultGuard,
 }
 
@@ -74,7 +72,7 @@ fn sdk(url: &str, key: &str) -> SdkConfig {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .endpoint_url(url)
-        // Without TLS, whose trusted certificates take long to read; the function has a client of its own.
+        // Plain HTTP, because loading the trusted certificates is slow. The function builds its own HTTP client.
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .credentials_provider(aws_credentials(key))
         .build()
@@ -84,7 +82,7 @@ fn aws_credentials(key: &str) -> aws_sdk_iam::config::SharedCredentialsProvider 
     aws_sdk_iam::config::SharedCredentialsProvider::new(Credentials::new(key, "secret", None, None, "test"))
 }
 
-/// The patience of tests: as short as it can be without changing what happens.
+/// The settle times and retry periods of the tests. They are as short as possible without a change in behavior.
 pub fn config() -> Config {
     Config {
         key_settle: Duration::from_millis(5),
@@ -99,12 +97,13 @@ pub fn config() -> Config {
 }
 
 impl World {
-    /// A new account, a new Coiled, and a secret with its token.
+    /// Starts a new account and a new Coiled server, and stores the token in a secret.
     pub async fn new() -> Self {
         Self::with(config()).await
     }
 
-    /// The same, for a test about a right that the function's role does not have. It is not waited for.
+    /// A world for tests in which the function's role is missing a permission. The function retries AccessDenied for
+    /// only 50 ms.
     pub async fn where_role_lacks_something() -> Self {
         let config = Config { access_denied_grace: Duration::from_millis(50), ..config() };
         let mut world = Self::with(config).await;
@@ -112,22 +111,22 @@ impl World {
         world
     }
 
-    /// The same, with a function of another patience.
+    /// A world whose function has this configuration.
     pub async fn with(config: Config) -> Self {
         canaries::listen_to_panics();
         let logs = Logs::default();
         let guard = tracing::subscriber::set_default(coiled_aws_stack::log::lines("trace", logs.clone()));
         let (aws, coiled, bucket) = (Aws::start().await, StandIn::start().await, Bucket::start().await);
-        // What is registered has to work, as at the real Coiled.
+        // Coiled calls AWS with a new key before it stores the key. The stand-in does the same.
         coiled.verify_keys_at(&aws.url_of_coiled());
         let own = sdk(&aws.url(), TEST_KEY);
         let secrets = aws_sdk_secretsmanager::Client::new(&own);
-        let made = secrets.create_secret().name("coiled-token").secret_string(coiled.token()).send().await.unwrap();
+        let token = secrets.create_secret().name("coiled-token").secret_string(coiled.token()).send().await.unwrap();
         Self {
             function: Function::new(&sdk(&aws.url(), FUNCTION_KEY), config).unwrap(),
             iam: aws_sdk_iam::Client::new(&own),
             secrets,
-            secret_arn: made.arn.unwrap(),
+            secret_arn: token.arn.unwrap(),
             stack: "coiled".into(),
             keys_are_named: true,
             role_lacks_something: false,
@@ -142,7 +141,7 @@ impl World {
         }
     }
 
-    /// The properties that every template passes, and these; `null` takes one away.
+    /// The properties that every stack passes, combined with `more`. A `null` in `more` removes a property.
     pub fn properties(&self, more: Value) -> Value {
         let mut map = Map::new();
         map.insert("ServiceToken".into(), json!("arn:aws:lambda:us-east-1:111122223333:function:coiled"));
@@ -153,13 +152,13 @@ impl World {
         Value::Object(map)
     }
 
-    /// From now on the function is one that was deployed for a server.
+    /// Replaces the function with one that was deployed for this Coiled server.
     pub fn deployed_for(&mut self, server: String) {
         let config = Config { server: Some(server), ..config() };
         self.function = Function::new(&sdk(&self.aws.url(), FUNCTION_KEY), config).unwrap();
     }
 
-    /// An event as CloudFormation sends it.
+    /// An event as CloudFormation sends it, with a new request ID.
     pub fn event(&self, request_type: &str, properties: Value) -> Value {
         let mut count = locked(&self.requests);
         *count += 1;
@@ -176,23 +175,21 @@ impl World {
         })
     }
 
-    /// The stack's id.
     pub fn stack_id(&self) -> String {
         let (account, stack) = (self.aws.account(), &self.stack);
         format!("arn:aws:cloudformation:us-east-1:{account}:stack/{stack}/11111111-2222-4333-8444-555555555555")
     }
 
-    /// Create with these properties.
-    pub async fn create(&self, more: Value) -> Answer {
+    /// Sends a Create with these properties in addition to the required ones.
+    pub async fn create(&self, more: Value) -> FunctionResponse {
         self.send(self.event("Create", self.properties(more))).await
     }
 
-    /// Update from the one to the other.
-    pub async fn update(&self, old: Value, new: Value) -> Answer {
+    /// Sends an Update from the old to the new properties.
+    pub async fn update(&self, old: Value, new: Value) -> FunctionResponse {
         self.send(self.update_event(old, new)).await
     }
 
-    /// The event of an Update.
     pub fn update_event(&self, old: Value, new: Value) -> Value {
         let mut event = self.event("Update", self.properties(new));
         event["OldResourceProperties"] = self.properties(old);
@@ -200,41 +197,41 @@ impl World {
         event
     }
 
-    /// Delete with these properties.
-    pub async fn delete(&self, more: Value) -> Answer {
+    /// Sends a Delete with these properties in addition to the required ones.
+    pub async fn delete(&self, more: Value) -> FunctionResponse {
         let mut event = self.event("Delete", self.properties(more));
         event["PhysicalResourceId"] = json!("whatever-it-was");
         self.send(event).await
     }
 
-    /// Sends any event, and returns the one answer that came of it; it is one that CloudFormation takes.
-    pub async fn send(&self, event: Value) -> Answer {
+    /// Sends an event and returns its only response, which CloudFormation must accept as valid.
+    pub async fn send(&self, event: Value) -> FunctionResponse {
         let before = self.bucket.puts().len();
-        self.invoke(event).await.expect("the answer is delivered");
+        self.invoke(event).await.expect("the response is delivered");
         let puts = self.bucket.puts().split_off(before);
-        let last = puts.last().expect("there is an answer");
-        assert!(puts.iter().all(|put| put.body == last.body), "every PUT carries the same bytes");
+        let last = puts.last().expect("there is a response");
+        assert!(puts.iter().all(|put| put.body == last.body), "the PUTs have different bodies");
         let confirmed = puts.iter().filter(|put| put.confirmed).count();
-        assert!(last.confirmed && confirmed == 1, "an answer is sent until it is taken, and then no more");
+        assert!(last.confirmed && confirmed == 1, "PUTs must stop after the first one that the bucket confirms");
         assert_eq!(last.faults, Vec::<String>::new(), "{}", String::from_utf8_lossy(&last.body));
         self.nothing_leaked();
-        assert_eq!(self.coiled.violations(), Vec::<String>::new(), "what the function says to Coiled");
-        Answer { value: serde_json::from_slice(&last.body).unwrap() }
+        assert_eq!(self.coiled.violations(), Vec::<String>::new(), "protocol violations at Coiled");
+        FunctionResponse { value: serde_json::from_slice(&last.body).unwrap() }
     }
 
-    /// Sends any event, with the role that its stack has; an error where no answer could be delivered.
+    /// Sends an event to a function with the role of the event's stack. Returns an error if no response was delivered.
     pub async fn invoke(&self, event: Value) -> Result<(), String> {
         self.deploy(&event);
         let ended = self.hand_over(event).await;
         let denied = self.aws.denied();
         assert!(
             denied.is_empty() != self.role_lacks_something,
-            "what the role in template.yaml does not grant: {denied:#?}"
+            "permissions that the role in template.yaml does not grant: {denied:#?}"
         );
         ended
     }
 
-    /// Hands an event to the function, whose role stays as it is.
+    /// Passes an event to the function without a change to its role.
     pub async fn hand_over(&self, event: Value) -> Result<(), String> {
         self.bucket.expect(&event);
         let log = format!("{}, stream {}", role::LOG_GROUP, policy::names::LOG_STREAM);

@@ -1,5 +1,5 @@
-//! The moments of a run: each call that it makes, as it is answered. They are taken from a run that nothing disturbs, so
-//! that no list of them has to be kept.
+//! The moments of a run: one for each completed call. Tests take them from a run without faults, so that no list of
+//! calls has to be maintained.
 
 use std::collections::BTreeMap;
 
@@ -9,37 +9,35 @@ use super::World;
 use super::aws::AwsCall;
 use crate::stand_in::StandIn;
 
-/// A call that has been answered this many times.
+/// The moment at which a call has completed for the nth time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moment {
     /// `iam:CreateUser`, `coiled:Me`, …
     pub call: String,
-    /// How many times.
     pub times: usize,
 }
 
 impl Moment {
-    /// Whether the call changes anything. After one that only reads, everything is as after the call before it.
+    /// Whether the call writes. After a read, the state is the same as after the previous call.
     pub fn changes_something(&self) -> bool {
         let call = self.call.split_once(':').map(|(_, call)| call).unwrap_or_default();
         !["Get", "List", "Me", "BackendOptions", "WsUpgrade"].iter().any(|read| call.starts_with(read))
     }
 }
 
-/// How often each call has been answered.
+/// How many times each call has completed.
 pub type Tally = BTreeMap<String, usize>;
 
 impl World {
-    /// All calls so far.
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::new();
-        for call in self.aws.calls().iter().map(name).chain(answered(&self.coiled)) {
+        for call in self.aws.calls().iter().map(name).chain(completed(&self.coiled)) {
             *tally.entry(call).or_default() += 1;
         }
         tally
     }
 
-    /// The moments since then.
+    /// The moments since an earlier tally.
     pub fn moments_since(&self, before: &Tally) -> Vec<Moment> {
         let mut moments = Vec::new();
         for (call, times) in self.tally() {
@@ -49,26 +47,27 @@ impl World {
         moments
     }
 
-    /// Waits for a moment.
     pub async fn until(&self, moment: &Moment) {
         let Moment { call, times } = moment;
         match call.split_once(':') {
             Some(("coiled", _)) => {
-                self.coiled.until(|coiled| answered(coiled).filter(|other| other == call).count() >= *times).await;
+                self.coiled.until(|coiled| completed(coiled).filter(|other| other == call).count() >= *times).await;
             }
             Some((_, action)) => self.aws.until(action, *times).await,
-            None => panic!("{call} is no call"),
+            None => panic!("{call} is not a call: the service is missing"),
         }
     }
 
-    /// Runs an event up to a moment, at which Lambda kills its process: nothing is undone, and nobody is answered.
+    /// Runs an event up to a moment and then kills the function, as Lambda does at its timeout. The run undoes nothing
+    /// and sends no response.
     pub async fn kill(&self, event: Value, moment: &Moment) {
         let registered_before = self.coiled.registrations().len();
         tokio::select! {
-            // The call is answered before the function can hear of it.
+            // A call is recorded before the function receives its response. Polling this branch first stops the
+            // function before it continues.
             biased;
             () = self.until(moment) => {}
-            ended = self.invoke(event) => panic!("{moment:?}: it ended before: {ended:?}"),
+            ended = self.invoke(event) => panic!("the run ended before {moment:?}: {ended:?}"),
         }
         self.aws.quiet().await;
         let registered = |coiled: &StandIn| {
@@ -76,11 +75,11 @@ impl World {
             let key = sent.last().map(|message| message["data"]["options"]["credentials"]["aws_access_key"].clone());
             key.is_none_or(|key| coiled.connection("ada").is_some_and(|held| key == held.access_key_id()))
         };
-        // A message that has arrived takes effect, whoever is there to hear of it.
+        // A registration that has reached Coiled takes effect even if the client has left.
         self.coiled.until(registered).await;
     }
 
-    /// A lease says when Lambda kills its run at the latest. Here that moment is over at once.
+    /// Sets the end of the current lease to the past. A lease normally ends when Lambda kills its run at the latest.
     pub async fn lease_ends(&self) {
         let lease = self.tag("coiled-stack:lease").await;
         let mut parts: Vec<&str> = lease.split('/').collect();
@@ -95,8 +94,8 @@ fn name(call: &AwsCall) -> String {
     format!("{}:{}", call.service, call.action)
 }
 
-/// Requests that have their answer, registrations that have arrived, and WebSockets that the client has closed.
-fn answered(coiled: &StandIn) -> impl Iterator<Item = String> {
+/// Completed HTTP requests, received registrations, and WebSockets that the client has closed.
+fn completed(coiled: &StandIn) -> impl Iterator<Item = String> {
     let name = |what: &dyn std::fmt::Debug| format!("coiled:{what:?}");
     let requests = coiled.requests();
     requests.into_iter().flat_map(move |request| {

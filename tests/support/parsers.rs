@@ -1,5 +1,5 @@
-//! Everything that parses what comes from outside, for arbitrary bytes: none may panic, and some things always hold. The
-//! property tests and the targets in `fuzz/` both call these.
+//! Runs every parser of outside input on arbitrary bytes. No parser may panic, and each function checks what must
+//! always hold. The property tests and the targets in `fuzz/` call these functions.
 
 use coiled_aws_stack::coiled::connection::Shown;
 use coiled_aws_stack::coiled::registration::{Digests, is_ours};
@@ -14,7 +14,7 @@ use coiled_aws_stack::request::Envelope;
 use secrecy::SecretString;
 use serde_json::Value;
 
-/// A request, and the properties in it: the strict reader, and the lenient one.
+/// Parses a request, and reads its properties with the strict and the lenient reader.
 pub fn request(bytes: &[u8]) {
     let Ok(event) = serde_json::from_slice::<Value>(bytes) else { return };
     let envelope = Envelope::read(&event);
@@ -30,15 +30,15 @@ pub fn request(bytes: &[u8]) {
     }
 }
 
-/// Two policy documents, as IAM might send them.
+/// Compares two policy documents, separated by the first line break.
 pub fn documents(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let (one, other) = text.split_once('\n').unwrap_or((&text, ""));
-    assert_eq!(same(one, other), same(other, one), "it is no matter which comes first");
+    assert_eq!(same(one, other), same(other, one), "the comparison depends on the order of its arguments");
 }
 
-/// The tags of a user, a line each: `key=value`.
-pub fn marks(bytes: &[u8]) {
+/// Reads the state tags of a user from lines of the form `key=value`.
+pub fn tags(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let tags: Vec<Tag> = text.lines().filter_map(|line| line.split_once('=')).map(|(k, v)| Tag::new(k, v)).collect();
     if let Some(lease) = Lease::read(&tags) {
@@ -54,7 +54,7 @@ pub fn marks(bytes: &[u8]) {
     let _ = is_ours(&tags, &Shown::new(Value::Null));
 }
 
-/// What Coiled says: an answer, and a message on the WebSocket.
+/// Parses an HTTP response of Coiled and a WebSocket message.
 pub fn coiled(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     assert!(http::words(&text).len() <= 600);
@@ -64,18 +64,19 @@ pub fn coiled(bytes: &[u8]) {
     assert_eq!(shown.digest(), shown.clone().digest());
 }
 
-/// A secret in a text: the first line is the secret, the rest the text around it.
+/// Redacts a secret in a text. The first line is the secret, the rest is the text around it.
 pub fn secrets(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let (secret, around) = text.split_once('\n').unwrap_or((&text, ""));
-    // Shorter ones stand in every text; one of stars is what takes its place.
+    // Secrets of fewer than 4 characters occur in ordinary text by chance. A secret with `*` can match its own
+    // replacement.
     if secret.len() < 4 || secret.contains('*') {
         return;
     }
     let hidden = SecretString::from(secret);
     for text in [format!("{around}{secret}{around}"), serde_json::json!({ "said": [around, secret] }).to_string()] {
         let scrubbed = scrub(&text, &[&hidden]);
-        assert!(!scrubbed.contains(secret) || around.contains(secret), "a secret is left in the text");
+        assert!(!scrubbed.contains(secret) || around.contains(secret), "the secret is still in the text");
     }
     assert!(shorten(around, 100).len() <= 100.max("…".len()));
     let _ = ResponseUrl::parse(around).map(|url| url.to_string());

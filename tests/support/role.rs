@@ -1,4 +1,4 @@
-//! The stack around a test: which parameters of template.yaml would have brought the properties of an event.
+//! Reconstructs the stack of an event: which parameters of template.yaml produce the event's properties.
 
 use serde_json::Value;
 
@@ -6,11 +6,10 @@ use super::World;
 use super::aws::Role;
 use super::policy::template::{Parameters, Place, Template};
 
-/// The function's log group.
 pub const LOG_GROUP: &str = "/aws/lambda/coiled";
 
 impl World {
-    /// Gives the function the role that the stack of this event has.
+    /// Gives the function the role that CloudFormation would create in this event's stack.
     pub fn deploy(&self, event: &Value) {
         let account = self.aws.account();
         let group = format!("arn:aws:logs:us-east-1:{account}:log-group:{LOG_GROUP}");
@@ -21,7 +20,8 @@ impl World {
         self.aws.write_log(&group);
     }
 
-    /// The parameters that the role depends on. What the template would not take has not come from it: then its default.
+    /// The parameters that the role depends on. A property value that the template rejects cannot come from the
+    /// template, so its parameter keeps the default.
     fn parameters(&self, event: &Value) -> Parameters {
         let property = |name: &str| event["ResourceProperties"][name].as_str().filter(|value| !value.is_empty());
         let mut parameters = Parameters::new();
@@ -33,7 +33,7 @@ impl World {
         for name in ["UserName", "UserPath", "PermissionsBoundaryArn", "DockerHubTokenSecretArn"] {
             set(name, property(name).map(str::to_owned));
         }
-        // The world's secret is the one that the stack makes; any other is the user's own.
+        // The stack creates the world's own secret from CoiledToken. Any other secret is passed by its ARN.
         let token = property("CoiledTokenSecretArn").filter(|secret| **secret != self.secret_arn);
         match token {
             Some(own) => set("CoiledTokenSecretArn", Some(own.to_owned())),

@@ -1,4 +1,4 @@
-//! Servers for one test: on a free port of 127.0.0.1, gone with their last handle.
+//! HTTP servers for one test. Each listens on a free port of 127.0.0.1 and stops when its handle is dropped.
 
 use std::convert::Infallible;
 use std::io;
@@ -13,7 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-/// A server at work.
+/// The handle of a running server.
 pub struct Server {
     address: SocketAddr,
     task: JoinHandle<()>,
@@ -32,26 +32,25 @@ impl Drop for Server {
     }
 }
 
-/// OwnershipTags a response that is never sent: the connection ends in its place, which no web framework offers.
+/// Tags a response that is never sent: the server closes the connection instead. No web framework offers this.
 #[derive(Clone)]
 struct Dropped;
 
-/// In place of a response: the connection ends.
+/// A response that makes the server close the connection instead of sending it.
 pub fn dropped() -> Response {
     let mut response = ().into_response();
     response.extensions_mut().insert(Dropped);
     response
 }
 
-/// Serves a router.
 pub async fn serve(router: Router) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("its address");
+    let address = listener.local_addr().expect("a bound address");
     Server { address, task: tokio::spawn(accept(listener, router)) }
 }
 
 async fn accept(listener: TcpListener, router: Router) {
-    // Held here, so that the connections end with the server.
+    // The set belongs to this task, so that aborting the server also closes its connections.
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         while connections.try_join_next().is_some() {}
@@ -62,16 +61,16 @@ async fn accept(listener: TcpListener, router: Router) {
 async fn connection(stream: TcpStream, router: Router) {
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |request| {
-        let answer = router.call(request);
-        async move { sendable(answer.await) }
+        let response = router.call(request);
+        async move { sendable(response.await) }
     });
-    // An error here is a client that left, or a fault that was asked for.
+    // An error means that the client has left or that a test injected a fault.
     drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
 }
 
-/// A service that fails makes hyper end the connection without a word.
-fn sendable(answer: Result<Response, Infallible>) -> io::Result<Response> {
-    match answer {
+/// Turns a dropped response into an error, because hyper then closes the connection without a response.
+fn sendable(response: Result<Response, Infallible>) -> io::Result<Response> {
+    match response {
         Ok(response) if response.extensions().get::<Dropped>().is_some() => {
             Err(io::ErrorKind::ConnectionAborted.into())
         }

@@ -1,4 +1,4 @@
-//! The whole account and all that Coiled holds, as one text: equal texts mean that nothing has changed.
+//! Prints the whole account and all of Coiled's connections as one text. If two texts are equal, nothing has changed.
 
 use std::fmt::Write;
 
@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 use super::World;
 
 impl World {
-    /// Users with all that is in them, policies with all their versions and holders, roles, groups and MFA devices of the
-    /// account, and every workspace's connection.
+    /// The text lists users with their contents, policies with their versions and attachments, roles, groups, MFA
+    /// devices, and the connection of every workspace.
     pub async fn snapshot(&self) -> String {
         let (users, policies, roles, groups, devices) = tokio::join!(
             self.iam.list_users().send(),
@@ -37,7 +37,8 @@ impl World {
         text
     }
 
-    /// The same but for what differs from one world to the next: account, addresses, ids of keys.
+    /// A snapshot that can be compared between worlds. Placeholders replace the account ID, the server URL, access key
+    /// IDs and secrets.
     pub async fn shape(&self) -> String {
         let mut text =
             self.snapshot().await.replace(self.aws.account(), "ACCOUNT").replace(&self.coiled.url(), "SERVER");
@@ -87,7 +88,7 @@ impl World {
         self.iam.get_login_profile().user_name(name).send().await.is_ok()
     }
 
-    /// Devices, SSH keys, certificates and credentials of single services, each by its id.
+    /// The IDs of MFA devices, SSH keys, signing certificates and service-specific credentials.
     async fn put_in_by_hand(&self, name: &str) -> Vec<String> {
         let (devices, ssh, certificates, credentials) = tokio::join!(
             self.iam.list_mfa_devices().user_name(name).send(),
@@ -116,7 +117,7 @@ impl World {
             let id = version.version_id.unwrap();
             let reply = self.iam.get_policy_version().policy_arn(arn).version_id(&id).send().await.unwrap();
             let document = reply.policy_version.and_then(|version| version.document);
-            format!("{id} in force {} {document:?}", version.is_default_version)
+            format!("{id} default {} {document:?}", version.is_default_version)
         };
         let versions = join_all(versions.unwrap().versions.unwrap_or_default().into_iter().map(document)).await;
         let (users, roles, groups) = (holders.policy_users, holders.policy_roles, holders.policy_groups);

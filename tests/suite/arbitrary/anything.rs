@@ -1,10 +1,10 @@
-//! Arbitrary JSON, with a liking for the words that the function knows.
+//! Arbitrary JSON that often contains words with a meaning to the function.
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 
-/// Names of the envelope and of properties.
+/// Names of event fields and of properties.
 pub const WORDS: [&str; 34] = [
     "RequestType",
     "StackId",
@@ -42,7 +42,7 @@ pub const WORDS: [&str; 34] = [
     "Value",
 ];
 
-/// A text: a word that means something somewhere, or anything.
+/// An arbitrary string, or a word that has a meaning somewhere in an event.
 pub fn text() -> impl Strategy<Value = String> {
     const KNOWN: [&str; 13] = [
         "Create",
@@ -67,7 +67,6 @@ pub fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Any JSON value.
 pub fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -81,7 +80,7 @@ pub fn json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// An object with keys that may mean something.
+/// An object whose keys are often field or property names.
 pub fn object(values: impl Strategy<Value = Value>) -> impl Strategy<Value = Map<String, Value>> {
     let key = prop_oneof![3 => proptest::sample::select(WORDS.as_slice()).prop_map(str::to_owned), 1 => text()];
     btree_map(key, values, 0..8).prop_map(|fields| fields.into_iter().collect())

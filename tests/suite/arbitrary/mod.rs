@@ -1,5 +1,6 @@
-//! What nobody has thought of: events of any shape, and what other servers may say. Always one valid answer where there is
-//! somewhere to send it, and never a panic.
+//! Property tests with arbitrary events and arbitrary input from other servers.
+//!
+//! The function must never panic. An event with a usable ResponseURL must get exactly one valid response.
 
 mod anything;
 mod events;
@@ -10,9 +11,10 @@ use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use sha2::{Digest, Sha256};
 
-/// Runs cases of a property and says how many; a failure is shrunk, and named with the seed that brings it back.
+/// Checks a property with this many cases and prints the seed. A failure is shrunk to a smaller case.
 ///
-/// `ARBITRARY_SEED` is any text; without it, it is another one each time.
+/// Set the environment variable `ARBITRARY_SEED` to the printed text to repeat a run. Without it, each run has a new
+/// seed.
 fn check<S: Strategy>(what: &str, cases: u32, strategy: &S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
     let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
     let seed = std::env::var("ARBITRARY_SEED").unwrap_or_else(|_| now.as_nanos().to_string());

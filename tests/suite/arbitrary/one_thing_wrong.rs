@@ -1,4 +1,4 @@
-//! Requests as CloudFormation sends them, with one thing wrong.
+//! Requests as CloudFormation sends them, with one error.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::anything::json as any_json;
 use crate::support::World;
 use crate::support::account::AWS_POLICY;
 
-/// Where it is wrong: a JSON pointer.
+/// The places of the error, as JSON pointers.
 const PLACES: [&str; 33] = [
     "/RequestType",
     "/StackId",
@@ -44,32 +44,32 @@ const PLACES: [&str; 33] = [
     "/ResourceProperties/Tags/0/Value",
 ];
 
-/// What is there instead.
+/// The replacement at that place.
 #[derive(Debug, Clone)]
 enum Instead {
     Nothing,
     Value(Value),
-    /// So many characters.
+    /// One character, repeated.
     Long(char, usize),
-    /// The same once more under the key in capitals.
+    /// The same value a second time, under the key in upper case.
     OtherCase,
-    /// An unknown neighbour.
-    Neighbour(String),
-    /// The value as JSON text, cut short there.
+    /// The same value a second time, under an unknown key.
+    Neighbor(String),
+    /// The value as JSON text, cut off after this many characters.
     JsonText(usize),
 }
 
-/// One request with one thing wrong.
+/// A request with one error.
 #[derive(Debug, Clone)]
 pub struct Wrong {
     request_type: &'static str,
-    /// One in some has a token that can be read, and so gets as far as Coiled.
+    /// Whether the token can be read, so that the request reaches Coiled. 1 request in 20 has such a token.
     is_live: bool,
     place: &'static str,
     instead: Instead,
 }
 
-/// All of them.
+/// Generates requests with one error.
 pub fn changes() -> impl Strategy<Value = Wrong> {
     let values = [
         json!(null),
@@ -96,7 +96,7 @@ pub fn changes() -> impl Strategy<Value = Wrong> {
         2 => any_json().prop_map(Instead::Value),
         1 => (prop_oneof![Just('a'), Just('ü'), Just('"'), Just('\u{1}')], 1..1_000_000_usize).prop_map(|(c, n)| Instead::Long(c, n)),
         1 => Just(Instead::OtherCase),
-        1 => "[A-Za-z]{1,12}".prop_map(Instead::Neighbour),
+        1 => "[A-Za-z]{1,12}".prop_map(Instead::Neighbor),
         1 => (0..200_usize).prop_map(Instead::JsonText),
     ];
     let types = prop_oneof![Just("Create"), Just("Update"), Just("Delete")];
@@ -105,7 +105,7 @@ pub fn changes() -> impl Strategy<Value = Wrong> {
 }
 
 impl Wrong {
-    /// The event.
+    /// Builds the event.
     pub fn make(self, world: &World) -> Value {
         let mut event = world.event(self.request_type, self.properties(world));
         event["OldResourceProperties"] = world.properties(json!({}));
@@ -117,13 +117,13 @@ impl Wrong {
         match (event.pointer_mut(parent), &self.instead) {
             (Some(Value::Object(map)), Instead::Nothing) => drop(map.remove(key)),
             (Some(Value::Object(map)), Instead::OtherCase) => drop(map.insert(key.to_uppercase(), old)),
-            (Some(Value::Object(map)), Instead::Neighbour(name)) => drop(map.insert(format!("x{name}"), old)),
+            (Some(Value::Object(map)), Instead::Neighbor(name)) => drop(map.insert(format!("x{name}"), old)),
             (Some(Value::Object(map)), _) => drop(map.insert(key.to_owned(), new)),
             (Some(Value::Array(items)), Instead::Nothing) => items.clear(),
             (Some(Value::Array(items)), _) => items[0] = new,
             _ => {}
         }
-        no_stranger(world, &mut event);
+        only_the_stand_in(world, &mut event);
         event
     }
 
@@ -141,7 +141,7 @@ impl Wrong {
     fn instead(&self, old: &Value) -> Value {
         match &self.instead {
             Instead::Value(value) => value.clone(),
-            // What an answer has to repeat may not fill it.
+            // The response must repeat some of these fields. Long values would exceed its limit of 4,096 bytes.
             Instead::Long(c, n) if !self.place.contains("Properties") => json!(c.to_string().repeat((*n).min(150))),
             Instead::Long(c, n) => json!(c.to_string().repeat(*n)),
             Instead::JsonText(end) => json!(old.to_string().chars().take(*end).collect::<String>()),
@@ -150,8 +150,8 @@ impl Wrong {
     }
 }
 
-/// Nobody but the stand-in is asked: without a server of its own an event would be about Coiled's.
-fn no_stranger(world: &World, event: &mut Value) {
+/// Sets CoiledServer to the stand-in if it is missing. The default is Coiled's real server.
+fn only_the_stand_in(world: &World, event: &mut Value) {
     let url = world.coiled.url();
     for part in ["ResourceProperties", "OldResourceProperties"] {
         let Some(map) = event[part].as_object_mut() else { continue };
@@ -160,7 +160,7 @@ fn no_stranger(world: &World, event: &mut Value) {
             map.insert("CoiledServer".into(), json!(url));
         }
     }
-    // An arbitrary text may be long, too.
+    // The response must repeat these fields, and an arbitrary text can be long too.
     for name in ["StackId", "RequestId", "LogicalResourceId"] {
         if event[name].as_str().is_some_and(|text| serde_json::to_string(text).unwrap().len() > 1000) {
             event[name] = json!("long");

@@ -1,4 +1,4 @@
-//! What is parsed: the functions that `fuzz/` drives too, and what has to hold for values that are right.
+//! Property tests of the parsers, with the functions that the targets in `fuzz/` use.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -7,26 +7,26 @@ use super::anything::{json, text};
 use super::check;
 use crate::support::parsers;
 
-/// Bytes of any kind, or JSON, or lines that might be something.
+/// Arbitrary bytes, JSON, or lines that resemble state tags.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let line = (text(), text()).prop_map(|(a, b)| format!("{a}={b}"));
-    let marks =
+    let state_tags =
         prop_oneof!["coiled-stack:lease=[a-z0-9-]{0,9}/[0-9]{1,12}/[0-9]{1,12}(/Delete)?", "[a-f0-9]{16}/[a-f0-9]{16}"];
     prop_oneof![
         proptest::collection::vec(any::<u8>(), 0..200),
         json().prop_map(|value| value.to_string().into_bytes()),
         (json(), json()).prop_map(|(a, b)| format!("{a}\n{b}").into_bytes()),
-        proptest::collection::vec(prop_oneof![line, marks], 0..8).prop_map(|lines| lines.join("\n").into_bytes()),
+        proptest::collection::vec(prop_oneof![line, state_tags], 0..8).prop_map(|lines| lines.join("\n").into_bytes()),
     ]
 }
 
 #[test]
-fn no_parser_panics() {
+fn no_parser_panics_on_arbitrary_input() {
     type Parser = fn(&[u8]);
     let all: [(&str, Parser); 5] = [
         ("request", parsers::request),
         ("documents", parsers::documents),
-        ("marks", parsers::marks),
+        ("tags", parsers::tags),
         ("coiled", parsers::coiled),
         ("secrets", parsers::secrets),
     ];
@@ -38,9 +38,8 @@ fn no_parser_panics() {
     }
 }
 
-/// A policy says the same in any order of keys, statements' lists and encodings; and never with one action changed.
 #[test]
-fn documents_are_compared_by_what_they_mean() {
+fn policy_documents_are_equal_in_any_order_of_actions_and_differ_if_one_action_changes() {
     let ours = include_str!("../../../policies/ongoing.json");
     let strategy = (any::<u64>(), any::<prop::sample::Index>());
     check("documents", 500, &strategy, |(seed, index)| {

@@ -1,4 +1,4 @@
-//! AdoptExisting, after the genuine client has set up before.
+//! AdoptExisting after `coiled setup aws`.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::GenuineClient;
 use crate::support::World;
 
 #[tokio::test]
-async fn what_the_client_set_up_becomes_the_stacks_and_goes_with_it() {
+async fn resources_that_setup_aws_created_are_adopted_and_deleted_with_the_stack() {
     let world = World::new().await;
     let client = GenuineClient::new(&world.coiled, &world.aws.url());
     client.set_up(&["--use-access-key", "--iam-user", "coiled"]).await;
@@ -20,7 +20,7 @@ async fn what_the_client_set_up_becomes_the_stacks_and_goes_with_it() {
     world.create(adopt.clone()).await.succeeded();
     world.connected().await;
     assert_ne!(world.keys("coiled").await, old_key);
-    // Both policies say already what they should: no new version of them.
+    // Both policies already have the right document, so the function creates no new version.
     assert!(!world.aws.actions().contains(&"CreatePolicyVersion".to_owned()));
 
     world.delete(adopt).await.succeeded();

@@ -1,4 +1,4 @@
-//! The client runs unchanged against the stand-in, and understands how it refuses.
+//! Runs the unchanged client against the stand-in, and checks how it reports rejections.
 
 use futures_util::future::join;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ fn registration_in(workspace: &str) -> (&'static str, Value) {
     ("set_backend_options", input)
 }
 
-/// The message for an automatic network in us-east-2, with ECR.
+/// The registration for an automatic network in us-east-2, with ECR.
 fn plain() -> Value {
     json!({"type": "update_options", "logging_context": {}, "data": {
         "backend": "vm",
@@ -47,7 +47,7 @@ fn plain() -> Value {
 }
 
 #[tokio::test]
-async fn it_registers_every_kind_of_network_and_registry() {
+async fn the_client_registers_every_kind_of_network_and_registry() {
     let network = json!({
         "network_id": "vpc-1", "scheduler_subnet_id": "subnet-1", "worker_subnet_id": "subnet-2", "firewall_id": "sg-1",
     });
@@ -85,15 +85,15 @@ async fn it_registers_every_kind_of_network_and_registry() {
 }
 
 #[tokio::test]
-async fn it_forgets_what_it_registered_and_confirms_where_asked() {
+async fn the_client_disconnects_workspaces_and_confirms_if_asked() {
     let stand_in = StandIn::start().await;
     stand_in.add_workspace("team", "The team", false);
     stand_in.connect("team", json!({"backend": "vm"}));
     stand_in.ask_for_confirmation("team", "2 clusters run");
     let unset = |workspace: &str| ("unset_aws_credentials", json!({"workspace": workspace}));
     let calls = [registration_in("ada"), unset("ada"), unset("ada"), unset("team")];
-    let answers = client(&stand_in).await.call(&calls).await;
-    assert_eq!(answers, [json!({"ok": null}), json!({"ok": 200}), json!({"ok": 404}), json!({"ok": 200})]);
+    let results = client(&stand_in).await.call(&calls).await;
+    assert_eq!(results, [json!({"ok": null}), json!({"ok": 200}), json!({"ok": 404}), json!({"ok": 200})]);
     assert_eq!((stand_in.connection("ada"), stand_in.connection("team")), (None, None));
     let paths: Vec<_> = stand_in.calls(Call::Disconnect).into_iter().map(|request| request.path).collect();
     let (ada, team) = ("/api/v2/cloud-credentials/ada/aws", "/api/v2/cloud-credentials/team/aws");
@@ -102,7 +102,7 @@ async fn it_forgets_what_it_registered_and_confirms_where_asked() {
 }
 
 #[tokio::test]
-async fn it_understands_every_refusal() {
+async fn the_client_raises_the_right_error_for_every_rejection() {
     let stand_in = StandIn::start().await;
     stand_in.add_workspace("team", "The team", false);
     stand_in.set_admin("team", false);
@@ -110,9 +110,9 @@ async fn it_understands_every_refusal() {
     once(Call::WsMessage, How::IsError("no such region".into()));
     once(Call::WsFinish, How::IsError("an error, then FINISHED".into()));
     let mut calls = vec![registration_in("team"), registration_in("ada"), registration_in("ada")];
-    // A name in place of a slug, and a workspace of others.
+    // A workspace name in place of its slug, and a workspace that the user is not a member of.
     calls.extend([registration_in("the team"), registration_in("theirs")]);
-    let refused = client(&stand_in).await.call(&calls).await;
+    let rejected = client(&stand_in).await.call(&calls).await;
 
     let closing = StandIn::start().await;
     closing.add_workspace("team", "The team", false);
@@ -128,18 +128,18 @@ async fn it_understands_every_refusal() {
         ("PermissionError", "['ada', 'team']"),
         ("ValueError", "Unauthorized"),
     ];
-    let answers = [refused, closed].concat();
-    assert_eq!(answers.len(), expected.len());
-    for (answer, (class, text)) in answers.iter().zip(expected) {
-        assert_eq!(answer["error"], class, "{answer}");
-        assert!(answer["text"].as_str().unwrap().contains(text), "{answer}");
+    let results = [rejected, closed].concat();
+    assert_eq!(results.len(), expected.len());
+    for (result, (class, text)) in results.iter().zip(expected) {
+        assert_eq!(result["error"], class, "{result}");
+        assert!(result["text"].as_str().unwrap().contains(text), "{result}");
     }
 }
 
 #[tokio::test]
-async fn a_wrong_token_ends_it_before_anything_is_made() {
+async fn the_client_fails_before_it_creates_anything_if_the_token_is_wrong() {
     let stand_in = StandIn::start().await;
-    // Nobody answers there: a call to AWS would fail in another way than this does.
+    // Nothing listens at this endpoint. A call to AWS would fail with a different error than a wrong token.
     let setup = GenuineClient::new(&stand_in, "http://127.0.0.1:9").with_token("ada-wrong");
     let library = client(&stand_in).await.with_token("wrong");
     let (setup, calls) = join(

@@ -1,4 +1,4 @@
-"""Calls functions of the package coiled, and prints what became of each."""
+"""Calls functions of the coiled package, and prints each result or exception as one line of JSON."""
 
 import json
 import sys

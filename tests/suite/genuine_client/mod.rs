@@ -1,7 +1,7 @@
-//! The client that Coiled publishes, unchanged, in processes of its own: it defines what is true here.
+//! Tests with the unchanged `coiled` client, which defines the correct behavior. It runs in its own process.
 //!
-//! It proves the stand-in (`against_the_stand_in`, `setup_aws`), and it records what it would have registered, so that
-//! what the function registers can be compared ([`registrations`]).
+//! The tests check the stand-in against the client (`against_the_stand_in`, `setup_aws`). They also compare the
+//! function's registrations with the client's ([`registrations`]).
 
 mod adoption;
 mod against_the_stand_in;

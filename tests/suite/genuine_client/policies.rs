@@ -1,17 +1,18 @@
-//! What a policy document means, whatever the order and grouping of its text.
+//! Compares policy documents by their permissions, independent of order and grouping.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// One permission: an effect and an action on a resource under a condition.
+/// One permission: effect, action, resource and condition.
 type Permission = (String, String, String, String);
 
-/// Every permission that the document gives or denies.
+/// Every permission that the document allows or denies.
 ///
 /// # Panics
 ///
-/// On any element besides the few that these policies use: what isn't understood can't be compared.
+/// If the document has an element that is not supported here. Ignoring it could make different policies compare as
+/// equal.
 pub fn permissions(document: &Value) -> BTreeSet<Permission> {
     only(document, &["Version", "Id", "Statement"]);
     assert_eq!(document["Version"], "2012-10-17");
@@ -31,7 +32,7 @@ fn of_statement(statement: &Value) -> Vec<Permission> {
     list(&statement["Action"]).into_iter().flat_map(on_all).collect()
 }
 
-/// Operators, keys and values in one order; JSON objects are sorted already.
+/// A condition as a sorted text.
 fn condition(condition: &Value) -> String {
     let Some(operators) = condition.as_object() else {
         return String::new();
@@ -48,10 +49,10 @@ fn condition(condition: &Value) -> String {
 
 fn only(object: &Value, names: &[&str]) {
     let unknown = object.as_object().expect("an object").keys().find(|name| !names.contains(&name.as_str()));
-    assert_eq!(unknown, None, "not understood");
+    assert_eq!(unknown, None, "this element is not supported");
 }
 
-/// One value and a list of it mean the same.
+/// In a policy, a single value means the same as a list with that value.
 fn list(value: &Value) -> Vec<&Value> {
     value.as_array().map_or_else(|| vec![value], |items| items.iter().collect())
 }
@@ -71,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn order_grouping_and_sids_say_nothing() {
+    fn order_grouping_and_sids_do_not_change_permissions() {
         let grouped = json!({"Sid": "A", "Effect": "Allow", "Action": ["a:B", "a:C"], "Resource": ["*"]});
         let apart = json!([
             {"Effect": "Allow", "Action": "a:C", "Resource": "*"},
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn each_part_of_a_permission_says_something() {
+    fn a_change_to_any_part_of_a_permission_changes_permissions() {
         let base = json!({"Effect": "Allow", "Action": "a:B", "Resource": "*", "Condition": {"Bool": {"k": "v"}}});
         for (part, other) in [
             ("Effect", json!("Deny")),

@@ -1,5 +1,5 @@
-//! Starting the client: nothing of the environment of these tests reaches it, and nothing that it does leaves the
-//! machine.
+//! Runs the client in a process with an empty environment. Its home is temporary and both its endpoints are local, so
+//! it reaches no real service.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,22 +13,22 @@ use crate::stand_in::StandIn;
 use crate::support::account::TEST_KEY;
 use crate::support::moto::python;
 
-/// It waits for AWS in whole seconds, and other tests run beside it.
+/// The time limit of one client process. The client polls AWS in whole seconds, and other tests run in parallel.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// Runs the calls that stand in its first argument, and prints what became of each as a line of JSON.
+/// A Python script that makes the calls in its first argument and prints the result of each as one line of JSON.
 const CALLS: &str = include_str!("calls.py");
 
-/// How a process ended.
+/// The result of a client process.
 #[derive(Debug)]
 pub struct Ended {
-    /// Whether its exit status was 0; the client's own commands end with 0 on failure as well.
+    /// Whether the exit status was 0. Some of the client's commands exit with 0 even if they fail.
     pub is_ok: bool,
-    /// All that it printed, errors last.
+    /// The standard output, followed by the standard error.
     pub text: String,
 }
 
-/// The genuine client, between one stand-in and one AWS account.
+/// The genuine client, configured for one stand-in and one AWS account.
 #[derive(Debug)]
 pub struct GenuineClient {
     home: TempDir,
@@ -38,42 +38,42 @@ pub struct GenuineClient {
 }
 
 impl GenuineClient {
-    /// With the right token, and with AWS at this endpoint.
+    /// A client with a valid token and this AWS endpoint.
     pub fn new(stand_in: &StandIn, aws: &str) -> Self {
         let home = tempfile::tempdir().expect("a folder to write to");
         Self { home, server: stand_in.url(), token: stand_in.token(), aws: aws.into() }
     }
 
-    /// With another token.
     pub fn with_token(mut self, token: &str) -> Self {
         self.token = token.into();
         self
     }
 
-    /// `coiled setup aws` for the workspace "ada" in us-east-2, with more arguments, all questions answered with yes.
+    /// Runs `coiled setup aws` for the workspace "ada" in us-east-2, with additional arguments. It answers yes to every
+    /// prompt.
     ///
     /// # Panics
     ///
-    /// Where it doesn't end with a connected workspace.
+    /// If the command does not report a complete setup.
     pub async fn set_up(&self, more: &[&str]) {
         let always = ["setup", "aws", "--yes", "--accept-delete", "--workspace", "ada", "--region", "us-east-2"];
         let ended = self.coiled(&[&always, more].concat()).await;
         assert!(ended.is_ok && ended.text.contains("Setup complete"), "{}", ended.text);
     }
 
-    /// The command `coiled`.
+    /// Runs the command `coiled` with these arguments.
     pub async fn coiled(&self, arguments: &[&str]) -> Ended {
         self.run(&[&["-m", "coiled"], arguments].concat(), "").await
     }
 
-    /// Calls functions of the package `coiled` one after the other, with keyword arguments; says what each answered:
-    /// `{"ok": …}` or `{"error": <class>, "text": …}`. Its questions are all answered with yes.
+    /// Calls functions of the package `coiled` in sequence, with keyword arguments. Each result is `{"ok": …}` or
+    /// `{"error": <class>, "text": …}`. Every prompt is answered with yes.
     pub async fn call(&self, calls: &[(&str, Value)]) -> Vec<Value> {
         let calls = serde_json::to_string(calls).expect("JSON");
         let ended = self.run(&["-c", CALLS, &calls], &"y\n".repeat(8)).await;
         assert!(ended.is_ok, "{}", ended.text);
-        let answers = ended.text.lines().filter_map(|line| line.strip_prefix("answer: "));
-        answers.map(|answer| serde_json::from_str(answer).expect("JSON")).collect()
+        let results = ended.text.lines().filter_map(|line| line.strip_prefix("answer: "));
+        results.map(|result| serde_json::from_str(result).expect("JSON")).collect()
     }
 
     async fn run(&self, arguments: &[&str], input: &str) -> Ended {
@@ -82,11 +82,11 @@ impl GenuineClient {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut process = command.spawn().expect("the client starts");
         let mut stdin = process.stdin.take().expect("a pipe");
-        // It may end without having asked anything; then nobody reads this.
+        // The write fails if the client exits without a prompt. That is fine.
         drop(stdin.write_all(input.as_bytes()).await);
         drop(stdin);
         let output = tokio::time::timeout(PATIENCE, process.wait_with_output()).await;
-        let output = output.expect("the client ends in time").expect("its output");
+        let output = output.expect("the client ends in time").expect("the client's output");
         let text = [output.stdout, output.stderr].concat();
         Ended { is_ok: output.status.success(), text: String::from_utf8_lossy(&text).into_owned() }
     }
@@ -96,7 +96,7 @@ impl GenuineClient {
         vec![
             ("PATH", "/usr/bin:/bin".into()),
             ("HOME", home.clone()),
-            // Its configuration would else be read from more places than HOME.
+            // By default, Dask reads its configuration from other directories too.
             ("DASK_CONFIG", home.clone()),
             ("DASK_ROOT_CONFIG", home),
             ("DASK_COILED__SERVER", self.server.clone()),
@@ -106,7 +106,7 @@ impl GenuineClient {
             ("AWS_SECRET_ACCESS_KEY", "secret-of-the-caller".into()),
             ("AWS_DEFAULT_REGION", "us-east-1".into()),
             ("AWS_EC2_METADATA_DISABLED", "true".into()),
-            // Its panels are wrapped to the width of the terminal, in the middle of what tests look for.
+            // The client wraps its output at the terminal width. A wide terminal keeps the expected texts on one line.
             ("COLUMNS", "200".into()),
         ]
     }

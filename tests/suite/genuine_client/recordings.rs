@@ -1,4 +1,4 @@
-//! What the client registers for given inputs, to compare with what the function registers.
+//! Records the client's registrations for comparison with the function's.
 
 use serde_json::{Value, json};
 
@@ -6,20 +6,20 @@ use super::GenuineClient;
 use crate::stand_in::StandIn;
 use crate::sts;
 
-/// The two spellings of the key pair in one registration.
+/// The two places of the key pair in a registration, with their field names.
 const KEYS: [(&str, &[&str]); 2] = [
     ("/data/options/credentials", &["aws_access_key", "aws_secret_key"]),
     ("/data/registry/credentials", &["aws_access_key_id", "aws_secret_access_key"]),
 ];
 
-/// What the client registers for each of these keyword arguments of its `set_backend_options`, keys excepted.
+/// The client's registrations for each set of keyword arguments of `set_backend_options`, with masked keys.
 ///
-/// One process records them all: starting it takes longer than all else.
+/// One process makes all registrations, because starting the client takes most of the time.
 pub async fn registrations(inputs: &[Value]) -> Vec<Value> {
     let stand_in = StandIn::start().await;
     let calls: Vec<_> = inputs.iter().map(|input| ("set_backend_options", with_key(input))).collect();
-    let answers = GenuineClient::new(&stand_in, &sts::knowing(None).await).call(&calls).await;
-    assert!(answers.iter().all(|answer| answer.get("ok").is_some()), "{answers:?}");
+    let results = GenuineClient::new(&stand_in, &sts::knowing(None).await).call(&calls).await;
+    assert!(results.iter().all(|result| result.get("ok").is_some()), "{results:?}");
     assert_eq!(stand_in.violations(), [""; 0]);
     let recorded: Vec<Value> = stand_in.registrations().iter().map(comparable).collect();
     assert_eq!(recorded.len(), inputs.len());
@@ -34,7 +34,7 @@ fn with_key(input: &Value) -> Value {
     input
 }
 
-/// A registration without what differs each time: the keys, and the client's random ids of session and request.
+/// A registration with masked keys and without the client's random session and request IDs.
 pub fn comparable(message: &Value) -> Value {
     let mut message = message.clone();
     if let Some(fields) = message.as_object_mut() {
@@ -45,7 +45,7 @@ pub fn comparable(message: &Value) -> Value {
             continue;
         };
         for name in names {
-            // A key that isn't there stays away, for that would be a difference.
+            // A missing key stays missing, so that the comparison finds the difference.
             if let Some(value) = credentials.get_mut(*name) {
                 *value = json!(format!("<{name}>"));
             }
@@ -54,7 +54,7 @@ pub fn comparable(message: &Value) -> Value {
     message
 }
 
-/// The same for one set of inputs.
+/// The client's registration for one set of keyword arguments.
 pub async fn registration(input: Value) -> Value {
     registrations(&[input]).await.remove(0)
 }

@@ -1,11 +1,12 @@
-//! What the function registers equals what the client registers for the same input, field by field, but for the keys.
+//! Compares the function's registrations with the client's for the same input. All fields except the keys must be
+//! equal.
 
 use serde_json::{Value, json};
 
 use super::{comparable, registrations};
 use crate::support::World;
 
-/// What the function is given, and what the client is given for the same end.
+/// Pairs of function properties and equivalent client arguments.
 fn inputs() -> Vec<(Value, Value)> {
     let (vpc, group) = ("vpc-0123456789abcdef0", "sg-0123456789abcdef3");
     let (first, second) = ("subnet-0123456789abcdef1", "subnet-0123456789abcdef2");
@@ -40,7 +41,7 @@ fn inputs() -> Vec<(Value, Value)> {
     ]
 }
 
-/// What the function registers; it makes the user, the key and all, in an account of its own.
+/// The function's registration in a Create with these properties, in a new account.
 async fn functions_registration(mut properties: Value) -> Value {
     let world = World::new().await;
     let secret = world.secrets.create_secret().name("hub").secret_string("hub-token").send().await.unwrap();
@@ -54,7 +55,7 @@ async fn functions_registration(mut properties: Value) -> Value {
 }
 
 #[tokio::test]
-async fn the_function_registers_what_the_client_registers() {
+async fn the_function_registers_the_same_as_the_client_for_the_same_input() {
     let (properties, arguments): (Vec<_>, Vec<_>) = inputs().into_iter().unzip();
     let recorded = registrations(&arguments).await;
     for (properties, recorded) in properties.into_iter().zip(recorded) {

@@ -1,4 +1,4 @@
-//! `coiled setup aws`, from its first question to a connected workspace.
+//! Runs the whole `coiled setup aws` against the stand-in and the emulated account.
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ async fn policy(world: &World, name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn with_an_access_key_it_ends_with_a_connected_workspace() {
+async fn setup_aws_with_an_access_key_connects_the_workspace() {
     let world = World::new().await;
     let client = GenuineClient::new(&world.coiled, &world.aws.url());
     client.set_up(&["--use-access-key", "--iam-user", "guest"]).await;
@@ -30,14 +30,14 @@ async fn with_an_access_key_it_ends_with_a_connected_workspace() {
         let ours = serde_json::from_str(ours).unwrap();
         assert_eq!(permissions(&policy(&world, name).await), permissions(&ours), "{name}");
     }
-    // Its command registers just what its function does.
+    // The command registers the same as the client's function `set_backend_options`.
     let [message] = world.coiled.registrations().try_into().expect("one registration");
     assert_eq!(comparable(&message), registration(json!({"aws_region": "us-east-2"})).await);
     assert_eq!(world.coiled.violations(), [""; 0]);
 }
 
 #[tokio::test]
-async fn without_a_key_it_delegates_a_role() {
+async fn setup_aws_without_an_access_key_delegates_a_role() {
     let world = World::new().await;
     let client = GenuineClient::new(&world.coiled, &world.aws.url());
     client.set_up(&["--iam-user", "guest"]).await;

@@ -1,4 +1,4 @@
-//! One cell: one step of one scenario goes wrong in one way, and CloudFormation does what it does next.
+//! One cell: a fault hits one step of one scenario, and CloudFormation sends its next request if that fails.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -10,26 +10,25 @@ use super::scenario::{Before, Event, Scenario};
 use super::stage::{PATIENT, Stage};
 use super::steps::{self, Step};
 use super::truth::Truth;
-use crate::support::{Answer, locked};
+use crate::support::{FunctionResponse, locked};
 
-/// A scenario, and what an undisturbed run of it does.
+/// A scenario, with the calls and the results of its run without faults.
 #[derive(Debug)]
 pub struct Recorded {
     pub scenario: Scenario,
-    /// Every call.
     pub steps: Vec<Step>,
-    /// What is there before.
+    /// The state before the request.
     pub start: Truth,
-    /// After the request.
+    /// The state after the request.
     pub done: Truth,
-    /// After what follows when the request fails.
+    /// The state after the request that CloudFormation sends if the first one fails.
     pub back: Truth,
 }
 
 impl Recorded {
-    /// Plays it undisturbed.
+    /// Runs the scenario without faults.
     pub async fn of(scenario: Scenario) -> Self {
-        let stage = Stage::set(&scenario).await;
+        let stage = Stage::prepare(&scenario).await;
         let start = Truth::of(&stage).await;
         let before = (stage.world.aws.calls().len(), stage.world.coiled.requests().len());
         stage.world.send(stage.event()).await.succeeded();
@@ -39,23 +38,23 @@ impl Recorded {
         let back = Truth::of(&stage).await;
         assert!(back.dead_key.is_none() && done.dead_key.is_none(), "{}", scenario.name);
         match scenario.event {
-            Event::Delete => done.assert_gone(),
-            _ => done.assert_whole(),
+            Event::Delete => done.assert_deleted(),
+            _ => done.assert_complete(),
         }
         match scenario.event {
-            Event::Create | Event::Delete => back.assert_gone(),
-            Event::Update | Event::Rollback => back.assert_whole(),
+            Event::Create | Event::Delete => back.assert_deleted(),
+            Event::Update | Event::Rollback => back.assert_complete(),
         }
         assert_eq!((&start.foreign, &done.foreign), (&done.foreign, &back.foreign), "{}", scenario.name);
         Self { scenario, steps, start, done, back }
     }
 }
 
-/// What goes wrong, and where.
+/// One fault at one step of one scenario.
 #[derive(Debug, Clone)]
 pub struct Cell {
     pub recorded: Arc<Recorded>,
-    /// The step's place among the scenario's.
+    /// The index of the step in the scenario.
     pub row: usize,
     pub fault: Fault,
 }
@@ -72,28 +71,28 @@ impl fmt::Display for Cell {
     }
 }
 
-/// Whether Coiled can be reached by the request that follows a failure.
+/// Whether the request after a failure can reach Coiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
-    With,
-    Without,
+pub enum CoiledAfter {
+    Reachable,
+    Unreachable,
 }
 
-/// How it went.
+/// How a cell ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// SUCCESS all the same.
+    /// SUCCESS despite the fault.
     Succeeded,
-    /// FAILED, or no answer; what followed has put it right.
-    PutRight,
+    /// FAILED or no response. CloudFormation's next requests restored a correct state.
+    Recovered,
 }
 
-/// What happened in a cell, for whoever has to find out why it does not hold.
+/// The requests of a cell, their responses and any wrong state. Printed if the cell fails.
 #[derive(Debug, Clone, Default)]
-pub struct Story(Arc<Mutex<Vec<String>>>);
+pub struct Transcript(Arc<Mutex<Vec<String>>>);
 
-impl Story {
-    pub fn say(&self, line: String) {
+impl Transcript {
+    pub fn add(&self, line: String) {
         locked(&self.0).push(line);
     }
 
@@ -102,147 +101,149 @@ impl Story {
     }
 }
 
-/// One cell at play.
-pub struct Play<'c> {
+/// A cell while it runs.
+pub struct CellRun<'c> {
     pub cell: &'c Cell,
     pub stage: Stage,
     pub start: Truth,
-    pub story: Story,
+    pub transcript: Transcript,
 }
 
 impl Cell {
-    /// Plays it. Panics where it does not hold.
-    pub async fn play(&self, reach: Reach, story: Story) -> Outcome {
-        let mut stage = Stage::set(&self.recorded.scenario).await;
+    /// Panics if the cell fails.
+    pub async fn run(&self, coiled: CoiledAfter, transcript: Transcript) -> Outcome {
+        let mut stage = Stage::prepare(&self.recorded.scenario).await;
         let start = Truth::of(&stage).await;
         stage.world.timeout = self.fault.timeout();
         self.fault.inject(self.step(), &stage.world);
-        let mut play = Play { cell: self, stage, start, story };
-        let answer = play.disturbed().await;
-        let was_met = Fault::was_met(self.step(), &play.stage.world);
-        play.stage.all_is_well();
-        play.stage.world.timeout = PATIENT;
-        assert!(was_met, "the fault was not met");
-        let now = play.look().await;
-        match answer {
-            // What was in doubt before may still be: then the next run settles it.
-            Some(answer) if answer.is_success() && now.is_in_doubt() && play.start.is_in_doubt() => {
-                play.follow(reach, now).await;
-                Outcome::PutRight
+        let mut run = CellRun { cell: self, stage, start, transcript };
+        let response = run.send_with_fault().await;
+        let was_hit = Fault::was_hit(self.step(), &run.stage.world);
+        run.stage.clear_faults();
+        run.stage.world.timeout = PATIENT;
+        assert!(was_hit, "the run did not hit the fault");
+        let now = run.look().await;
+        match response {
+            // An outcome that was unknown before the run may still be unknown. Then the next run resolves it.
+            Some(response) if response.is_success() && now.has_pending_key() && run.start.has_pending_key() => {
+                run.recover(coiled, now).await;
+                Outcome::Recovered
             }
-            Some(answer) if answer.is_success() => {
-                play.expect(&now, &[&self.recorded.done], "after SUCCESS");
+            Some(response) if response.is_success() => {
+                run.expect(&now, &[&self.recorded.done], "after SUCCESS");
                 Outcome::Succeeded
             }
-            answer => {
-                play.names_what_is_left(answer.as_ref(), &now);
-                play.follow(reach, now).await;
-                Outcome::PutRight
+            response => {
+                run.assert_leftovers_named(response.as_ref(), &now);
+                run.recover(coiled, now).await;
+                Outcome::Recovered
             }
         }
     }
 }
 
-impl Play<'_> {
-    /// The request that goes wrong; one valid answer comes of it. None only where no PUT ever works.
-    async fn disturbed(&self) -> Option<Answer> {
+impl CellRun<'_> {
+    /// Sends the request that the fault hits. Returns its valid response, or `None` if no PUT ever succeeds.
+    async fn send_with_fault(&self) -> Option<FunctionResponse> {
         let event = self.stage.event();
         let kind = event["RequestType"].as_str().unwrap_or_default().to_owned();
-        let answer = match self.cell.step() {
-            Step::Put => self.hardly_answered(event).await,
+        let response = match self.cell.step() {
+            Step::Put => self.send_while_puts_fail(event).await,
             _ => Some(self.stage.world.send(event).await),
         };
-        self.tell(&kind, "as the cell says", answer.as_ref());
-        answer
+        self.note(&kind, "with the fault", response.as_ref());
+        response
     }
 
-    /// The bucket does not take the answer at first, or never; then the log says so loudly.
-    async fn hardly_answered(&self, event: Value) -> Option<Answer> {
-        if !self.cell.fault.on {
+    /// The bucket fails once or on every PUT. If every PUT fails, the log must say that CloudFormation waits.
+    async fn send_while_puts_fail(&self, event: Value) -> Option<FunctionResponse> {
+        if !self.cell.fault.lasting {
             return Some(self.stage.world.send(event).await);
         }
         let world = &self.stage.world;
         let before = world.bucket.puts().len();
-        let undelivered = world.invoke(event).await.expect_err("no answer was taken");
+        let undelivered = world.invoke(event).await.expect_err("the bucket accepted no response");
         assert!(undelivered.contains("could not be delivered"), "{undelivered}");
         let text = world.logs.text();
-        let loud = text.lines().any(|line| line.contains("\"ERROR\"") && line.contains("ServiceTimeout"));
-        assert!(loud, "nobody says that CloudFormation waits now");
+        let is_logged = text.lines().any(|line| line.contains("\"ERROR\"") && line.contains("ServiceTimeout"));
+        assert!(is_logged, "no ERROR in the log says that CloudFormation now waits for its ServiceTimeout");
         world.nothing_leaked();
         let puts = world.bucket.puts().split_off(before);
-        let last = puts.last().expect("it was tried");
+        let last = puts.last().expect("at least one PUT was sent");
         assert!(puts.iter().all(|put| put.body == last.body && put.faults.is_empty()), "{:?}", last.faults);
-        // What is stored is read, though the function never heard of it.
+        // CloudFormation reads a stored response even though the function never learned that it was stored.
         let is_stored = self.cell.fault.kind == Kind::Lost;
-        is_stored.then(|| Answer { value: serde_json::from_slice(&last.body).unwrap() })
+        is_stored.then(|| FunctionResponse { value: serde_json::from_slice(&last.body).unwrap() })
     }
 
-    /// What CloudFormation sends next.
-    pub async fn send(&self, event: Value, how: &str) -> Answer {
+    /// Sends CloudFormation's next request. `how` describes it in the transcript.
+    pub async fn send(&self, event: Value, how: &str) -> FunctionResponse {
         let kind = event["RequestType"].as_str().unwrap_or_default().to_owned();
-        let answer = self.stage.world.send(event).await;
-        self.tell(&kind, how, Some(&answer));
-        answer
+        let response = self.stage.world.send(event).await;
+        self.note(&kind, how, Some(&response));
+        response
     }
 
-    fn tell(&self, kind: &str, how: &str, answer: Option<&Answer>) {
-        let said = answer.map_or("no answer".to_owned(), |answer| {
-            format!("{} {}", answer.value["Status"].as_str().unwrap_or_default(), answer.reason())
+    fn note(&self, kind: &str, how: &str, response: Option<&FunctionResponse>) {
+        let text = response.map_or("no response".to_owned(), |response| {
+            format!("{} {}", response.value["Status"].as_str().unwrap_or_default(), response.reason())
         });
-        self.story.say(format!("{kind} ({how}): {said}"));
+        self.transcript.add(format!("{kind} ({how}): {text}"));
     }
 
-    /// The whole truth at the end of a request, and what holds at every end.
+    /// The state after a request. Panics on a state that is wrong after any request.
     pub async fn look(&self) -> Truth {
         let now = Truth::of(&self.stage).await;
-        assert_eq!(self.start.foreign, now.foreign, "somebody else's thing has changed");
+        assert_eq!(self.start.foreign, now.foreign, "a resource that does not belong to the stack has changed");
         if let Some(key) = &now.dead_key {
             assert!(self.may_hold_a_dead_key(), "Coiled holds a key that does not work: {key}");
         }
         now
     }
 
-    /// A Delete that Coiled does not let in, or that has no token to show, removes the AWS side all the same, and so does one
-    /// that was told to force it: else the stack could never be deleted. It says in the log what stays at Coiled.
+    /// Whether Coiled may hold a key that does not work. There are two cases.
     ///
-    /// And where Coiled refuses the key of an adoption in the region of the connection that was there, its refusal is
-    /// believed: nothing that it shows could tell the one key from the other, and all is given back as it was.
+    /// A Delete cannot disconnect if Coiled or Secrets Manager denies access, or if a forced disconnect fails. It still
+    /// deletes the AWS resources, because otherwise nobody could delete the stack. It logs what Coiled keeps.
+    ///
+    /// An adopting Create cannot tell from Coiled's response which key Coiled holds if the region is unchanged. If
+    /// Coiled rejects the new key, the Create assumes that Coiled still holds the old key, and restores everything.
     fn may_hold_a_dead_key(&self) -> bool {
         let text = self.stage.world.logs.text();
         if self.cell.recorded.scenario.before == Before::SetUpByCoiled {
-            return text.contains("Coiled refused the registration");
+            return text.contains("Coiled rejected the registration");
         }
-        // What time heals is no reason to give the key up.
-        let is_told_so =
-            self.cell.fault.kind == Kind::Denied || self.cell.recorded.scenario.before == Before::ClustersRun;
+        // A transient error does not allow a Delete to abandon the registration.
+        let may_abandon =
+            self.cell.fault.kind == Kind::Denied || self.cell.recorded.scenario.before == Before::ClustersRunning;
         self.cell.recorded.scenario.event == Event::Delete
-            && is_told_so
-            && text.lines().any(|line| line.contains("what_stays") && line.contains("\"WARN\""))
+            && may_abandon
+            && text.lines().any(|line| line.contains("kept_at_coiled") && line.contains("\"WARN\""))
     }
 
-    /// Ours is one of these; what the log says stays at Coiled is taken away by a person.
+    /// Panics unless the stack's resources equal one of `ends`. A dead key at Coiled is ignored: a person deletes it.
     pub fn expect(&self, now: &Truth, ends: &[&Truth], when: &str) {
         let mut now = now.clone();
         if now.dead_key.is_some() {
-            now.ours["coiled"] = Value::Null;
+            now.stack["coiled"] = Value::Null;
         }
-        let differences: Vec<Vec<String>> = ends.iter().map(|end| now.difference(end)).collect();
-        if let Some(least) = differences.into_iter().min_by_key(Vec::len)
-            && !least.is_empty()
+        let differences: Vec<Vec<String>> = ends.iter().map(|end| now.differences(end)).collect();
+        if let Some(fewest) = differences.into_iter().min_by_key(Vec::len)
+            && !fewest.is_empty()
         {
-            least.iter().for_each(|line| self.story.say(format!("{when}: {line}")));
-            panic!("{when} the state is another one than it should be");
+            fewest.iter().for_each(|line| self.transcript.add(format!("{when}: {line}")));
+            panic!("{when} the state is wrong");
         }
     }
 
-    /// A failed Create names what it could not remove or give back.
-    fn names_what_is_left(&self, answer: Option<&Answer>, now: &Truth) {
-        let Some(answer) = answer.filter(|_| self.cell.recorded.scenario.event == Event::Create) else { return };
+    /// The status reason of a failed Create must name each resource that it could not delete or restore.
+    fn assert_leftovers_named(&self, response: Option<&FunctionResponse>, now: &Truth) {
+        let Some(response) = response.filter(|_| self.cell.recorded.scenario.event == Event::Create) else { return };
         let account = self.stage.world.aws.account();
-        // An adopted user's old keys go for good once ours is registered; `next` judges those that are there.
+        // An adopted user's old keys are deleted once the stack's key is registered. `next` checks the remaining keys.
         let (now, start) = (now.without_keys(), self.start.without_keys());
-        for arn in now.arns_unlike(&start).iter().map(|arn| arn.replace("ACCOUNT", account)) {
-            assert!(answer.reason().contains(&arn), "{arn} is left, and the Reason does not say so");
+        for arn in now.arns_changed_since(&start).iter().map(|arn| arn.replace("ACCOUNT", account)) {
+            assert!(response.reason().contains(&arn), "{arn} was left behind, and the status reason does not name it");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What goes wrong at a step, in the words of whoever answers there.
+//! What goes wrong at a step, translated to faults of AWS, Coiled and the response bucket.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,25 +14,24 @@ use crate::support::bucket::PutHow;
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// No right to do so.
     Denied,
-    /// Too many calls.
     Throttled,
-    /// It took effect, and the answer never came.
+    /// The call took effect, but its response was lost.
     Lost,
-    /// No answer, until the deadline.
+    /// No response until the deadline.
     Hangs,
-    /// An answer that makes no sense.
+    /// A response that cannot be parsed.
     Garbage,
     /// The connection is reset.
     Reset,
 }
 
-/// What goes wrong, at this one call or from it on to the end of the run.
+/// What goes wrong, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
     pub kind: Kind,
-    pub on: bool,
+    /// Whether every later call of the same name fails too, until the run ends.
+    pub lasting: bool,
 }
 
 impl Kind {
@@ -42,21 +41,24 @@ impl Kind {
 impl Fault {
     /// The columns of the table.
     pub fn all() -> Vec<Self> {
-        Kind::ALL.into_iter().flat_map(|kind| [false, true].map(|on| Self { kind, on })).collect()
+        Kind::ALL.into_iter().flat_map(|kind| [false, true].map(|lasting| Self { kind, lasting })).collect()
     }
 
     fn times(self) -> u32 {
-        if self.on { u32::MAX } else { 1 }
+        if self.lasting { u32::MAX } else { 1 }
     }
 
-    /// How long the run may take. Short where it goes on to the deadline; long enough for what remains for undo (a
-    /// quarter) and answer (an eighth) where many cells are played at once.
+    /// Time until the deadline: 4 s for faults that last until then, 12 s for all others.
+    ///
+    /// The function reserves a quarter of it for the undo and an eighth for the response. Both must be long enough
+    /// while many cells run in parallel.
     pub fn timeout(self) -> Duration {
-        Duration::from_secs(if self.on || self.kind == Kind::Hangs { 4 } else { 12 })
+        Duration::from_secs(if self.lasting || self.kind == Kind::Hangs { 4 } else { 12 })
     }
 
-    /// Whether it means anything at a step: a greeting that nobody hears has no effect that could be there all the same.
-    pub fn is_meaningful(self, step: &Step) -> bool {
+    /// Whether the fault can occur at this step. For example, a greeting has no effect that could survive the loss of
+    /// its response.
+    pub fn applies_to(self, step: &Step) -> bool {
         match step {
             Step::Close => self.kind == Kind::Lost || self.kind == Kind::Hangs,
             Step::Coiled(Call::WsGreeting | Call::WsMessage, _) => self.kind != Kind::Lost,
@@ -64,13 +66,13 @@ impl Fault {
         }
     }
 
-    /// Lets it happen.
     pub fn inject(self, step: &Step, world: &World) {
         match step {
             Step::Aws(name, nth) => {
-                world.aws.aim(Aim { name: name.clone(), nth: *nth, on: self.on, how: self.at_aws() });
+                world.aws.aim(Aim { name: name.clone(), nth: *nth, on: self.lasting, how: self.at_aws() });
             }
             Step::Coiled(on, nth) => {
+                // Faults of the stand-in are a queue: one without a delay lets an earlier call pass.
                 for _ in 1..*nth {
                     world.coiled.fault(CoiledFault { on: *on, how: How::Slow(Duration::ZERO), times: 1 });
                 }
@@ -84,8 +86,8 @@ impl Fault {
         }
     }
 
-    /// Whether it has happened: a cell that disturbs nothing proves nothing.
-    pub fn was_met(step: &Step, world: &World) -> bool {
+    /// Whether the run hit the fault. A cell whose fault was never hit would prove nothing.
+    pub fn was_hit(step: &Step, world: &World) -> bool {
         match step {
             Step::Aws(..) => world.aws.hits() > 0,
             Step::Coiled(_, nth) => world.coiled.faults_met() >= *nth,
@@ -109,12 +111,12 @@ impl Fault {
         let speaks_http = !matches!(call, Call::WsGreeting | Call::WsMessage | Call::WsProgress | Call::WsFinish);
         let took_effect = matches!(call, Call::WsProgress | Call::WsFinish);
         match self.kind {
-            // 401: not this token; 403: not this workspace.
-            Kind::Denied if speaks_http => How::Status(if self.on { 403 } else { 401 }, json!({"detail": "no"})),
+            // 401: the token is invalid. 403: the token has no access to this workspace.
+            Kind::Denied if speaks_http => How::Status(if self.lasting { 403 } else { 401 }, json!({"detail": "no"})),
             Kind::Denied if took_effect => How::IsError("not authorized".into()),
             Kind::Denied => How::CloseWith(4403),
             Kind::Throttled if speaks_http => How::Status(429, json!({"detail": "slow down"})),
-            // "Try again later."
+            // 1013: "Try again later."
             Kind::Throttled => How::CloseWith(1013),
             Kind::Lost => How::TookEffectThenDropped,
             Kind::Hangs => How::Hang,
@@ -129,15 +131,24 @@ impl Fault {
             Kind::Throttled => PutHow::Status(503),
             Kind::Lost => PutHow::StoredThenReset,
             Kind::Hangs => PutHow::Hang,
-            // A redirect that leads nowhere.
+            // A redirect without a Location header.
             Kind::Garbage => PutHow::Status(301),
             Kind::Reset => PutHow::Reset,
         }
     }
 }
 
+/// Contains the column's name as the table prints it, so that `MATRIX_ONLY` can select by it.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", format!("{:?}", self.kind).to_lowercase(), if self.on { "to the end" } else { "once" })
+        let kind = match self.kind {
+            Kind::Denied => "access denied",
+            Kind::Throttled => "throttled",
+            Kind::Lost => "response lost",
+            Kind::Hangs => "hangs",
+            Kind::Garbage => "garbage response",
+            Kind::Reset => "connection reset",
+        };
+        write!(f, "{kind} {}", if self.lasting { "from then on" } else { "once" })
     }
 }

@@ -1,8 +1,13 @@
-//! The fault matrix: every call that the function makes × everything that can go wrong with it.
+//! The fault matrix: every call that the function makes × every fault that can hit it.
 //!
-//! `scenario` has the requests, `stage` the world in which each is played. One undisturbed run of each tells its `steps`; a
-//! `cell` lets one of them go wrong as `faults` say, `next` sends what CloudFormation does then, and `truth` is the whole of
-//! what is there: it has to be what an undisturbed run leaves, or nothing. `choice` draws cells, `run` plays, `print` tells.
+//! - `scenario`: the requests from CloudFormation, and the state in which each arrives.
+//! - `stage`: sets up an account and a Coiled stand-in for one scenario.
+//! - `steps`: the calls of a scenario, recorded from a run without faults.
+//! - `faults`: what can happen to a call.
+//! - `cell`: injects one fault into one step and checks the result.
+//! - `next`: sends CloudFormation's next request after a failure and checks the result.
+//! - `truth`: a snapshot of the account and of Coiled. In the end it must equal that of a run without faults.
+//! - `choice`, `run`, `print`: select the cells, run them, and print the tables.
 
 mod cell;
 mod choice;
@@ -18,28 +23,28 @@ mod truth;
 use std::time::Instant;
 
 use choice::Choice;
-use run::{Verdict, say};
+use run::{Verdict, print_now};
 
 #[test]
-fn whatever_goes_wrong_ends_well() {
+fn every_injected_fault_ends_in_success_or_a_complete_recovery() {
     let began = Instant::now();
     let choice = Choice::read();
-    let scenarios = run::side_by_side(&scenario::all(), run::record);
+    let scenarios = run::in_parallel(&scenario::all(), run::record);
     let all = choice::all(&scenarios).len();
     let cells = choice.of(&scenarios);
-    assert!(!cells.is_empty(), "MATRIX_ONLY names no cell");
-    let verdicts = run::side_by_side(&cells, run::play);
+    assert!(!cells.is_empty(), "MATRIX_ONLY matches no cell");
+    let verdicts = run::in_parallel(&cells, run::run);
     let verdicts: Vec<_> = cells.into_iter().zip(verdicts).collect();
-    let broken: Vec<String> =
-        verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Broken).map(|(cell, _)| cell.to_string()).collect();
-    let (played, held) = (verdicts.len(), verdicts.len() - broken.len());
-    say(&print::tables(&scenarios, &verdicts));
-    say(&format!(
-        "\n{held} of {played} cells held; there are {all} ({} scenarios), of which seed {} drew these, in {} s.\n  Again: {}\n  All: make matrix\n\n",
-        scenarios.len(),
-        choice.seed,
+    let failed: Vec<String> =
+        verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Failed).map(|(cell, _)| cell.to_string()).collect();
+    let (ran, passed) = (verdicts.len(), verdicts.len() - failed.len());
+    print_now(&print::tables(&scenarios, &verdicts));
+    print_now(&format!(
+        "\n{passed} of {ran} cells passed in {} s. Seed {} selected them from {all} cells in {} scenarios.\n  Run the same cells again: {}\n  Run all cells: make matrix\n\n",
         began.elapsed().as_secs(),
-        choice.again(played),
+        choice.seed,
+        scenarios.len(),
+        choice.command(ran),
     ));
-    assert!(broken.is_empty(), "these cells do not hold; each one's story is above:\n{}", broken.join("\n"));
+    assert!(failed.is_empty(), "these cells failed; the output above has the requests of each:\n{}", failed.join("\n"));
 }

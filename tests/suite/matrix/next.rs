@@ -1,86 +1,86 @@
-//! What CloudFormation does after a failure, and what has to be so then.
+//! CloudFormation's next request after a failure, and the state that must follow.
 
-use super::cell::{Play, Reach};
+use super::cell::{CellRun, CoiledAfter};
 use super::scenario::Event;
 use super::truth::Truth;
 
-impl Play<'_> {
-    /// Sends what follows a failure until the end.
-    pub async fn follow(&self, reach: Reach, failed: Truth) {
-        match (self.cell.recorded.scenario.event, reach) {
-            (Event::Create | Event::Delete, Reach::With) => self.delete().await,
-            (Event::Create | Event::Delete, Reach::Without) => self.delete_without_coiled().await,
-            (Event::Update | Event::Rollback, Reach::With) => self.go_back().await,
-            (Event::Update | Event::Rollback, Reach::Without) => self.go_back_without_coiled(failed).await,
+impl CellRun<'_> {
+    /// Sends CloudFormation's next requests until the stack has recovered.
+    pub async fn recover(&self, coiled: CoiledAfter, failed: Truth) {
+        match (self.cell.recorded.scenario.event, coiled) {
+            (Event::Create | Event::Delete, CoiledAfter::Reachable) => self.delete().await,
+            (Event::Create | Event::Delete, CoiledAfter::Unreachable) => self.delete_without_coiled().await,
+            (Event::Update | Event::Rollback, CoiledAfter::Reachable) => self.roll_back().await,
+            (Event::Update | Event::Rollback, CoiledAfter::Unreachable) => self.roll_back_without_coiled(failed).await,
         }
     }
 
-    /// Nothing of ours is left.
+    /// The Delete must remove everything that the stack created.
     async fn delete(&self) {
-        let answer = self.send(self.stage.next(), "Coiled can be reached").await;
-        assert!(answer.is_success(), "the Delete that follows fails");
+        let response = self.send(self.stage.next(), "Coiled is reachable").await;
+        assert!(response.is_success(), "the Delete that follows fails");
         let now = self.look().await;
         let recorded = &self.cell.recorded;
         match recorded.scenario.event {
-            Event::Create if now.arns().is_empty() => {
-                self.expect(&now, &[&recorded.back], "after the Delete that followed")
-            }
-            Event::Create => self.expect_given_back(&now).await,
-            _ => self.expect(&now, &[&recorded.done], "after the Delete that followed"),
+            Event::Create if now.arns().is_empty() => self.expect(&now, &[&recorded.back], "after the next Delete"),
+            Event::Create => self.expect_restored(&now).await,
+            _ => self.expect(&now, &[&recorded.done], "after the next Delete"),
         }
     }
 
-    /// Of what a failed Create had adopted each thing is gone with its marks, or as it was before; but for what can't be undone, as the parameter's text says: a
-    /// connection that was replaced, whose secret nobody has, and the old keys, which go once ours is registered. A new key that
-    /// could not be removed again stays in a user that is a person's again: so the Reason has to name it.
-    async fn expect_given_back(&self, now: &Truth) {
-        let start = self.start.without_keys().but_for_what_is_gone(now);
+    /// After a failed adoption, every resource is either deleted with its tags or back in its earlier state.
+    ///
+    /// Two things cannot be undone, and the text of the parameter says so. A replaced connection is lost because nobody
+    /// has its secret. The user's old keys are deleted once the stack's key is registered. If the new key could not be
+    /// deleted, it is left in the restored user, and the status reason must name it.
+    async fn expect_restored(&self, now: &Truth) {
+        let start = self.start.without_keys().without_deleted(now);
         let now = now.without_keys();
-        self.expect(&now, &[&start, &start.disconnected()], "after the Delete that followed");
-        let told = self.story.text();
+        self.expect(&now, &[&start, &start.disconnected()], "after the next Delete");
+        let told = self.transcript.text();
         let unnamed =
             self.stage.world.keys("coiled").await.into_iter().filter(|id| !told.contains(&format!("access key {id}")));
-        assert!(unnamed.count() <= 1, "a key is left in the user, and the Reason does not say so");
+        assert!(unnamed.count() <= 1, "a key is left in the user, and the status reason does not name it");
     }
 
-    /// Without Coiled a Delete may fail, for Coiled may hold a key; it never gives that key up unsaid.
+    /// Without Coiled, a Delete may fail because Coiled may hold a key. It must not abandon that key silently.
     async fn delete_without_coiled(&self) {
-        self.stage.cut_off_coiled();
-        let answer = self.send(self.stage.next(), "Coiled can't be reached").await;
+        self.stage.make_coiled_unreachable();
+        let response = self.send(self.stage.next(), "Coiled is unreachable").await;
         self.look().await;
-        self.stage.all_is_well();
-        if !answer.is_success() {
-            assert!(answer.reason().contains("force-disconnect"), "the Reason names no way out");
+        self.stage.clear_faults();
+        if !response.is_success() {
+            assert!(response.reason().contains("force-disconnect"), "the status reason must name force-disconnect");
         }
         self.delete().await;
     }
 
-    async fn go_back(&self) {
-        let answer = self.send(self.stage.next(), "Coiled can be reached").await;
-        assert!(answer.is_success(), "the reversed Update fails: UPDATE_ROLLBACK_FAILED");
+    async fn roll_back(&self) {
+        let response = self.send(self.stage.next(), "Coiled is reachable").await;
+        assert!(response.is_success(), "the reversed Update fails: UPDATE_ROLLBACK_FAILED");
         let now = self.look().await;
         self.expect(&now, &[&self.cell.recorded.back], "after the reversed Update");
     }
 
-    /// What is registered still decides whether Coiled is needed on the way back.
-    async fn go_back_without_coiled(&self, failed: Truth) {
-        self.stage.cut_off_coiled();
-        let answer = self.send(self.stage.next(), "Coiled can't be reached").await;
+    /// Without Coiled, the rollback may fail only if it has to register a key.
+    async fn roll_back_without_coiled(&self, failed: Truth) {
+        self.stage.make_coiled_unreachable();
+        let response = self.send(self.stage.next(), "Coiled is unreachable").await;
         let now = self.look().await;
-        self.stage.all_is_well();
-        if !answer.is_success() {
-            assert!(!self.is_still_registered(&failed), "a rollback to what is registered needs no Coiled");
-        } else if !now.is_in_doubt() {
+        self.stage.clear_faults();
+        if !response.is_success() {
+            assert!(!self.is_still_registered(&failed), "a rollback to the current registration must not need Coiled");
+        } else if !now.has_pending_key() {
             self.expect(&now, &[&self.cell.recorded.back], "after the reversed Update");
             return;
         }
-        // Which key Coiled holds can't be known before it answers: both stay until then, and the next run settles it.
-        self.go_back().await;
+        // Nobody knows which key Coiled holds until Coiled responds. Both keys are kept, and the next run resolves it.
+        self.roll_back().await;
     }
 
     fn is_still_registered(&self, failed: &Truth) -> bool {
         let old = failed.tag("coiled-stack:registered").is_some_and(|registered| registered.starts_with("old target"));
         let key = failed.tag("coiled-stack:access-key-id");
-        old && key.is_some_and(|key| failed.ours["users"]["coiled"]["keys"][key].is_string())
+        old && key.is_some_and(|key| failed.stack["users"]["coiled"]["keys"][key].is_string())
     }
 }

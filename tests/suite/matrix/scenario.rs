@@ -1,62 +1,59 @@
-//! What CloudFormation asks for: every kind of request, and what is there when it comes.
+//! The requests that CloudFormation sends, and the state of the account and of Coiled when each arrives.
 
 use serde_json::{Value, json};
 
 use crate::support::account::AWS_POLICY;
 
-/// What is there before.
+/// The state before the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Before {
-    /// Nothing of ours.
+    /// No resource of the stack exists.
     Nothing,
     /// What `coiled setup aws` leaves.
     SetUpByCoiled,
-    /// What a Create made.
+    /// After a Create. All later variants start from here too.
     Created,
-    /// That, and a policy's document was changed by hand, five times; the other policy was deleted.
+    /// A person changed one policy's document and deleted the other policy.
     Drifted,
-    /// That, and a person put one of each into the user.
-    PutByHand,
-    /// That, and clusters run: Coiled asks before it forgets.
-    ClustersRun,
-    /// That, and an Update that Coiled refused.
-    Refused,
-    /// That, and an Update that was killed when Coiled had the key and nobody had noted so.
-    Killed,
+    /// A person added one item of each kind to the user.
+    ManualContents,
+    /// Clusters are running, so Coiled asks for confirmation before it disconnects.
+    ClustersRunning,
+    /// Coiled rejected the registration of an Update.
+    UpdateRejected,
+    /// An Update was killed after Coiled got the key and before any tag recorded it.
+    UpdateKilled,
 }
 
-/// Which request, and so what CloudFormation sends when it fails.
+/// A request, which also determines what CloudFormation sends if it fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// Create; then Delete.
+    /// Create, then Delete.
     Create,
-    /// Update; then the reversed Update.
+    /// Update, then the reversed Update.
     Update,
-    /// The reversed Update; then the same again, when a person continues the rollback.
+    /// The reversed Update, then the same again if a person continues the rollback.
     Rollback,
-    /// Delete; then Delete again.
+    /// Delete, then Delete again.
     Delete,
 }
 
-/// One request in one situation.
+/// One request in one state.
 #[derive(Debug, Clone)]
 pub struct Scenario {
-    /// How the table calls it.
+    /// The title of the table, and the first part of each cell's name.
     pub name: &'static str,
-    /// What is there.
     pub before: Before,
-    /// What is asked.
     pub event: Event,
-    /// The properties before; those of a Create or Delete.
+    /// The properties of a Create or a Delete, or the old properties of an Update.
     pub old: Value,
-    /// The properties of an Update.
+    /// The new properties of an Update.
     pub new: Value,
 }
 
-/// Stands in properties for the ARN of the secret with Docker Hub's token.
+/// Placeholder in properties for the ARN of the secret that holds the Docker Hub token.
 pub const HUB: &str = "HUB";
 
-/// All of them.
 pub fn all() -> Vec<Scenario> {
     let mut all = creates();
     all.extend(updates().into_iter().map(|(name, old, new)| update(name, Before::Created, old, new)));
@@ -85,15 +82,15 @@ fn updates() -> Vec<(&'static str, Value, Value)> {
     let one_tag = json!({"Tags": [{"Key": "team", "Value": "a"}, {"Key": "cost", "Value": "1"}]});
     let other_tag = json!({"Tags": [{"Key": "team", "Value": "b"}]});
     vec![
-        ("update: new release, no change", json!({}), json!({"Release": "0.2.0"})),
+        ("update: new release without changes", json!({}), json!({"Release": "0.2.0"})),
         ("update: setup policy detached", json!({}), detached.clone()),
         ("update: setup policy attached again", detached, json!({})),
         ("update: key rotated", json!({}), json!({"RotateKey": "2"})),
-        ("update: new region", json!({}), json!({"Region": "us-east-2"})),
-        ("update: new network and ingress", json!({}), network()),
-        ("update: registry to Docker Hub", json!({}), docker_hub()),
-        ("update: tags", one_tag, other_tag),
-        ("update: boundary put", json!({}), bounded.clone()),
+        ("update: region changed", json!({}), json!({"Region": "us-east-2"})),
+        ("update: network and ingress changed", json!({}), network()),
+        ("update: registry changed to Docker Hub", json!({}), docker_hub()),
+        ("update: tags changed", one_tag, other_tag),
+        ("update: boundary added", json!({}), bounded.clone()),
         ("update: boundary removed", bounded, json!({})),
     ]
 }
@@ -107,8 +104,8 @@ fn rollbacks() -> Vec<Scenario> {
         new: json!({"Region": "us-east-2", "AttachSetupPolicy": "false"}),
     };
     vec![
-        rollback("rollback: of a refused update", Before::Refused),
-        rollback("rollback: of an update killed while it registered", Before::Killed),
+        rollback("rollback: update rejected by Coiled", Before::UpdateRejected),
+        rollback("rollback: update killed during registration", Before::UpdateKilled),
     ]
 }
 
@@ -116,8 +113,8 @@ fn deletes() -> Vec<Scenario> {
     let delete = |name, before, old| Scenario { name, before, event: Event::Delete, old, new: json!(null) };
     vec![
         delete("delete", Before::Created, json!({})),
-        delete("delete: with things put in by hand", Before::PutByHand, json!({})),
-        delete("delete: forced to disconnect", Before::ClustersRun, json!({"ForceDisconnect": "true"})),
+        delete("delete: user with manually added contents", Before::ManualContents, json!({})),
+        delete("delete: disconnect forced", Before::ClustersRunning, json!({"ForceDisconnect": "true"})),
     ]
 }
 

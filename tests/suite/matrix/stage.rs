@@ -1,4 +1,4 @@
-//! A world in which a scenario can be played, with things of other people's all around.
+//! Prepares an account and Coiled for one scenario, including resources that do not belong to the stack.
 
 use std::time::Duration;
 
@@ -14,17 +14,16 @@ use crate::support::World;
 const DOCUMENT: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*"}]}"#;
 
-/// As long as it takes: what is sent here is not disturbed, or by what passes.
+/// The timeout of requests without a fault, and of requests whose fault was cleared.
 pub const PATIENT: Duration = Duration::from_secs(20);
 
-/// A world, and the scenario for it.
 pub struct Stage {
     pub world: World,
     pub scenario: Scenario,
     hub: String,
 }
 
-/// Even shorter than in other tests. A missing right is believed at once, so that one refused call is one failed step.
+/// Even shorter waits than in other tests. AccessDenied is not retried, so that one denied call is one failed step.
 fn config() -> Config {
     Config {
         key_settle: Duration::from_millis(1),
@@ -43,23 +42,23 @@ fn tag(key: &str, value: &str) -> Tag {
 }
 
 impl Stage {
-    /// Sets it up to the moment at which the scenario's request comes.
-    pub async fn set(scenario: &Scenario) -> Self {
+    /// Prepares the state in which the scenario's request arrives.
+    pub async fn prepare(scenario: &Scenario) -> Self {
         let mut world = World::with(config()).await;
         world.timeout = PATIENT;
         let secret = world.secrets.create_secret().name("hub-token").secret_string("hub-token-c4n4ry-0123456789");
         let hub = secret.send().await.unwrap().arn.unwrap();
         let stage = Self { world, scenario: scenario.clone(), hub };
-        stage.plant().await;
-        stage.begin().await;
+        stage.add_foreign_resources().await;
+        stage.reach_state_before().await;
         stage
     }
 
-    /// What nobody may touch: names like ours, marks like ours, and none of it is ours.
-    async fn plant(&self) {
+    /// Resources whose names and tags resemble the stack's, and which no request may change.
+    async fn add_foreign_resources(&self) {
         let iam = &self.world.iam;
-        let marks = [tag("owner", "coiled"), tag("coiled-stack:stack-id", "another"), tag("note", "theirs")];
-        iam.create_user().user_name("coiled2").set_tags(Some(marks.to_vec())).send().await.unwrap();
+        let tags = [tag("owner", "coiled"), tag("coiled-stack:stack-id", "another"), tag("note", "theirs")];
+        iam.create_user().user_name("coiled2").set_tags(Some(tags.to_vec())).send().await.unwrap();
         iam.create_access_key().user_name("coiled2").send().await.unwrap();
         let theirs =
             iam.create_policy().policy_name("coiled2-setup").policy_document(DOCUMENT).tags(tag("owner", "me"));
@@ -70,26 +69,27 @@ impl Stage {
         self.world.coiled.connect("team", json!({"backend": "vm", "options": options}));
     }
 
-    async fn begin(&self) {
+    async fn reach_state_before(&self) {
         let world = &self.world;
         match self.scenario.before {
             Before::Nothing => return,
             Before::SetUpByCoiled => self.set_up_by_coiled().await,
             _ => drop(world.create(self.old_target()).await.succeeded()),
         }
-        // A person's own tag on what is ours.
+        // A tag that a person added to the stack's user.
         world.iam.tag_user().user_name("coiled").tags(tag("note", "of a person")).send().await.unwrap();
         match self.scenario.before {
             Before::Drifted => self.drift().await,
-            Before::PutByHand => world.put_everything_into("coiled").await,
-            Before::ClustersRun => world.coiled.ask_for_confirmation("ada", "2 clusters are running"),
-            Before::Refused => self.refused().await,
-            Before::Killed => self.killed().await,
+            Before::ManualContents => world.put_everything_into("coiled").await,
+            Before::ClustersRunning => world.coiled.ask_for_confirmation("ada", "2 clusters are running"),
+            Before::UpdateRejected => self.update_rejected().await,
+            Before::UpdateKilled => self.update_killed().await,
             Before::Nothing | Before::SetUpByCoiled | Before::Created => {}
         }
     }
 
-    /// With the boundary that it shall have: the role could not take it off again, so the function would not put it on.
+    /// Adds the boundary that the scenario asks for. The function does not put a boundary on an adopted user, because
+    /// its role could not remove it again.
     async fn set_up_by_coiled(&self) {
         adopt::set_up(&self.world, 1).await;
         if let Some(arn) = self.old_target()["PermissionsBoundaryArn"].as_str() {
@@ -108,39 +108,39 @@ impl Stage {
         iam.delete_policy().policy_arn(arn("coiled-setup")).send().await.unwrap();
     }
 
-    async fn refused(&self) {
+    async fn update_rejected(&self) {
         self.world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no".into()), times: 1 });
         self.world.update(self.old_target(), self.new_target()).await.failed(&["register"]);
     }
 
-    async fn killed(&self) {
-        let asked = self.world.coiled.calls(Call::BackendOptions).len();
+    async fn update_killed(&self) {
+        let reads = self.world.coiled.calls(Call::BackendOptions).len();
         tokio::select! {
-            ended = self.world.invoke(self.world.update_event(self.old_target(), self.new_target())) => panic!("it ended before: {ended:?}"),
-            // It has looked at Coiled once before, and reads back what it registered.
-            () = self.world.coiled.until(|coiled| coiled.calls(Call::BackendOptions).len() > asked + 1) => {}
+            ended = self.world.invoke(self.world.update_event(self.old_target(), self.new_target())) => panic!("the run was not killed: {ended:?}"),
+            // The first read precedes the registration. The second one reads the registration back.
+            () = self.world.coiled.until(|coiled| coiled.calls(Call::BackendOptions).len() > reads + 1) => {}
         }
         self.world.lease_ends().await;
     }
 
     fn old_target(&self) -> Value {
-        self.filled(&self.scenario.old)
+        self.with_secret_arn(&self.scenario.old)
     }
 
     fn new_target(&self) -> Value {
-        self.filled(&self.scenario.new)
+        self.with_secret_arn(&self.scenario.new)
     }
 
-    fn filled(&self, properties: &Value) -> Value {
+    fn with_secret_arn(&self, properties: &Value) -> Value {
         serde_json::from_str(&properties.to_string().replace(HUB, &self.hub)).unwrap()
     }
 
-    /// The properties of the one and of the other target.
+    /// The old and the new properties.
     pub fn targets(&self) -> [Value; 2] {
         [self.old_target(), self.new_target()].map(|properties| self.world.properties(properties))
     }
 
-    /// The request that the scenario is about.
+    /// The scenario's request.
     pub fn event(&self) -> Value {
         match self.scenario.event {
             Event::Create => self.world.event("Create", self.world.properties(self.old_target())),
@@ -150,7 +150,7 @@ impl Stage {
         }
     }
 
-    /// What CloudFormation sends when that has failed.
+    /// The request that CloudFormation sends if the scenario's request fails.
     pub fn next(&self) -> Value {
         match self.scenario.event {
             Event::Create | Event::Delete => self.delete(),
@@ -164,15 +164,14 @@ impl Stage {
         event
     }
 
-    /// Nobody reaches Coiled from now on.
-    pub fn cut_off_coiled(&self) {
+    /// Resets every connection to Coiled until [`Stage::clear_faults`].
+    pub fn make_coiled_unreachable(&self) {
         for on in [Call::Me, Call::Memberships, Call::BackendOptions, Call::Disconnect, Call::WsUpgrade] {
             self.world.coiled.fault(Fault { on, how: How::Reset, times: u32::MAX });
         }
     }
 
-    /// Nothing goes wrong from now on.
-    pub fn all_is_well(&self) {
+    pub fn clear_faults(&self) {
         self.world.aws.clear_faults();
         self.world.coiled.clear_faults();
         self.world.bucket.clear_faults();

@@ -1,4 +1,4 @@
-//! The calls that a run makes, read off an undisturbed one: nobody lists them, so nobody forgets one.
+//! The calls of a scenario. They are recorded from a run without faults, so no list of calls can become outdated.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,16 +6,18 @@ use std::fmt;
 use crate::stand_in::Call;
 use crate::support::World;
 
-/// One call, told from the others of its run. Side by side they come in any order: so each kind is counted by itself.
+/// One call of a run, identified by its name and its number among the calls of that name.
+///
+/// Parallel calls come in any order, so a number across all calls would differ from run to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// A call of AWS: what it is about, and the how manieth.
+    /// An AWS call: its name as in [`AwsCall::name`](crate::support::aws::AwsCall::name), and its number from 1.
     Aws(String, usize),
-    /// A request to Coiled, or a stage of the WebSocket.
+    /// An HTTP request to Coiled or a stage of the WebSocket, and its number from 1.
     Coiled(Call, usize),
-    /// After FINISHED the client closes the WebSocket.
+    /// The close of the WebSocket by the client, after FINISHED.
     Close,
-    /// The answer.
+    /// The PUT of the response.
     Put,
 }
 
@@ -24,8 +26,8 @@ impl fmt::Display for Step {
         let (name, nth) = match self {
             Step::Aws(name, nth) => (name.as_str(), *nth),
             Step::Coiled(call, nth) => (coiled(*call), *nth),
-            Step::Close => ("coiled WebSocket: close", 1),
-            Step::Put => ("answer PUT", 1),
+            Step::Close => ("Coiled WebSocket: close", 1),
+            Step::Put => ("response PUT", 1),
         };
         match nth {
             1 => write!(f, "{name}"),
@@ -36,23 +38,23 @@ impl fmt::Display for Step {
 
 fn coiled(call: Call) -> &'static str {
     match call {
-        Call::Me => "coiled GET me",
-        Call::Memberships => "coiled GET memberships",
-        Call::BackendOptions => "coiled GET backend_options",
-        Call::Disconnect => "coiled DELETE credentials",
-        Call::WsUpgrade => "coiled WebSocket: upgrade",
-        Call::WsGreeting => "coiled WebSocket: greeting",
-        Call::WsMessage => "coiled WebSocket: registration",
-        Call::WsProgress => "coiled WebSocket: progress",
-        Call::WsFinish => "coiled WebSocket: FINISHED",
+        Call::Me => "Coiled GET me",
+        Call::Memberships => "Coiled GET memberships",
+        Call::BackendOptions => "Coiled GET backend_options",
+        Call::Disconnect => "Coiled DELETE credentials",
+        Call::WsUpgrade => "Coiled WebSocket: upgrade",
+        Call::WsGreeting => "Coiled WebSocket: greeting",
+        Call::WsMessage => "Coiled WebSocket: registration",
+        Call::WsProgress => "Coiled WebSocket: progress",
+        Call::WsFinish => "Coiled WebSocket: FINISHED",
     }
 }
 
-/// The stages of a WebSocket whose upgrade worked; there are three messages before FINISHED.
+/// The stages of a WebSocket after its upgrade. The stand-in sends three messages before FINISHED.
 const STAGES: [Call; 6] =
     [Call::WsGreeting, Call::WsMessage, Call::WsProgress, Call::WsProgress, Call::WsProgress, Call::WsFinish];
 
-/// What has been called since so many calls of AWS and requests to Coiled.
+/// The steps since `calls` AWS calls and `requests` requests to Coiled. The last step is the PUT of the response.
 pub fn since(world: &World, (calls, requests): (usize, usize)) -> Vec<Step> {
     let mut counts = BTreeMap::new();
     let mut nth = |name: String| *counts.entry(name).and_modify(|count| *count += 1).or_insert(1);

@@ -1,4 +1,4 @@
-//! The whole truth: everything in the account and at Coiled, ours and other people's.
+//! A snapshot of the whole account and of Coiled: the stack's resources and everyone else's.
 
 use std::collections::BTreeMap;
 
@@ -11,22 +11,21 @@ use serde_json::{Map, Value, json};
 use super::stage::Stage;
 use crate::support::World;
 
-/// What is there at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Truth {
-    /// Of ours, without what differs from one account to the next.
-    pub ours: Value,
-    /// Of everybody else's, byte for byte.
+    /// The stack's resources, without values that differ between accounts.
+    pub stack: Value,
+    /// All other resources, unchanged.
     pub foreign: Value,
-    /// Where Coiled holds a key that does not work: whose it is.
+    /// The id of the key that Coiled holds, if that key does not work.
     pub dead_key: Option<String>,
 }
 
 impl Truth {
-    /// Looks at everything.
+    /// Takes a snapshot.
     pub async fn of(stage: &Stage) -> Self {
         let world = &stage.world;
-        // A run that was over left its last calls behind: what has arrived takes effect.
+        // Calls of a finished run may still be in progress and take effect later.
         world.aws.quiet().await;
         let (users, policies) = (users(world).await, policies(world).await);
         let held = world.coiled.connection("ada");
@@ -35,92 +34,93 @@ impl Truth {
             Some(id) if !world.key_works(&id, "us-east-1").await => Some(id),
             _ => None,
         };
-        let is_ours = |name: &str| matches!(name, "coiled" | "coiled-setup" | "coiled-ongoing");
-        let (our_users, other_users) = split(users, is_ours);
-        let (our_policies, other_policies) = split(policies, is_ours);
+        let belongs_to_stack = |name: &str| matches!(name, "coiled" | "coiled-setup" | "coiled-ongoing");
+        let (stack_users, other_users) = split(users, belongs_to_stack);
+        let (stack_policies, other_policies) = split(policies, belongs_to_stack);
         let at_coiled = held.as_ref().map(|held| held.data.clone());
-        let ours = json!({"users": our_users, "policies": our_policies, "coiled": at_coiled});
+        let stack = json!({"users": stack_users, "policies": stack_policies, "coiled": at_coiled});
         let team = world.coiled.connection("team").map(|connection| connection.data);
         let foreign = json!({"users": other_users, "policies": other_policies, "coiled": team});
-        Self { ours: plain(stage, ours), foreign, dead_key }
+        Self { stack: normalized(stage, stack), foreign, dead_key }
     }
 
-    /// A tag of our user.
+    /// A tag of the stack's user.
     pub fn tag(&self, key: &str) -> Option<&str> {
-        self.ours["users"]["coiled"]["tags"][key].as_str()
+        self.stack["users"]["coiled"]["tags"][key].as_str()
     }
 
-    /// Panics unless all is there and works: one key, active, on record, held by Coiled; no trace of a run at work.
-    pub fn assert_whole(&self) {
-        let user = &self.ours["users"]["coiled"];
+    /// Panics unless the connection is complete: one active key that Coiled holds, and no lease or pending key.
+    pub fn assert_complete(&self) {
+        let user = &self.stack["users"]["coiled"];
         assert_eq!(user["keys"], json!({"KEY": "Some(Active)"}));
-        assert_eq!(self.ours["coiled"]["options"]["credentials"]["aws_access_key"], "KEY");
+        assert_eq!(self.stack["coiled"]["options"]["credentials"]["aws_access_key"], "KEY");
         let registered = self.tag("coiled-stack:registered").unwrap_or_default();
         assert!(registered.ends_with("target, as Coiled shows it"), "{registered}");
-        assert!(!self.is_in_doubt() && self.tag("coiled-stack:lease").is_none(), "{}", user["tags"]);
+        assert!(!self.has_pending_key() && self.tag("coiled-stack:lease").is_none(), "{}", user["tags"]);
         assert_eq!(self.arns().len(), 3, "a user and two policies");
     }
 
-    /// Panics unless nothing of ours is left.
-    pub fn assert_gone(&self) {
+    /// Panics if any resource or registration of the stack exists.
+    pub fn assert_deleted(&self) {
         assert_eq!(self.arns(), Vec::<String>::new());
-        assert_eq!(self.ours["coiled"], Value::Null);
+        assert_eq!(self.stack["coiled"], Value::Null);
     }
 
-    /// Whether a registration's outcome is unknown.
-    pub fn is_in_doubt(&self) -> bool {
+    /// Whether the outcome of a registration is unknown.
+    pub fn has_pending_key(&self) -> bool {
         self.tag("coiled-stack:pending-access-key-id").is_some()
     }
 
-    /// The ARNs of what is there, and was not there before just so.
-    pub fn arns_unlike(&self, before: &Truth) -> Vec<String> {
-        let things = |part: &str| self.ours[part].as_object().cloned().unwrap_or_default();
+    /// The ARNs of the stack's resources that are new or changed.
+    pub fn arns_changed_since(&self, before: &Truth) -> Vec<String> {
+        let resources = |part: &str| self.stack[part].as_object().cloned().unwrap_or_default();
         let changed = |part: &'static str| {
-            let things = things(part).into_iter().filter(move |(name, thing)| before.ours[part][name] != *thing);
-            things.filter_map(|(_, thing)| thing["arn"].as_str().map(str::to_owned))
+            let resources =
+                resources(part).into_iter().filter(move |(name, resource)| before.stack[part][name] != *resource);
+            resources.filter_map(|(_, resource)| resource["arn"].as_str().map(str::to_owned))
         };
         changed("users").chain(changed("policies")).collect()
     }
 
-    /// The ARNs of what is ours and there.
+    /// The ARNs of the stack's resources.
     pub fn arns(&self) -> Vec<String> {
-        self.arns_unlike(&Truth { ours: Value::Null, ..self.clone() })
+        self.arns_changed_since(&Truth { stack: Value::Null, ..self.clone() })
     }
 
-    /// The same, whatever keys our user has.
+    /// A copy without the user's keys and Coiled's credentials.
     pub fn without_keys(&self) -> Self {
         let mut truth = self.clone();
-        if let Some(keys) = truth.ours.pointer_mut("/users/coiled/keys") {
+        if let Some(keys) = truth.stack.pointer_mut("/users/coiled/keys") {
             *keys = Value::Null;
         }
-        if let Some(credentials) = truth.ours.pointer_mut("/coiled/options/credentials") {
+        if let Some(credentials) = truth.stack.pointer_mut("/coiled/options/credentials") {
             *credentials = Value::Null;
         }
         truth
     }
 
-    /// The same without what is not there any more later.
-    pub fn but_for_what_is_gone(&self, later: &Truth) -> Self {
+    /// A copy without the resources that no longer exist in `later`.
+    pub fn without_deleted(&self, later: &Truth) -> Self {
         let mut truth = self.clone();
         for part in ["users", "policies"] {
-            if let Some(things) = truth.ours[part].as_object_mut() {
-                things.retain(|name, _| later.ours[part][name]["arn"].is_string());
+            if let Some(resources) = truth.stack[part].as_object_mut() {
+                resources.retain(|name, _| later.stack[part][name]["arn"].is_string());
             }
         }
         truth
     }
 
-    /// The same with nothing at Coiled.
+    /// A copy without the registration at Coiled.
     pub fn disconnected(&self) -> Self {
         let mut truth = self.clone();
-        truth.ours["coiled"] = Value::Null;
+        truth.stack["coiled"] = Value::Null;
         truth
     }
 
-    /// How ours differs from what is expected, place by place.
-    pub fn difference(&self, expected: &Truth) -> Vec<String> {
+    /// Every difference between the stack's resources and the expected ones, with its JSON path.
+    pub fn differences(&self, expected: &Truth) -> Vec<String> {
         let mut found = Vec::new();
-        differ("", &expected.ours, &self.ours, &mut found);
+        differ("", &expected.stack, &self.stack, &mut found);
         found
     }
 }
@@ -128,7 +128,7 @@ impl Truth {
 fn differ(at: &str, expected: &Value, found: &Value, out: &mut Vec<String>) {
     let (Value::Object(one), Value::Object(other)) = (expected, found) else {
         if expected != found {
-            out.push(format!("{at}: {found} in place of {expected}"));
+            out.push(format!("{at}: expected {expected}, found {found}"));
         }
         return;
     };
@@ -139,11 +139,11 @@ fn differ(at: &str, expected: &Value, found: &Value, out: &mut Vec<String>) {
     }
 }
 
-fn split(all: Map<String, Value>, is_ours: impl Fn(&str) -> bool) -> (Map<String, Value>, Map<String, Value>) {
-    all.into_iter().partition(|(name, _)| is_ours(name))
+fn split(all: Map<String, Value>, belongs_to_stack: impl Fn(&str) -> bool) -> (Map<String, Value>, Map<String, Value>) {
+    all.into_iter().partition(|(name, _)| belongs_to_stack(name))
 }
 
-/// Without what else may be in a user: IAM deletes none that has any of it, and nothing else here touches it.
+/// Leaves out a user's other contents. Only a Delete removes them, and IAM deletes a user only after that.
 async fn users(world: &World) -> Map<String, Value> {
     let mut all = Map::new();
     for user in world.iam.list_users().send().await.unwrap().users {
@@ -152,19 +152,19 @@ async fn users(world: &World) -> Map<String, Value> {
         let keys: BTreeMap<_, _> = keys.into_iter().map(|key| (key.access_key_id.unwrap(), key.status)).collect();
         let keys: Map<String, Value> =
             keys.into_iter().map(|(id, status)| (id, format!("{status:?}").into())).collect();
-        let thing = json!({
+        let resource = json!({
             "arn": user.arn,
             "tags": world.user_tags(&name).await,
             "keys": keys,
             "attached": world.attached(&name).await,
             "boundary": world.aws.boundary(&name),
         });
-        all.insert(name, thing);
+        all.insert(name, resource);
     }
     all
 }
 
-/// Without the number of versions: an old document is history, which IAM keeps and limits, and goes with its policy.
+/// Leaves out old versions. IAM limits their number and requires their deletion before that of the policy.
 async fn policies(world: &World) -> Map<String, Value> {
     let mut all = Map::new();
     let listed = world.iam.list_policies().scope("Local".into()).send().await.unwrap().policies.unwrap_or_default();
@@ -182,31 +182,32 @@ async fn policies(world: &World) -> Map<String, Value> {
     all
 }
 
-/// Without what differs from one account to the next: its number, ids and secrets of keys, the port of Coiled.
-fn plain(stage: &Stage, ours: Value) -> Value {
-    let mut ours = ours;
-    let registered = ours["users"]["coiled"]["tags"]["coiled-stack:registered"].as_str().map(str::to_owned);
+/// Replaces what differs between accounts: account id, key ids, secret keys and the port of the Coiled server.
+fn normalized(stage: &Stage, stack: Value) -> Value {
+    let mut stack = stack;
+    let registered = stack["users"]["coiled"]["tags"]["coiled-stack:registered"].as_str().map(str::to_owned);
     if let Some(registered) = registered {
-        ours["users"]["coiled"]["tags"]["coiled-stack:registered"] = Value::from(meaning(stage, &registered));
+        stack["users"]["coiled"]["tags"]["coiled-stack:registered"] =
+            Value::from(describe_registered(stage, &registered));
     }
     for (part, name) in [("options", "aws_secret_key"), ("registry", "aws_secret_access_key")] {
-        if let Some(secret) = ours.pointer_mut(&format!("/coiled/{part}/credentials/{name}")) {
+        if let Some(secret) = stack.pointer_mut(&format!("/coiled/{part}/credentials/{name}")) {
             *secret = Value::from("***");
         }
     }
-    let on_record = ours["users"]["coiled"]["tags"]["coiled-stack:access-key-id"].as_str().map(str::to_owned);
-    let ids = ours["users"]["coiled"]["keys"].as_object().map(|keys| keys.keys().cloned().collect::<Vec<_>>());
+    let active = stack["users"]["coiled"]["tags"]["coiled-stack:access-key-id"].as_str().map(str::to_owned);
+    let ids = stack["users"]["coiled"]["keys"].as_object().map(|keys| keys.keys().cloned().collect::<Vec<_>>());
     let world = &stage.world;
-    let mut text = ours.to_string().replace(world.aws.account(), "ACCOUNT").replace(&world.coiled.url(), "COILED");
+    let mut text = stack.to_string().replace(world.aws.account(), "ACCOUNT").replace(&world.coiled.url(), "COILED");
     for (number, id) in ids.unwrap_or_default().into_iter().enumerate() {
-        let name = if on_record.as_ref() == Some(&id) { "KEY".to_owned() } else { format!("ANOTHER KEY {number}") };
+        let name = if active.as_ref() == Some(&id) { "KEY".to_owned() } else { format!("ANOTHER KEY {number}") };
         text = text.replace(&id, &name);
     }
     serde_json::from_str(&text).unwrap()
 }
 
-/// Which of the scenario's targets a digest says was registered, and whether Coiled still shows what it did then.
-fn meaning(stage: &Stage, registered: &str) -> String {
+/// Which properties the recorded digest stands for, and whether Coiled still shows the same connection as then.
+fn describe_registered(stage: &Stage, registered: &str) -> String {
     let Some(digests) = Digests::read(registered) else { return registered.to_owned() };
     let spec = |properties: &Value| Spec::parse(properties, "us-east-1", "aws").ok();
     let [old, new] = stage.targets();

@@ -1,7 +1,8 @@
-//! The function's own role, as template.yaml writes it. Every test of the suite runs with it; `tests/role` judges it by all of
-//! them together.
+//! The function's role in template.yaml. Every test of the suite runs with this role, and `tests/role` checks it
+//! against all recorded calls.
 //!
-//! Here is the rest: the evaluator against known cases, the template rendered, and what the role is in the way of.
+//! The tests here cover the policy evaluator, the template renderer, and behavior that depends on the role's
+//! permissions.
 
 mod known_cases;
 mod parameters;

@@ -1,4 +1,4 @@
-//! What a person may type into the template, and that it gets to the function.
+//! The template's parameters: which values they accept, and how they reach the function.
 
 use coiled_aws_stack::properties::Spec;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ fn with_stack<T>(pairs: &[(&str, &str)], look: impl Fn(&Stack) -> T) -> T {
 }
 
 #[test]
-fn a_mistake_in_the_parameters_is_told_before_anything_is_made() {
+fn an_invalid_combination_of_parameters_fails_exactly_one_template_rule() {
     let secret = ("CoiledTokenSecretArn", SECRET);
     let hub = [secret, ("Registry", "docker_hub"), ("DockerHubUsername", "ada"), ("DockerHubTokenSecretArn", HUB)];
     let allowed: [&[(&str, &str)]; 6] = [
@@ -38,11 +38,11 @@ fn a_mistake_in_the_parameters_is_told_before_anything_is_made() {
     for pairs in allowed {
         assert_eq!(with_stack(pairs, |stack| stack.broken_rules()), Vec::<String>::new(), "{pairs:?}");
     }
-    let refused: [(&[(&str, &str)], &str); 12] = [
+    let rejected: [(&[(&str, &str)], &str); 12] = [
         (&[], "either CoiledToken or CoiledTokenSecretArn"),
         (&[("CoiledToken", "t"), secret], "not both"),
-        (&[("CoiledToken", "t"), ("CoiledTokenKmsKeyArn", KEY)], "give CoiledTokenSecretArn too"),
-        (&[secret, ("DockerHubTokenKmsKeyArn", KEY)], "give DockerHubTokenSecretArn too"),
+        (&[("CoiledToken", "t"), ("CoiledTokenKmsKeyArn", KEY)], "Enter CoiledTokenSecretArn too"),
+        (&[secret, ("DockerHubTokenKmsKeyArn", KEY)], "Enter DockerHubTokenSecretArn too"),
         (&[secret, ("Registry", "docker_hub"), ("DockerHubUsername", "ada")], "needs DockerHubUsername and"),
         (&[secret, ("Registry", "docker_hub"), ("DockerHubTokenSecretArn", HUB)], "needs DockerHubUsername and"),
         (&[secret, ("DockerHubUsername", "ada")], "need Registry docker_hub"),
@@ -52,20 +52,21 @@ fn a_mistake_in_the_parameters_is_told_before_anything_is_made() {
         (&[secret, ("WorkerSubnetId", "subnet-0123abcd")], "need NetworkId"),
         (&[secret, ("FirewallId", "sg-0123abcd")], "need NetworkId"),
     ];
-    for (pairs, words) in refused {
+    for (pairs, words) in rejected {
         let broken = with_stack(pairs, |stack| stack.broken_rules());
         assert!(broken.len() == 1 && broken[0].contains(words), "{pairs:?}: {broken:?}");
     }
 }
 
-/// A parameter that nobody passes on does nothing; a property that the function does not know fails every Create.
+/// A parameter that the template does not pass on has no effect. A property that the function does not know fails every
+/// Create.
 #[test]
-fn every_parameter_gets_to_the_function_which_knows_them_all() {
+fn every_connection_parameter_is_passed_to_the_function_which_accepts_it() {
     let properties = with_stack(&[("CoiledTokenSecretArn", SECRET)], |stack| stack.properties("Connection").unwrap());
-    let given = Spec::parse(&properties, "us-east-1", "aws").expect("the function takes what the template gives");
+    let given = Spec::parse(&properties, "us-east-1", "aws").expect("the function accepts the template's properties");
     assert_eq!(given.server.to_string(), "https://cloud.coiled.io");
 
-    // Of the stack itself, and not of the connection.
+    // These parameters configure the stack and not the connection.
     let of_the_stack = [
         "CoiledToken",
         "CoiledTokenKmsKeyArn",
@@ -82,18 +83,19 @@ fn every_parameter_gets_to_the_function_which_knows_them_all() {
     }
 }
 
-/// CloudFormation updates a resource only where a property changed: a release that did not say so would change nothing.
+/// CloudFormation updates a resource only if one of its properties changes. A new release must therefore change
+/// `Release`.
 #[test]
-fn a_release_names_itself() {
+fn the_release_in_the_template_is_the_crate_version() {
     assert_eq!(
         Template::shipped().value["Resources"]["Connection"]["Properties"]["Release"],
         env!("CARGO_PKG_VERSION")
     );
 }
 
-/// The same text in both, or the function would refuse the server of its own stack.
+/// The function rejects any CoiledServer that differs from its environment variable.
 #[test]
-fn the_function_is_deployed_for_the_server_of_its_connection() {
+fn the_function_and_its_connection_get_the_same_coiled_server() {
     let server = ("CoiledServer", "https://coiled.example.com");
     let texts = with_stack(&[("CoiledToken", "t"), server], |stack| {
         let function: Value = stack.properties("Function").unwrap();
@@ -103,9 +105,8 @@ fn the_function_is_deployed_for_the_server_of_its_connection() {
     assert_eq!(texts, (json!(server.1), json!(server.1)));
 }
 
-/// A list may be pasted as it was printed, over several lines.
 #[test]
-fn lists_take_several_lines() {
+fn list_parameters_accept_json_over_several_lines() {
     for name in ["Ingress", "Tags"] {
         assert!(Template::shipped().takes(name, "[\n  {\"Key\": \"team\", \"Value\": \"data\"}\n]\n"));
         assert!(!Template::shipped().takes(name, "team=data"));

@@ -1,4 +1,4 @@
-//! The template, rendered: nothing is left to guess, and nothing is of another partition.
+//! The rendered template: its ARNs, its size, and the renderer itself.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ fn set(pairs: &[(&str, &str)]) -> Parameters {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// A small stack, and one that uses every parameter that has to do with rights.
+/// The smallest stack, and a stack with every parameter that affects permissions.
 fn parameter_sets(partition: &str, region: &str) -> Vec<Parameters> {
     let arn = |service: &str, rest: &str| format!("arn:{partition}:{service}:{region}:111122223333:{rest}");
     let boundary = format!("arn:{partition}:iam::aws:policy/PowerUserAccess");
@@ -30,7 +30,7 @@ fn parameter_sets(partition: &str, region: &str) -> Vec<Parameters> {
     vec![set(&[("CoiledToken", "t")]), set(&full)]
 }
 
-/// Every text in a value.
+/// Collects every string in a value.
 fn texts(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::String(text) => found.push(text.clone()),
@@ -40,9 +40,9 @@ fn texts(value: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// DataDog/cloudformation-template#322: a partition that was written out.
+/// DataDog/cloudformation-template#322: a hard-coded partition.
 #[test]
-fn every_arn_is_of_the_stacks_own_partition() {
+fn every_rendered_arn_is_in_the_stacks_partition() {
     for (partition, region) in PLACES {
         let place = Place::new(partition, region, "111122223333");
         for parameters in parameter_sets(partition, region) {
@@ -59,16 +59,16 @@ fn every_arn_is_of_the_stacks_own_partition() {
 }
 
 #[test]
-fn no_partition_is_written_out() {
+fn the_template_hard_codes_no_partition() {
     let lines = Template::shipped().text.lines();
-    // The patterns of parameters take the ARNs of every partition.
+    // The parameters' patterns begin with `arn:` and a pattern for the partition, so they are not found here.
     let fixed: Vec<&str> = lines.filter(|line| line.contains("arn:aws") || line.contains("amazonaws.com.cn")).collect();
     assert!(fixed.is_empty(), "{fixed:?}");
 }
 
-/// CloudFormation knows what these say; a mistake in the renderer would make every other test of the role worthless.
+/// The expected values follow CloudFormation's documentation. Every other test of the role depends on the renderer.
 #[test]
-fn the_renderer_does_what_cloudformation_does() {
+fn the_renderer_computes_functions_as_cloudformation_does() {
     let template = Template::read(
         "Parameters: {Name: {Default: n}, Other: {Default: ''}}\n\
          Conditions: {HasOther: !Not [!Equals [!Ref Other, '']], Both: !And [!Condition HasOther, !Equals [a, a]], \
@@ -99,7 +99,7 @@ fn the_renderer_does_what_cloudformation_does() {
 }
 
 #[test]
-fn the_renderer_guesses_nothing() {
+fn the_renderer_panics_on_unknown_functions_and_names() {
     let place = Place::new("aws", "us-east-1", "111122223333");
     for text in
         ["!Base64 x", "!Ref Nobody", "!Ref AWS::Nothing", "!Sub '${Nobody}'", "!GetAtt Nobody.Arn", "!If [No, a, b]"]
@@ -112,9 +112,9 @@ fn the_renderer_guesses_nothing() {
     }
 }
 
-/// What a parameter may hold goes into the ARNs of the role: nothing in it may match more than itself.
+/// These parameters become part of ARNs in the role. A wildcard in a value would match other resources.
 #[test]
-fn no_parameter_of_the_role_takes_a_wildcard() {
+fn parameters_used_in_the_role_reject_wildcards() {
     let template = Template::shipped();
     let role = template.value["Resources"]["FunctionRole"].to_string();
     let is_named = |name: &str| [format!("\"{name}\""), format!("${{{name}}}")].iter().any(|form| role.contains(form));
@@ -125,7 +125,7 @@ fn no_parameter_of_the_role_takes_a_wildcard() {
                 let (end, middle) = (value.len(), value.len() / 2);
                 for at in [0, middle, end.saturating_sub(1), end] {
                     let wild = format!("{}{bad}{}", &value[..at], &value[at..]);
-                    assert!(!template.takes(name, &wild), "{name} takes {wild:?}");
+                    assert!(!template.takes(name, &wild), "{name} accepts {wild:?}");
                     tried += 1;
                 }
             }
@@ -134,9 +134,8 @@ fn no_parameter_of_the_role_takes_a_wildcard() {
     assert!(tried > 1000, "{tried}");
 }
 
-/// The function has this role, and the role this one policy: nothing else in the template grants it anything.
 #[test]
-fn nothing_else_in_the_template_grants_the_function_anything() {
+fn only_the_role_grants_the_function_permissions() {
     let resources = Template::shipped().value["Resources"].as_object().unwrap();
     let of_type = |kind: &str| {
         let named = resources.iter().filter(|(_, resource)| resource["Type"].as_str().unwrap().starts_with(kind));
@@ -155,20 +154,20 @@ fn nothing_else_in_the_template_grants_the_function_anything() {
     }
 }
 
-/// "IAM and AWS STS quotas": 10,240 characters in all inline policies of a role, white space not counted. Longer, and the
-/// role can't be made: nobody would guess that it was for the path.
+/// "IAM and AWS STS quotas" limits all inline policies of a role to 10,240 characters without white space. If they are
+/// longer, CreateRole fails with an error that does not name the parameter.
 #[test]
-fn the_policy_fits_into_the_role_with_the_longest_of_everything() {
+fn the_inline_policy_stays_within_its_quota_with_the_longest_parameters() {
     let place = Place::new("aws-us-gov", "us-gov-west-1", "111122223333");
     let path = |longest: usize| format!("/{}/", "p".repeat(longest - 2));
     let arn = |rest: String| format!("arn:aws-us-gov:{rest}");
     let secret = |c: &str| arn(format!("secretsmanager:us-gov-west-1:111122223333:secret:{}-AbCdEf", c.repeat(512)));
     let key = arn("kms:us-gov-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab".into());
-    let taken = |name: &str| Template::shipped().value["Parameters"][name]["MaxLength"].as_u64().unwrap();
-    let longest_taken = |name: &str| usize::try_from(taken(name)).unwrap();
+    let max_length = |name: &str| Template::shipped().value["Parameters"][name]["MaxLength"].as_u64().unwrap();
+    let longest_accepted = |name: &str| usize::try_from(max_length(name)).unwrap();
     let longest = [
-        ("UserName", "u".repeat(longest_taken("UserName"))),
-        ("UserPath", path(longest_taken("UserPath"))),
+        ("UserName", "u".repeat(longest_accepted("UserName"))),
+        ("UserPath", path(longest_accepted("UserPath"))),
         ("PermissionsBoundaryArn", arn(format!("iam::111122223333:policy{}{}", path(512), "b".repeat(128)))),
         ("CoiledTokenSecretArn", secret("t")),
         ("CoiledTokenKmsKeyArn", key.clone()),
@@ -181,9 +180,9 @@ fn the_policy_fits_into_the_role_with_the_longest_of_everything() {
     assert!(size <= 10_240, "{size}");
 }
 
-/// Only Lambda can be the function, and the role has a path that `role/coiled-*` does not reach.
+/// Coiled's policies allow actions on `role/coiled-*`. The path of the function's role keeps it out of that pattern.
 #[test]
-fn the_role_is_lambdas_alone_and_out_of_coileds_reach() {
+fn only_lambda_can_assume_the_role_and_coileds_policies_do_not_match_it() {
     let place = Place::new("aws", "us-east-1", "111122223333");
     let role = Template::shipped().stack(&Parameters::new(), &place).properties("FunctionRole").unwrap();
     let trust = &role["AssumeRolePolicyDocument"]["Statement"];

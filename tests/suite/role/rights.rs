@@ -1,4 +1,4 @@
-//! Rights that depend on what the stack is given: keys of secrets, and what lies under another path.
+//! Permissions that depend on the stack's parameters: KMS keys of secrets, user paths and boundaries.
 
 use serde_json::json;
 
@@ -11,14 +11,14 @@ const KEYS: [&str; 2] = [
     "arn:aws:kms:us-east-1:111122223333:key/1a2b3c4d-0000-4000-8000-000000000002",
 ];
 
-/// A secret of the user's own, encrypted with a KMS key.
+/// Creates a secret that is encrypted with a customer managed KMS key and returns its ARN.
 async fn secret(world: &World, name: &str, text: &str, key: &str) -> String {
-    let made = world.secrets.create_secret().name(name).secret_string(text).kms_key_id(key);
-    made.send().await.unwrap().arn.unwrap()
+    let secret = world.secrets.create_secret().name(name).secret_string(text).kms_key_id(key);
+    secret.send().await.unwrap().arn.unwrap()
 }
 
 #[tokio::test]
-async fn secrets_with_keys_of_their_own_are_read_with_those() {
+async fn create_and_delete_succeed_with_secrets_that_have_customer_managed_kms_keys() {
     let world = World::new().await;
     let token = secret(&world, "team/coiled", &world.coiled.token(), KEYS[0]).await;
     let hub = secret(&world, "team/hub", "dckr_pat_0123456789", KEYS[1]).await;
@@ -30,9 +30,9 @@ async fn secrets_with_keys_of_their_own_are_read_with_those() {
     world.nothing_left().await;
 }
 
-/// The commonest mistake with a secret of one's own: its key is not named, so the role may not use it.
+/// The most common mistake with an existing secret: without CoiledTokenKmsKeyArn, the role cannot decrypt it.
 #[tokio::test]
-async fn a_key_that_the_stack_was_not_told_of_is_asked_for() {
+async fn create_fails_and_names_the_kms_parameter_if_the_secrets_key_is_not_given() {
     let mut world = World::where_role_lacks_something().await;
     world.keys_are_named = false;
     let token = secret(&world, "team/coiled", &world.coiled.token(), KEYS[0]).await;
@@ -40,10 +40,10 @@ async fn a_key_that_the_stack_was_not_told_of_is_asked_for() {
     world.nothing_left().await;
 }
 
-/// IAM finds a user by its name alone, and then asks for the right to where it is: so what is under another path can't
-/// even be looked at. It is somebody else's; the clean-up Delete must not fail over it.
+/// IAM finds a user by name and then authorizes against its ARN with its path. The role therefore cannot even read a
+/// user under another path. That user does not belong to the stack, so the Delete after the failed Create must succeed.
 #[tokio::test]
-async fn a_user_of_this_name_under_another_path_stays() {
+async fn a_user_with_the_same_name_under_another_path_fails_create_and_is_kept_by_delete() {
     let world = World::where_role_lacks_something().await;
     world.iam.create_user().user_name("coiled").path("/people/").send().await.unwrap();
     let before = world.snapshot().await;
@@ -54,9 +54,9 @@ async fn a_user_of_this_name_under_another_path_stays() {
     }
 }
 
-/// But where our policies are, our user is too, and a Delete that can't see it has not removed it.
+/// If the stack's policies exist, its user exists too. A Delete that cannot read the user has not deleted it.
 #[tokio::test]
-async fn a_user_that_can_not_be_looked_at_fails_the_delete_where_its_policies_are_ours() {
+async fn delete_fails_if_the_user_cannot_be_read_while_the_stacks_policies_exist() {
     let mut world = World::where_role_lacks_something().await;
     world.role_lacks_something = false;
     world.create(json!({})).await.succeeded();
@@ -69,9 +69,10 @@ async fn a_user_that_can_not_be_looked_at_fails_the_delete_where_its_policies_ar
     world.nothing_left().await;
 }
 
-/// The role is changed before the function is asked: so it can't see the user that it would have to compare with.
+/// CloudFormation updates the role before it invokes the function. The function can therefore no longer read the user
+/// under the old path.
 #[tokio::test]
-async fn a_changed_path_is_refused_and_its_rollback_passes() {
+async fn an_update_of_the_user_path_fails_and_its_rollback_succeeds() {
     for (old, new) in [("/", "/vendors/"), ("/vendors/", "/"), ("/vendors/", "/others/")] {
         let mut world = World::where_role_lacks_something().await;
         world.role_lacks_something = false;
@@ -79,15 +80,15 @@ async fn a_changed_path_is_refused_and_its_rollback_passes() {
         let before = (world.user_tags("coiled").await, world.keys("coiled").await);
         world.role_lacks_something = old != "/";
         let (old, new) = (json!({"UserPath": old}), json!({"UserPath": new}));
-        world.update(old.clone(), new.clone()).await.failed(&["UserPath", "Nothing was touched"]);
+        world.update(old.clone(), new.clone()).await.failed(&["UserPath", "Nothing was changed"]);
         world.update(new, old).await.succeeded();
         assert_eq!(before, (world.user_tags("coiled").await, world.keys("coiled").await));
     }
 }
 
-/// The role attaches policies only to a user with the boundary: so the boundary has to come first.
+/// The role can attach policies only to a user that has the boundary.
 #[tokio::test]
-async fn a_boundary_comes_before_the_policies() {
+async fn an_update_sets_the_boundary_before_it_attaches_policies() {
     let world = World::new().await;
     let without = json!({"AttachSetupPolicy": "false"});
     world.create(without.clone()).await.succeeded();

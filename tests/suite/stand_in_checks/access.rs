@@ -1,4 +1,4 @@
-//! Who is let in, to what, and with which key.
+//! Authentication, workspace permissions, and the check of registered keys.
 
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Error;
@@ -8,10 +8,10 @@ use crate::stand_in::{Refusal, StandIn};
 use crate::sts;
 
 #[tokio::test]
-async fn a_wrong_token_gets_nowhere() {
+async fn a_wrong_token_is_rejected_by_http_and_websocket() {
     let stand_in = StandIn::start().await;
-    let refused = open(&stand_in, "ada", "ada-wrong").await;
-    assert!(matches!(refused, Err(Error::Http(response)) if response.status() == 403));
+    let rejected = open(&stand_in, "ada", "ada-wrong").await;
+    assert!(matches!(rejected, Err(Error::Http(response)) if response.status() == 403));
     stand_in.refuse_by(Refusal::Close4403);
     let mut socket = open(&stand_in, "ada", "ada-wrong").await.unwrap();
     let heard = hear_all(&mut socket).await;
@@ -26,7 +26,7 @@ async fn a_wrong_token_gets_nowhere() {
 }
 
 #[tokio::test]
-async fn the_scheme_follows_the_form_of_the_token() {
+async fn the_authorization_scheme_must_match_the_form_of_the_token() {
     let stand_in = StandIn::start().await;
     let url = format!("{}/api/v2/user/me", stand_in.url());
     for (token, scheme, status) in [
@@ -44,20 +44,20 @@ async fn the_scheme_follows_the_form_of_the_token() {
 }
 
 #[tokio::test]
-async fn a_client_without_a_version_is_too_old() {
+async fn a_request_without_a_client_version_is_rejected_with_426() {
     let stand_in = StandIn::start().await;
     let request = reqwest::Client::new().get(format!("{}/api/v2/user/me", stand_in.url()));
     assert_eq!(request.send().await.unwrap().status(), 426);
 }
 
 #[tokio::test]
-async fn only_an_admin_of_the_workspace_registers() {
+async fn only_a_workspace_admin_can_open_the_websocket() {
     let stand_in = StandIn::start().await;
     stand_in.add_workspace("team", "The team", false);
     stand_in.set_admin("team", false);
     for workspace in ["team", "nowhere"] {
-        let refused = open(&stand_in, workspace, &stand_in.token()).await;
-        assert!(matches!(refused, Err(Error::Http(response)) if response.status() == 403), "{workspace}");
+        let rejected = open(&stand_in, workspace, &stand_in.token()).await;
+        assert!(matches!(rejected, Err(Error::Http(response)) if response.status() == 403), "{workspace}");
     }
     for (path, status) in [("team", 200), ("nowhere", 403)] {
         let path = format!("/api/v1/{path}/backend_options/");
@@ -66,7 +66,7 @@ async fn only_an_admin_of_the_workspace_registers() {
 }
 
 #[tokio::test]
-async fn memberships_are_as_told() {
+async fn memberships_and_default_workspace_follow_the_configured_workspaces() {
     let stand_in = StandIn::start().await;
     stand_in.add_workspace("team", "The team", true);
     let (_, memberships) = call(&stand_in, "GET", "/api/v2/user/me/memberships").await.unwrap();
@@ -85,22 +85,22 @@ async fn memberships_are_as_told() {
 }
 
 #[tokio::test]
-async fn disconnecting_asks_first_where_told_to() {
+async fn disconnecting_requires_confirmation_if_configured() {
     let stand_in = StandIn::start().await;
     let path = "/api/v2/cloud-credentials/ada/aws";
     assert_eq!(call(&stand_in, "DELETE", path).await.unwrap().0, 404);
     stand_in.connect("ada", valid()["data"].clone());
     stand_in.ask_for_confirmation("ada", "2 clusters run");
-    let asked = (409, json!({"action_required": "confirm", "detail": "2 clusters run"}));
-    assert_eq!(call(&stand_in, "DELETE", path).await.unwrap(), asked);
-    assert_eq!(call(&stand_in, "DELETE", &format!("{path}?confirm=0")).await.unwrap(), asked);
+    let confirmation = (409, json!({"action_required": "confirm", "detail": "2 clusters run"}));
+    assert_eq!(call(&stand_in, "DELETE", path).await.unwrap(), confirmation);
+    assert_eq!(call(&stand_in, "DELETE", &format!("{path}?confirm=0")).await.unwrap(), confirmation);
     assert!(stand_in.connection("ada").is_some());
     assert_eq!(call(&stand_in, "DELETE", &format!("{path}?confirm=1")).await.unwrap().0, 200);
     assert_eq!(stand_in.connection("ada"), None);
 }
 
 #[tokio::test]
-async fn a_key_that_does_not_work_is_refused() {
+async fn a_key_that_aws_rejects_is_not_registered() {
     let stand_in = StandIn::start().await;
     stand_in.verify_keys_at(&sts::knowing(Some("AKIAANOTHER")).await);
     let heard = register(&stand_in, &valid()).await;
@@ -110,11 +110,11 @@ async fn a_key_that_does_not_work_is_refused() {
 
     stand_in.verify_keys_at(&sts::knowing(Some("AKIAEXAMPLE")).await);
     assert!(register(&stand_in, &valid()).await.is_finished());
-    assert_eq!(stand_in.violations(), [""; 0], "a key that isn't there yet breaks no protocol");
+    assert_eq!(stand_in.violations(), [""; 0], "a key that does not work yet is not a protocol violation");
 }
 
 #[tokio::test]
-async fn it_ends_with_its_last_handle() {
+async fn the_stand_in_stops_when_its_last_handle_is_dropped() {
     let stand_in = StandIn::start().await;
     let url = stand_in.url();
     let mut socket = opened(&stand_in).await;

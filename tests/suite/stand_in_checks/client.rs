@@ -1,4 +1,4 @@
-//! The plainest client there can be: what it is told to say, and all that it hears.
+//! A minimal client that sends given messages and records everything that it receives.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::stand_in::{Call, Fault, How, StandIn};
 
-/// Nothing here takes long; what does is stuck.
+/// The time limit of each step. A step that takes longer hangs.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Silence that is long enough to tell a hang from an answer.
+/// After this time without a response, a call counts as hanging.
 pub const SILENCE: Duration = Duration::from_millis(200);
 
 pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// What came back over a WebSocket until it ended.
+/// Everything that a WebSocket received until it closed.
 #[derive(Debug, Default)]
 pub struct Heard {
     pub messages: Vec<Value>,
@@ -73,7 +73,7 @@ pub async fn open(stand_in: &StandIn, workspace: &str, token: &str) -> Result<So
     let mut request = format!("{url}/ws/api/v1/{workspace}/cluster-info/").into_client_request()?;
     request.headers_mut().insert("authorization", format!("ApiToken {token}").parse().unwrap());
     request.headers_mut().insert("client-version", "0.0.0".parse().unwrap());
-    let (socket, _) = tokio::time::timeout(PATIENCE, connect_async(request)).await.expect("an answer")?;
+    let (socket, _) = tokio::time::timeout(PATIENCE, connect_async(request)).await.expect("a response in time")?;
     Ok(socket)
 }
 
@@ -90,7 +90,7 @@ pub async fn say(socket: &mut Socket, message: &Value) {
     socket.send(Message::text(message.to_string())).await.expect("a connection");
 }
 
-/// Listens to the end as the client does, which closes with 1000 once it hears `FINISHED`.
+/// Receives messages until the WebSocket closes. Like Coiled's client, it closes with code 1000 after `FINISHED`.
 pub async fn hear_all(socket: &mut Socket) -> Heard {
     let mut heard = Heard::default();
     loop {
@@ -113,7 +113,7 @@ pub async fn hear_all(socket: &mut Socket) -> Heard {
 
 pub async fn close(socket: &mut Socket, code: u16) {
     let frame = CloseFrame { code: code.into(), reason: "".into() };
-    // The server may have left already; what it took down is what counts.
+    // The server may already have closed the connection. The tests check what the server recorded.
     drop(socket.close(Some(frame)).await);
 }
 

@@ -1,4 +1,4 @@
-//! Every fault does what its name says, where it is meaningful.
+//! Tests of the stand-in's injected faults.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use super::client::*;
 use crate::stand_in::{Call, Fault, How, StandIn};
 
 #[tokio::test]
-async fn http_calls_go_wrong_as_told_and_then_no_more() {
+async fn http_faults_apply_in_order_and_then_calls_succeed() {
     let stand_in = StandIn::start().await;
     let path = "/api/v2/user/me";
     stand_in.fault(Fault { on: Call::Me, how: How::Status(503, json!({"detail": "later"})), times: 2 });
@@ -33,7 +33,7 @@ async fn http_calls_go_wrong_as_told_and_then_no_more() {
 }
 
 #[tokio::test]
-async fn a_fault_for_ever_lasts_until_it_is_cleared() {
+async fn a_permanent_fault_lasts_until_it_is_cleared() {
     let stand_in = StandIn::start().await;
     stand_in.fault(Fault { on: Call::Me, how: How::Hang, times: u32::MAX });
     for _ in 0..2 {
@@ -45,7 +45,7 @@ async fn a_fault_for_ever_lasts_until_it_is_cleared() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_leaves_the_workspace_disconnected() {
+async fn a_disconnect_takes_effect_if_its_response_is_lost() {
     let stand_in = StandIn::start().await;
     stand_in.connect("ada", valid()["data"].clone());
     fault(&stand_in, Call::Disconnect, How::TookEffectThenDropped);
@@ -55,11 +55,11 @@ async fn a_lost_answer_leaves_the_workspace_disconnected() {
 }
 
 #[tokio::test]
-async fn an_upgrade_goes_wrong_as_told() {
+async fn websocket_upgrade_faults_fail_or_close_the_connection() {
     let stand_in = StandIn::start().await;
     fault(&stand_in, Call::WsUpgrade, How::Status(502, json!({})));
-    let refused = open(&stand_in, "ada", &stand_in.token()).await;
-    assert!(matches!(refused, Err(Error::Http(response)) if response.status() == 502));
+    let rejected = open(&stand_in, "ada", &stand_in.token()).await;
+    assert!(matches!(rejected, Err(Error::Http(response)) if response.status() == 502));
     fault(&stand_in, Call::WsUpgrade, How::Reset);
     assert!(open(&stand_in, "ada", &stand_in.token()).await.is_err());
     fault(&stand_in, Call::WsUpgrade, How::CloseWith(1012));
@@ -67,11 +67,11 @@ async fn an_upgrade_goes_wrong_as_told() {
     assert_eq!((heard.close_code, heard.messages.len()), (Some(1012), 0));
 }
 
-/// What the stand-in always says on its way to `FINISHED`.
-const ON_THE_WAY: [&str; 3] = ["CONFIGURING_BACKEND", "of no interest here", "Creating the network"];
+/// The messages that the stand-in always sends before `FINISHED`.
+const PROGRESS: [&str; 3] = ["CONFIGURING_BACKEND", "of no interest here", "Creating the network"];
 
-/// Whether a registration took effect under one fault, and what the client heard from then on.
-async fn meet(on: Call, how: How) -> (bool, Vec<String>) {
+/// Registers under one fault. Returns whether the registration took effect, and what the client then received.
+async fn register_under_fault(on: Call, how: How) -> (bool, Vec<String>) {
     let stand_in = StandIn::start().await;
     fault(&stand_in, on, how);
     let mut socket = opened(&stand_in).await;
@@ -85,11 +85,11 @@ async fn meet(on: Call, how: How) -> (bool, Vec<String>) {
         Some(code) => format!("closed {code}"),
         None => "ended".to_owned(),
     };
-    let lines = heard.messages.iter().map(line).filter(|line| !ON_THE_WAY.contains(&line.as_str()));
+    let lines = heard.messages.iter().map(line).filter(|line| !PROGRESS.contains(&line.as_str()));
     (stand_in.connection("ada").is_some(), lines.chain([end]).collect())
 }
 
-/// A message in one line, errors marked.
+/// The text of a message, with a prefix for errors.
 fn line(message: &Value) -> String {
     let text = message["message"].as_str().or(message.as_str()).unwrap_or_default();
     let is_error = message["is_error"] == true || message["raise"] == true;
@@ -101,7 +101,7 @@ fn heard(took_effect: bool, lines: &[&str]) -> (bool, Vec<String>) {
 }
 
 #[tokio::test]
-async fn before_the_message_counts_nothing_takes_effect() {
+async fn a_fault_at_the_message_prevents_the_registration() {
     let at = Call::WsMessage;
     let raise = json!({"type": "other", "raise": true, "message": "no"});
     for (how, lines) in [
@@ -111,12 +111,12 @@ async fn before_the_message_counts_nothing_takes_effect() {
         (How::Garbage, &["<not json>", "closed 1000"]),
         (How::Messages(vec![raise]), &["error: no", "closed 1000"]),
     ] {
-        assert_eq!(meet(at, how.clone()).await, heard(false, lines), "{how:?}");
+        assert_eq!(register_under_fault(at, how.clone()).await, heard(false, lines), "{how:?}");
     }
 }
 
 #[tokio::test]
-async fn once_it_took_effect_only_the_answer_can_be_lost() {
+async fn a_fault_at_the_finish_changes_the_response_but_not_the_registration() {
     let at = Call::WsFinish;
     let noise = json!({"type": "other", "message": "noise"});
     for (how, lines) in [
@@ -130,22 +130,22 @@ async fn once_it_took_effect_only_the_answer_can_be_lost() {
         (How::Messages(vec![noise]), &["noise", "FINISHED", "closed 1000"]),
         (How::FinishedThenDropped, &["FINISHED", "broken"]),
     ] {
-        assert_eq!(meet(at, how.clone()).await, heard(true, lines), "{how:?}");
+        assert_eq!(register_under_fault(at, how.clone()).await, heard(true, lines), "{how:?}");
     }
 }
 
 #[tokio::test]
-async fn a_greeting_goes_wrong_as_told() {
+async fn a_fault_at_the_greeting_prevents_the_registration_unless_it_is_garbage() {
     let at = Call::WsGreeting;
-    assert_eq!(meet(at, How::CloseWith(1013)).await, heard(false, &["closed 1013"]));
-    assert_eq!(meet(at, How::IsError("no".into())).await, heard(false, &["error: no", "closed 1000"]));
-    // Any first message is a greeting, whatever it holds.
+    assert_eq!(register_under_fault(at, How::CloseWith(1013)).await, heard(false, &["closed 1013"]));
+    assert_eq!(register_under_fault(at, How::IsError("no".into())).await, heard(false, &["error: no", "closed 1000"]));
+    // The client takes any first message for the greeting, even if it is not JSON.
     let garbage = ["hello, not in JSON", "FINISHED", "closed 1000"];
-    assert_eq!(meet(at, How::Garbage).await, heard(true, &garbage));
+    assert_eq!(register_under_fault(at, How::Garbage).await, heard(true, &garbage));
 }
 
 #[tokio::test]
-async fn silence_is_silence_at_every_stage() {
+async fn faults_that_hang_send_nothing_more_at_every_stage() {
     let stages = [
         (Call::WsGreeting, How::Hang),
         (Call::WsMessage, How::Hang),
@@ -154,10 +154,10 @@ async fn silence_is_silence_at_every_stage() {
         (Call::WsFinish, How::ErrorThenSilence("no".into())),
         (Call::WsFinish, How::FinishedThenSilence),
     ];
-    join_all(stages.map(|(on, how)| falls_silent(on, how))).await;
+    join_all(stages.map(|(on, how)| hangs(on, how))).await;
 }
 
-async fn falls_silent(on: Call, how: How) {
+async fn hangs(on: Call, how: How) {
     let stand_in = StandIn::start().await;
     fault(&stand_in, on, how.clone());
     let mut socket = opened(&stand_in).await;
@@ -172,8 +172,8 @@ async fn falls_silent(on: Call, how: How) {
 }
 
 #[tokio::test]
-#[should_panic(expected = "means nothing at")]
-async fn a_fault_without_a_meaning_is_a_mistake_of_the_test() {
+#[should_panic(expected = "is not defined at")]
+async fn a_fault_that_a_call_does_not_support_panics() {
     let stand_in = StandIn::start().await;
     fault(&stand_in, Call::Me, How::CloseWith(1000));
 }

@@ -1,4 +1,4 @@
-//! What the stand-in takes for a registration, and when.
+//! Which messages the stand-in accepts as a registration, and when.
 
 use futures_util::SinkExt;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use super::client::*;
 use crate::stand_in::{Call, How, StandIn, masked};
 
 #[tokio::test]
-async fn a_registration_is_held_and_shown_without_its_secrets() {
+async fn a_registration_is_stored_and_shown_without_its_secrets() {
     let stand_in = StandIn::start().await;
     for message in [valid(), with_docker_hub()] {
         let heard = register(&stand_in, &message).await;
@@ -27,7 +27,7 @@ async fn a_registration_is_held_and_shown_without_its_secrets() {
     assert_eq!(stand_in.violations(), [""; 0]);
 }
 
-/// Every path to a value in the message, objects and lists included.
+/// The JSON pointer of every value in the message, including objects and lists.
 fn pointers(value: &Value, here: &str) -> Vec<String> {
     let parts: Vec<(String, &Value)> = match value {
         Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), value)).collect(),
@@ -38,10 +38,10 @@ fn pointers(value: &Value, here: &str) -> Vec<String> {
     std::iter::once(here.to_owned()).chain(below).collect()
 }
 
-/// The message with every value in turn replaced by one of the wrong kind, and every object in turn with a field too
-/// many or too few.
+/// Invalid variants of the message. In each, one value has the wrong type, or one object has an additional or a missing
+/// field.
 fn spoiled(message: &Value) -> Vec<(String, Value)> {
-    let free = [
+    let optional = [
         "/logging_context",
         "/coiled-session-id",
         "/data/options/network/scheduler_subnet_id",
@@ -51,43 +51,43 @@ fn spoiled(message: &Value) -> Vec<(String, Value)> {
     for pointer in pointers(message, "") {
         let mut replaced = message.clone();
         *replaced.pointer_mut(&pointer).unwrap() = json!(-1);
-        all.push((format!("{pointer} of another kind"), replaced));
+        all.push((format!("{pointer} of another type"), replaced));
         let fields = message.pointer(&pointer).and_then(Value::as_object);
         for name in fields.into_iter().flat_map(|fields| fields.keys()) {
             let removed = format!("{pointer}/{name}");
-            if !free.contains(&removed.as_str()) {
+            if !optional.contains(&removed.as_str()) {
                 let mut less = message.clone();
                 less.pointer_mut(&pointer).unwrap().as_object_mut().unwrap().remove(name);
                 all.push((format!("{removed} missing"), less));
             }
         }
-        if fields.is_some() && !free.contains(&pointer.as_str()) {
+        if fields.is_some() && !optional.contains(&pointer.as_str()) {
             let mut more = message.clone();
             more.pointer_mut(&pointer).unwrap()["extra"] = json!("x");
-            all.push((format!("{pointer} with one more"), more));
+            all.push((format!("{pointer} with an additional field"), more));
         }
     }
     all
 }
 
 #[tokio::test]
-async fn every_field_that_is_missing_unknown_or_of_another_kind_is_refused() {
+async fn a_message_with_a_missing_unknown_or_mistyped_field_is_rejected() {
     let stand_in = StandIn::start().await;
     let mut all = spoiled(&valid());
     all.extend(spoiled(&with_docker_hub()).into_iter().filter(|(what, _)| what.contains("registry")));
-    assert!(all.len() > 80, "only {} ways to be wrong", all.len());
+    assert!(all.len() > 80, "only {} invalid messages", all.len());
     for (what, message) in all {
         let heard = register(&stand_in, &message).await;
         assert_eq!(heard.errors().len(), 1, "{what}: {heard:?}");
         assert!(!heard.is_finished(), "{what}");
         assert_eq!(heard.close_code, Some(1000), "{what}");
-        assert!(!heard.errors()[0].contains("secret\""), "the reason shows a value: {heard:?}");
+        assert!(!heard.errors()[0].contains("secret\""), "the error contains a secret: {heard:?}");
     }
     assert_eq!(stand_in.connection("ada"), None);
 }
 
 #[tokio::test]
-async fn values_of_the_right_kind_that_say_the_wrong_thing_are_refused() {
+async fn a_message_with_an_invalid_value_of_the_right_type_is_rejected() {
     let stand_in = StandIn::start().await;
     let wrong = [
         ("/type", json!("options")),
@@ -122,7 +122,7 @@ async fn values_of_the_right_kind_that_say_the_wrong_thing_are_refused() {
 }
 
 #[tokio::test]
-async fn what_is_no_json_is_refused() {
+async fn a_message_that_is_not_json_is_rejected() {
     let stand_in = StandIn::start().await;
     let mut socket = opened(&stand_in).await;
     hear_one(&mut socket).await;
@@ -132,7 +132,7 @@ async fn what_is_no_json_is_refused() {
 }
 
 #[tokio::test]
-async fn a_message_before_the_greeting_is_refused() {
+async fn a_message_before_the_greeting_is_rejected() {
     let stand_in = StandIn::start().await;
     fault(&stand_in, Call::WsGreeting, How::Slow(PATIENCE));
     let mut socket = opened(&stand_in).await;
@@ -142,9 +142,9 @@ async fn a_message_before_the_greeting_is_refused() {
     assert_eq!(stand_in.connection("ada"), None);
 }
 
-/// The upgrade and the first message in one packet: there is no earlier than that.
+/// The upgrade request and the first message are one packet. No message can be earlier.
 #[tokio::test]
-async fn a_message_that_comes_with_the_upgrade_is_refused() {
+async fn a_message_sent_together_with_the_upgrade_is_rejected() {
     let stand_in = StandIn::start().await;
     let upgrade = format!(
         "GET /ws/api/v1/ada/cluster-info/ HTTP/1.1\r\nhost: localhost\r\nauthorization: ApiToken {}\r\n\
@@ -162,7 +162,7 @@ async fn a_message_that_comes_with_the_upgrade_is_refused() {
 }
 
 #[tokio::test]
-async fn a_second_message_is_refused() {
+async fn a_second_message_is_rejected() {
     let stand_in = StandIn::start().await;
     fault(&stand_in, Call::WsMessage, How::Slow(SILENCE));
     let mut socket = opened(&stand_in).await;
@@ -175,12 +175,12 @@ async fn a_second_message_is_refused() {
 }
 
 #[tokio::test]
-async fn after_finished_there_is_only_a_close_with_1000() {
+async fn anything_but_a_close_with_1000_after_finished_is_a_violation() {
     let stand_in = StandIn::start().await;
     for (last, violation) in [
         (Some(Message::text("one more thing")), "a message after FINISHED"),
-        (Some(Message::Close(Some(CloseFrame { code: 1001.into(), reason: "".into() }))), "left with Some(1001)"),
-        (None, "left with None"),
+        (Some(Message::Close(Some(CloseFrame { code: 1001.into(), reason: "".into() }))), "got Some(1001)"),
+        (None, "got None"),
     ] {
         let mut socket = opened(&stand_in).await;
         hear_one(&mut socket).await;
@@ -199,7 +199,7 @@ async fn after_finished_there_is_only_a_close_with_1000() {
 }
 
 #[test]
-fn secret_keys_and_passwords_are_masked_and_nothing_else() {
+fn only_secret_keys_and_passwords_are_masked() {
     let (sent, shown) = (with_docker_hub(), masked(&with_docker_hub()));
     let id = &sent["data"]["options"]["credentials"]["aws_access_key"];
     assert_eq!(shown["data"]["options"]["credentials"], json!({"aws_access_key": id, "aws_secret_key": "***"}));

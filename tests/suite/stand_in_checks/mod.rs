@@ -1,4 +1,4 @@
-//! The stand-in is the judge of what the function says to Coiled, so these tests judge the stand-in.
+//! Tests of the stand-in for Coiled. The other tests rely on it to check every call that the function makes to Coiled.
 
 mod access;
 mod client;

@@ -1,28 +1,27 @@
-//! A fault at one call and no other: calls told apart by what they are about, and counted.
+//! Injects a fault into one chosen call: the nth call with a given name.
 
 use super::FUNCTION_KEY;
 use super::call::AwsCall;
 use super::fault::AwsHow;
 use crate::support::account::TEST_KEY;
 
-/// What goes wrong, and where.
+/// A fault and the call that it hits.
 #[derive(Debug, Clone)]
 pub struct Aim {
-    /// As [`AwsCall::name`] has it.
+    /// The call's name in the form of [`AwsCall::name`].
     pub name: String,
-    /// Which of the calls of that name, from 1 on.
+    /// Which call with that name is hit. The first is 1.
     pub nth: usize,
-    /// Whether every later call of that name goes wrong too.
+    /// Whether every later call with that name is hit too.
     pub on: bool,
-    /// What happens.
     pub how: AwsHow,
 }
 
-/// An aim, and how many of its calls have come.
+/// An aim, and the number of calls that matched its name and that were hit.
 #[derive(Default)]
 pub(super) struct Aimed {
     aim: Option<Aim>,
-    came: usize,
+    arrived: usize,
     hits: usize,
 }
 
@@ -37,20 +36,20 @@ impl Aimed {
 
     pub(super) fn take(&mut self, call: &AwsCall) -> Option<AwsHow> {
         let aim = self.aim.as_ref().filter(|aim| call.is_the_functions() && call.name() == aim.name)?;
-        self.came += 1;
-        let is_hit = self.came == aim.nth || (aim.on && self.came > aim.nth);
+        self.arrived += 1;
+        let is_hit = self.arrived == aim.nth || (aim.on && self.arrived > aim.nth);
         self.hits += usize::from(is_hit);
         is_hit.then(|| aim.how.clone())
     }
 }
 
 impl AwsCall {
-    /// Whether neither a test nor the stand-in made it.
+    /// Whether the function made the call, and not the test or the stand-in.
     pub fn is_the_functions(&self) -> bool {
         self.access_key_id != TEST_KEY && !self.by_coiled
     }
 
-    /// The call and what it is about, without what differs from run to run: `iam TagUser lease`.
+    /// The service, the action and the subject, without parts that differ from run to run: `iam TagUser lease`.
     pub fn name(&self) -> String {
         let parts = [self.service.clone(), self.action.clone(), self.about()];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
@@ -62,7 +61,7 @@ impl AwsCall {
         match self.action.as_str() {
             "GetCallerIdentity" if self.access_key_id == FUNCTION_KEY => "as itself".into(),
             "GetCallerIdentity" => "with the new key".into(),
-            // The name of a secret has six random characters after it.
+            // The ARN of a secret ends with a hyphen and six random characters.
             "GetSecretValue" => last("SecretId").rsplit_once('-').map(|(name, _)| name.to_owned()).unwrap_or_default(),
             "TagUser" | "UntagUser" => self.tag_keys(),
             _ => policy,

@@ -1,10 +1,11 @@
-//! What IAM is asked about a call: which action, with which resource, under which conditions.
+//! Translates a call into the authorization requests that AWS evaluates: action, resource and condition keys.
 //!
-//! By "Actions, resources, and condition keys for AWS Identity and Access Management" (and for Secrets Manager, KMS,
-//! CloudWatch Logs) of the service authorization reference, and what is found there only by trying:
-//! - IAM looks a user up by its name and asks for the right to its ARN, path and all. For one that isn't there it knows no
-//!   path, and asks without (cloud-gov/terraform-provision#1923, #1929).
-//! - To make something with tags, the right to tag it is needed too.
+//! The source is "Actions, resources, and condition keys for AWS Identity and Access Management" in the Service
+//! Authorization Reference, and its pages for Secrets Manager, KMS and CloudWatch Logs. Two rules were found by
+//! experiment:
+//! - IAM finds a user by name and authorizes against its full ARN, including the path. For a missing user, IAM
+//!   authorizes against the ARN without a path (cloud-gov/terraform-provision#1923, #1929).
+//! - Creating a tagged resource also requires the permission to tag it.
 
 use super::call::AwsCall;
 use super::tags::tags;
@@ -13,7 +14,7 @@ use crate::support::locked;
 use crate::support::policy::evaluate::Request;
 use crate::support::policy::names::{carries_boundary, service_of};
 
-/// Actions of IAM that are authorised on a user.
+/// IAM actions whose resource is a user.
 const ON_A_USER: [&str; 29] = [
     "AttachUserPolicy",
     "CreateAccessKey",
@@ -46,7 +47,7 @@ const ON_A_USER: [&str; 29] = [
     "UpdateAccessKey",
 ];
 
-/// Actions of IAM that are authorised on a policy.
+/// IAM actions whose resource is a policy.
 const ON_A_POLICY: [&str; 11] = [
     "CreatePolicy",
     "CreatePolicyVersion",
@@ -62,7 +63,7 @@ const ON_A_POLICY: [&str; 11] = [
 ];
 
 impl Shared {
-    /// Everything that has to be granted for a call.
+    /// All requests that the role must allow for a call.
     pub(super) fn needs(&self, call: &AwsCall) -> Vec<Request> {
         let facts = locked(&self.facts);
         let action = call.action.as_str();
@@ -72,7 +73,7 @@ impl Shared {
             "secretsmanager" if action == "GetSecretValue" => facts.reading(call.param("SecretId")),
             "iam" if ON_A_USER.contains(&action) => facts.for_user(call, &self.account),
             "iam" if ON_A_POLICY.contains(&action) => on_policy(call, &self.account),
-            service => panic!("it is not known here how IAM authorises {service}:{action}"),
+            service => panic!("add {service}:{action} here: which resource does AWS authorize it on?"),
         }
     }
 }
@@ -98,13 +99,13 @@ impl Facts {
         [request].into_iter().chain(tagging(call, "iam:TagUser", &arn)).collect()
     }
 
-    /// The boundary that a request brings, else the one that the user has.
+    /// The boundary in the request, or otherwise the user's current boundary.
     fn boundary_of<'a>(&'a self, call: &'a AwsCall) -> Option<&'a String> {
         call.params.get("PermissionsBoundary").or_else(|| self.boundaries.get(call.param("UserName")))
     }
 
-    /// A secret that is encrypted with a key of its own is decrypted by Secrets Manager in the name of the caller:
-    /// "Secret encryption and decryption in AWS Secrets Manager" of its user guide.
+    /// If a secret has a customer managed KMS key, Secrets Manager decrypts it with the caller's permissions. See
+    /// "Secret encryption and decryption in AWS Secrets Manager" in its user guide.
     fn reading(&self, secret: &str) -> Vec<Request> {
         let decrypt = self.secret_keys.get(secret).map(|key| {
             let request = Request::new("kms:Decrypt", key).with("kms:ViaService", service_of(secret));
@@ -126,7 +127,7 @@ fn on_policy(call: &AwsCall, account: &str) -> Vec<Request> {
     [request].into_iter().chain(tagging(call, "iam:TagPolicy", &arn)).collect()
 }
 
-/// What making something with tags needs more.
+/// The additional request if a call creates a tagged resource.
 fn tagging(call: &AwsCall, action: &str, arn: &str) -> Option<Request> {
     (call.action.starts_with("Create") && !tags(call).is_empty()).then(|| Request::new(action, arn))
 }

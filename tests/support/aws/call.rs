@@ -1,30 +1,29 @@
-//! One call as it arrives: which service and action, with what, by whom.
+//! One recorded AWS call.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use axum::http::HeaderMap;
 
-/// A call that was made.
+/// A call with its caller, its parameters and its outcome.
 #[derive(Debug, Clone, Default)]
 pub struct AwsCall {
     /// `iam`, `sts`, `secretsmanager`: from the signature's scope.
     pub service: String,
-    /// From the signature's scope.
+    /// The region in the signature's scope.
     pub region: String,
-    /// Who signed.
+    /// The access key ID that signed the call.
     pub access_key_id: String,
-    /// Whether the stand-in asked, and not the function.
+    /// Whether the stand-in for Coiled made the call, and not the function.
     pub by_coiled: bool,
     /// `CreateUser`, …
     pub action: String,
-    /// The form's fields; for Secrets Manager its JSON's texts.
+    /// The form fields, or the string fields of the JSON body for Secrets Manager.
     pub params: BTreeMap<String, String>,
-    /// What was answered; 0 where nothing was.
+    /// The HTTP status of the reply. 0 or 1 if the connection was closed instead.
     pub status: u16,
-    /// The error's code.
     pub error_code: Option<String>,
-    /// From its arrival to its answer.
+    /// The times of arrival and reply.
     pub span: Option<(Instant, Instant)>,
 }
 
@@ -44,12 +43,12 @@ impl AwsCall {
         Self { access_key_id: part(0), region: part(2), service: part(3), action, params, ..Self::default() }
     }
 
-    /// Whether its answer says more than that it worked.
+    /// Whether a successful reply contains data.
     pub(super) fn has_data(&self) -> bool {
         ["Create", "Get", "List"].iter().any(|verb| self.action.starts_with(verb))
     }
 
-    /// A parameter; empty where it wasn't given.
+    /// The value of a parameter, empty if it is missing.
     pub fn param(&self, name: &str) -> &str {
         self.params.get(name).map(String::as_str).unwrap_or_default()
     }
@@ -65,7 +64,8 @@ fn json(body: &[u8]) -> BTreeMap<String, String> {
     fields.into_iter().filter_map(|(key, value)| Some((key, value.as_str()?.to_owned()))).collect()
 }
 
-/// The longest chain of calls each of which began after the one before had ended: the round trips that add up.
+/// The length of the longest chain of calls in which each call began after the previous one had ended. This is the
+/// number of round trips that add up to the total latency.
 pub fn round_trips(calls: &[AwsCall]) -> usize {
     let mut spans: Vec<(Instant, Instant)> = calls.iter().filter_map(|call| call.span).collect();
     spans.sort_by_key(|(_, ended)| *ended);

@@ -1,12 +1,13 @@
-//! What AWS deletes only when nothing hangs on it any more. moto minds a user's own policies, and deletes the rest.
+//! DeleteConflict for users and policies that are still in use. moto checks only the policies of a user and deletes
+//! everything else.
 
 use super::Shared;
 use super::call::AwsCall;
 use super::reply::{Reply, all_inside, inside};
 use crate::support::locked;
 
-/// What may be in a user, by "Deleting an IAM user" of the IAM user guide: the call that shows it, an element that is
-/// there when it is, and what IAM says then. Attached and inline policies are missing here: moto minds those.
+/// What blocks the deletion of a user, from "Deleting an IAM user" in the IAM user guide: the read, the element in its
+/// reply, and the step in IAM's message. moto already checks attached and inline policies.
 const IN_A_USER: [(&str, &str, &str); 6] = [
     ("ListAccessKeys", "AccessKeyId", "delete access keys"),
     ("ListGroupsForUser", "GroupName", "remove user from all groups"),
@@ -17,7 +18,7 @@ const IN_A_USER: [(&str, &str, &str); 6] = [
 ];
 
 impl Shared {
-    /// DeleteUser answers DeleteConflict for a user with anything in it.
+    /// DeleteUser fails with DeleteConflict if the user contains anything.
     pub(super) async fn user_in_use(&self, call: &AwsCall) -> Option<Reply> {
         let user = call.param("UserName");
         for (action, element, first) in IN_A_USER {
@@ -29,7 +30,7 @@ impl Shared {
         has_credentials.then(|| first_delete(call, "delete service-specific credentials"))
     }
 
-    /// DeletePolicy answers DeleteConflict for a policy with more than its default version, and for one in use.
+    /// DeletePolicy fails with DeleteConflict if the policy has a non-default version or is attached to anything.
     pub(super) async fn policy_in_use(&self, call: &AwsCall) -> Option<Reply> {
         let policy = [("PolicyArn", call.param("PolicyArn"))];
         let (versions, entities) =

@@ -1,11 +1,11 @@
-//! Policy documents as IAM gives them back: URL-encoded, and in an order of its own. moto gives them back as they were.
+//! Rewrites policy documents as IAM returns them: URL-encoded and possibly reordered. moto returns them unchanged.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::reply::{Reply, inside};
 
-/// Does to the document in an answer what IAM does.
+/// Reorders and URL-encodes the document in a reply.
 pub(super) fn rewrite(reply: &mut Reply) {
     let Some(document) = inside(&reply.body, "Document") else { return };
     let plain = document.replace("&quot;", "\"").replace("&#34;", "\"").replace("&lt;", "<").replace("&gt;", ">");
@@ -14,7 +14,8 @@ pub(super) fn rewrite(reply: &mut Reply) {
     reply.body = reply.body.replace(document, &encoded);
 }
 
-/// Fields are sorted by their names, which `Value` does itself, and lists of texts turned round: neither means anything.
+/// Sorts the fields by name, which `Value` does itself, and reverses lists of strings. Neither changes the meaning of a
+/// policy.
 fn reordered(value: Value) -> Value {
     match value {
         Value::Array(items) if items.iter().all(Value::is_string) => items.into_iter().rev().collect(),

@@ -1,4 +1,4 @@
-//! What can go wrong between the function and AWS.
+//! Injected faults in calls from the function to AWS.
 
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,13 @@ use super::reply::Reply;
 use super::{FUNCTION_KEY, Shared};
 use crate::support::locked;
 
-/// Something that goes wrong at one kind of call.
+/// A fault in the calls of one action or service.
 #[derive(Debug, Clone)]
 pub struct AwsFault {
-    /// The action; `iam:*` is every one of a service, `*` every one there is.
+    /// The action. `iam:*` means every action of a service, `*` means every action.
     pub action: &'static str,
-    /// What happens.
     pub how: AwsHow,
-    /// How often, in a row; `u32::MAX` is for ever.
+    /// How many calls in a row are hit. `u32::MAX` means every call until the faults are cleared.
     pub times: u32,
 }
 
@@ -27,33 +26,32 @@ impl AwsFault {
     }
 }
 
-/// What goes wrong.
+/// The kind of fault.
 #[derive(Debug, Clone)]
 pub enum AwsHow {
-    /// The role has not arrived yet, or lacks the right.
+    /// The role lacks the permission, or the permission has not taken effect yet.
     AccessDenied,
-    /// Too many calls.
     Throttled,
-    /// No answer, the connection stays open.
+    /// The service sends no reply and keeps the connection open.
     Hang,
-    /// The connection ends without an answer; nothing took effect.
+    /// The service closes the connection without a reply. The call has no effect.
     Reset,
-    /// An answer that makes no sense; nothing took effect.
+    /// The service sends a reply that cannot be parsed. The call has no effect.
     Garbage,
-    /// It took effect, and the connection ends without an answer.
+    /// The call takes effect, but the connection is closed before the reply is complete.
     TookEffectThenDropped,
-    /// The service's own error.
+    /// The service fails with this status, error code and message.
     Error(u16, &'static str, &'static str),
-    /// All goes well, this much later.
+    /// The call succeeds after this delay.
     Slow(Duration),
 }
 
 impl Shared {
-    /// The role's rights have not arrived everywhere.
+    /// AccessDenied while the role's permission for this call has not taken effect yet.
     pub(super) fn not_yet_allowed(&self, call: &AwsCall) -> Option<Reply> {
         let service = format!("{}:*", call.service);
-        let rights = locked(&self.facts).rights.clone();
-        let is_missing = |right: &&str| rights.get(*right).is_some_and(|arrival| *arrival > Instant::now());
+        let arrivals = locked(&self.facts).permission_arrivals.clone();
+        let is_missing = |name: &&str| arrivals.get(*name).is_some_and(|arrival| *arrival > Instant::now());
         let is_denied = [service.as_str(), &call.action].iter().any(is_missing);
         (is_denied && call.access_key_id == FUNCTION_KEY).then(|| denied(call))
     }
@@ -84,17 +82,18 @@ pub(super) async fn play(
         AwsHow::Throttled => Reply::error(call, 400, "Throttling", "Rate exceeded"),
         AwsHow::Hang => std::future::pending().await,
         AwsHow::Reset => Reply::none(),
-        // A success without data is told by its status alone, so that nobody could tell this one from it.
+        // If a reply has no data, its status alone means success. An unparsable body with status 200 would not be
+        // noticed.
         AwsHow::Garbage if !call.has_data() => Reply::xml(502, "<<garbage".into()),
         AwsHow::Garbage => Reply::xml(200, "<<garbage".into()),
         AwsHow::TookEffectThenDropped => {
-            shared.answer(call, method, uri, headers, body).await;
+            shared.respond(call, method, uri, headers, body).await;
             Reply::lost()
         }
         AwsHow::Error(status, code, message) => Reply::error(call, status, code, message),
         AwsHow::Slow(pause) => {
             tokio::time::sleep(pause).await;
-            shared.answer(call, method, uri, headers, body).await
+            shared.respond(call, method, uri, headers, body).await
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Rules of IAM that moto lacks.
+//! IAM behavior that moto lacks.
 
 use super::call::AwsCall;
 use super::reply::{Reply, inside};
@@ -7,10 +7,10 @@ use super::{Shared, document};
 use crate::support::locked;
 
 impl Shared {
-    /// Refuses what AWS refuses and moto takes, and answers what moto does not know.
+    /// Rejects calls that AWS rejects but moto accepts, and handles actions that moto does not implement.
     pub(super) async fn before(&self, call: &AwsCall) -> Option<Reply> {
-        if let Some(refusal) = self.beyond_limits(call).await {
-            return Some(refusal);
+        if let Some(rejection) = self.beyond_limits(call).await {
+            return Some(rejection);
         }
         match call.action.as_str() {
             "CreateUser" => duplicates(call).or_else(|| self.unique_name(call)),
@@ -27,7 +27,7 @@ impl Shared {
         }
     }
 
-    /// Adds to moto's answers what AWS says more.
+    /// Records a successful call, and adds the data that AWS returns and moto leaves out.
     pub(super) fn after(&self, call: &AwsCall, mut reply: Reply) -> Reply {
         if reply.status != 200 {
             return reply;
@@ -36,7 +36,7 @@ impl Shared {
         let user = call.param("UserName");
         match call.action.as_str() {
             "CreateAccessKey" => {
-                super::keys::mark_secret(&mut reply);
+                super::keys::add_canary(&mut reply);
                 self.note_key(call, &reply);
             }
             "UpdateAccessKey" | "DeleteAccessKey" => self.note_key(call, &reply),
@@ -63,16 +63,16 @@ impl Shared {
         shown.replace("</User>", &boundary)
     }
 
-    /// Names are unique in the account whatever their path, and ignore case; moto keeps `Coiled` beside `coiled`.
+    /// Names are unique in an account, whatever their path and case. moto accepts `Coiled` next to `coiled`.
     fn unique_name(&self, call: &AwsCall) -> Option<Reply> {
         let is_taken = locked(&self.facts).seen.is_taken(call);
         is_taken.then(|| Reply::error(call, 409, "EntityAlreadyExists", "The name is taken."))
     }
 
-    /// moto answers for a policy that is not there with empty lists.
+    /// NoSuchEntity for a missing policy. moto returns empty lists instead.
     async fn no_such_policy(&self, call: &AwsCall) -> Option<Reply> {
         let shown = self.look("GetPolicy", &[("PolicyArn", call.param("PolicyArn"))]).await;
-        inside(&shown, "Arn").is_none().then(|| Reply::error(call, 404, "NoSuchEntity", "There is no such policy."))
+        inside(&shown, "Arn").is_none().then(|| Reply::error(call, 404, "NoSuchEntity", "The policy does not exist."))
     }
 
     fn put_boundary(&self, call: &AwsCall) -> Reply {

@@ -1,5 +1,5 @@
-//! Keys as STS sees them. moto's STS answers for any key, and at once; the real one takes 5 to 15 s to know a new key,
-//! flickers meanwhile, and refuses a key that is unknown, deleted or inactive.
+//! Access keys as STS sees them. STS accepts a new key only after 5 to 15 s, with intermittent failures until then. It
+//! rejects keys that are unknown, deleted or inactive. moto's STS accepts every key at once.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -8,30 +8,30 @@ use super::call::AwsCall;
 use super::reply::{Reply, inside};
 use super::{FUNCTION_KEY, Facts, Shared};
 use crate::support::account::TEST_KEY;
-use crate::support::canaries::MARK;
+use crate::support::canaries::CANARY;
 use crate::support::locked;
 
-/// Gives a new secret key the mark by which it is found wherever it leaks, and the characters that AWS's own have and
-/// that others write in more than one way.
-pub(super) fn mark_secret(reply: &mut Reply) {
+/// Replaces the beginning of a new secret access key with the canary and `/+`. AWS's secret access keys contain these
+/// two characters too, and JSON and URLs can encode them in several ways.
+pub(super) fn add_canary(reply: &mut Reply) {
     let Some(secret) = inside(&reply.body, "SecretAccessKey").map(str::to_owned) else { return };
-    let marked = format!("{MARK}/+{}", secret.get(MARK.len() + 2..).unwrap_or_default());
-    reply.body = reply.body.replace(&secret, &marked);
+    let with_canary = format!("{CANARY}/+{}", secret.get(CANARY.len() + 2..).unwrap_or_default());
+    reply.body = reply.body.replace(&secret, &with_canary);
 }
 
-/// A key that was made through this layer.
+/// A key that was created through this layer.
 pub(super) struct Key {
     user: String,
     active: bool,
-    /// STS knows it from then on, but for the pattern.
+    /// STS accepts the key from this time on, except for the failures in `pattern`.
     known_from: Instant,
     pattern: VecDeque<bool>,
 }
 
 impl Shared {
-    /// GetCallerIdentity, for the function, a person and for the keys of its users.
+    /// GetCallerIdentity for the function, the test, and the keys of the account's users.
     pub(super) fn caller_identity(&self, call: &AwsCall) -> Reply {
-        // A region that the account has not enabled knows no key of that account, not even the function's.
+        // In a region that the account has not enabled, STS rejects every key of the account, even the function's.
         let region_is_off = locked(&self.facts).disabled_regions.contains(&call.region);
         let partition = if call.region.starts_with("cn-") { "aws-cn" } else { "aws" };
         let account = &self.account;
@@ -60,7 +60,7 @@ impl Shared {
         )
     }
 
-    /// Whose key it is, if it works at this moment.
+    /// The user of a key, if STS accepts the key now.
     fn user_of(&self, id: &str) -> Option<String> {
         let mut facts = locked(&self.facts);
         let key = facts.keys.get_mut(id)?;
@@ -68,7 +68,7 @@ impl Shared {
         (is_known && key.active).then(|| key.user.clone())
     }
 
-    /// Notes a key that was just made, changed or deleted.
+    /// Records a key that was created, changed or deleted.
     pub(super) fn note_key(&self, call: &AwsCall, reply: &Reply) {
         let mut facts = locked(&self.facts);
         let id = call.param("AccessKeyId");
@@ -81,7 +81,7 @@ impl Shared {
 }
 
 impl Facts {
-    /// Whose key it is, whether it works or not.
+    /// The user of a key, whether or not STS accepts the key.
     pub(super) fn owner_of(&self, id: &str) -> Option<&str> {
         self.keys.get(id).map(|key| key.user.as_str())
     }

@@ -1,6 +1,8 @@
-//! An IAM that is eventually consistent: every look at a thing shows it as it was some time ago, and a change is judged by
-//! what is shown. So there is NoSuchEntity after a create, EntityAlreadyExists and DeleteConflict after a delete, and a key
-//! that was made or removed a moment ago is not, or still, there. Only the function sees the past: the test sees what is.
+//! An eventually consistent IAM. Reads return the state of some time ago, and writes are checked against that state.
+//!
+//! A create can therefore be followed by NoSuchEntity, and a delete by EntityAlreadyExists or DeleteConflict. A new key
+//! can be missing from a list, and a deleted key can still be listed. Only the function gets stale reads. The test sees
+//! the current state.
 
 use std::time::{Duration, Instant};
 
@@ -10,35 +12,35 @@ use super::reply::{Reply, all_inside, inside};
 use crate::support::account::TEST_KEY;
 use crate::support::locked;
 
-/// How far behind, and what was there.
+/// How stale reads are, and the earlier replies that they return.
 #[derive(Default)]
 pub(super) struct Lag {
     pub(super) by: Duration,
     past: Vec<Past>,
 }
 
-/// What a look at something answered until a change.
+/// The reply of a read before a change.
 #[derive(Clone)]
 pub(super) struct Past {
     until: Instant,
     look: &'static str,
     subject: String,
-    answer: String,
+    response: String,
 }
 
 impl Lag {
     fn shown(&self, look: &str, subject: &str) -> Option<String> {
         let is_over = |past: &Past| past.until.elapsed() >= self.by;
         let is_meant = |past: &&Past| past.look == look && past.subject.eq_ignore_ascii_case(subject);
-        // In the order of the changes: the first that is not known yet says what was there before it.
-        self.past.iter().filter(is_meant).find(|past| !is_over(past)).map(|past| past.answer.clone())
+        // Changes are in order of time. The first change that is not visible yet holds the state before it.
+        self.past.iter().filter(is_meant).find(|past| !is_over(past)).map(|past| past.response.clone())
     }
 }
 
 const OF_A_USER: [&str; 4] = ["GetUser", "ListAccessKeys", "ListAttachedUserPolicies", "ListGroupsForUser"];
 const OF_A_POLICY: [&str; 3] = ["GetPolicy", "ListPolicyVersions", "ListEntitiesForPolicy"];
 
-/// The looks whose answers a change of a user or a policy changes.
+/// The reads of the user and of the policy whose replies an action changes.
 fn changed(action: &str) -> (&'static [&'static str], &'static [&'static str]) {
     match action {
         "CreateUser" | "DeleteUser" => (&OF_A_USER, &[]),
@@ -55,7 +57,7 @@ fn changed(action: &str) -> (&'static [&'static str], &'static [&'static str]) {
 }
 
 impl Shared {
-    /// What the looks that this call will change answer before it.
+    /// The current replies of all reads that this call will change.
     pub(super) async fn before_change(&self, call: &AwsCall) -> Vec<Past> {
         if locked(&self.facts).lag.by.is_zero() {
             return Vec::new();
@@ -65,20 +67,20 @@ impl Shared {
         let policy = of_policy.iter().map(|look| (*look, "PolicyArn", self.policy_of(call)));
         let mut past = Vec::new();
         for (look, name, subject) in user.chain(policy).collect::<Vec<_>>() {
-            let answer = self.look_now(look, name, &subject).await;
-            past.push(Past { until: Instant::now(), look, subject, answer });
+            let response = self.look_now(look, name, &subject).await;
+            past.push(Past { until: Instant::now(), look, subject, response });
         }
         past
     }
 
-    /// The change took effect: from now on it becomes known.
+    /// Records the replies from before a change that has taken effect. The lag starts now.
     pub(super) fn note_change(&self, past: Vec<Past>) {
         let until = Instant::now();
         locked(&self.facts).lag.past.extend(past.into_iter().map(|past| Past { until, ..past }));
     }
 
-    /// The answer of a replica that is behind; `None` where that makes no difference.
-    pub(super) async fn answer_of_the_past(&self, call: &AwsCall) -> Option<Reply> {
+    /// The reply based on stale state, or `None` if the stale state makes no difference.
+    pub(super) async fn stale_response(&self, call: &AwsCall) -> Option<Reply> {
         if locked(&self.facts).lag.by.is_zero() || call.access_key_id == TEST_KEY || call.service != "iam" {
             return None;
         }
@@ -89,7 +91,7 @@ impl Shared {
                 Some(reply) => Some(reply),
                 None => match self.seems_in_the_way(call).await {
                     Some(reply) => Some(reply),
-                    None => self.shown_of_the_past(call),
+                    None => self.stale_read(call),
                 },
             },
         }
@@ -100,7 +102,7 @@ impl Shared {
         is_there.then(|| Reply::error(call, 409, "EntityAlreadyExists", "The name is taken."))
     }
 
-    /// The user or the policy that a call is about is not known yet, or that which it removes from them.
+    /// NoSuchEntity if the user, the policy or the part to be removed is missing in the stale state.
     async fn seems_gone(&self, call: &AwsCall) -> Option<Reply> {
         let part = match call.action.as_str() {
             "DeleteAccessKey" => Some(("ListAccessKeys", "AccessKeyId")),
@@ -121,10 +123,10 @@ impl Shared {
             let list = self.look_then("ListPolicyVersions", "PolicyArn", call.param("PolicyArn")).await;
             is_known = all_inside(&list, "VersionId").contains(&call.param("VersionId"));
         }
-        (!is_known).then(|| Reply::error(call, 404, "NoSuchEntity", "It is not known here, yet or any more."))
+        (!is_known).then(|| Reply::error(call, 404, "NoSuchEntity", "It does not exist in the stale state."))
     }
 
-    /// What was removed a moment ago is still in the way.
+    /// DeleteConflict or LimitExceeded if something that was just removed still exists in the stale state.
     async fn seems_in_the_way(&self, call: &AwsCall) -> Option<Reply> {
         let (user, policy) = (call.param("UserName"), call.param("PolicyArn"));
         let (is_full, code) = match call.action.as_str() {
@@ -145,10 +147,10 @@ impl Shared {
             }
             _ => (false, ""),
         };
-        is_full.then(|| Reply::error(call, 409, code, "Something is in the way, or still seems to be."))
+        is_full.then(|| Reply::error(call, 409, code, "Something in the stale state prevents this."))
     }
 
-    fn shown_of_the_past(&self, call: &AwsCall) -> Option<Reply> {
+    fn stale_read(&self, call: &AwsCall) -> Option<Reply> {
         let subject = if call.param("UserName").is_empty() { "PolicyArn" } else { "UserName" };
         let body = locked(&self.facts).lag.shown(&call.action, call.param(subject))?;
         Some(Reply::xml(if is_there(&body) { 200 } else { 404 }, body))
@@ -157,14 +159,14 @@ impl Shared {
     async fn look_then(&self, look: &str, name: &str, subject: &str) -> String {
         let past = locked(&self.facts).lag.shown(look, subject);
         match past {
-            Some(answer) => answer,
+            Some(response) => response,
             None => self.look_now(look, name, subject).await,
         }
     }
 
     async fn look_now(&self, look: &str, name: &str, subject: &str) -> String {
-        let answer = self.look(look, &[(name, subject)]).await;
-        if look == "GetUser" { self.with_boundary(subject, answer) } else { answer }
+        let response = self.look(look, &[(name, subject)]).await;
+        if look == "GetUser" { self.with_boundary(subject, response) } else { response }
     }
 
     /// The ARN of the policy that a call is about.
@@ -176,6 +178,6 @@ impl Shared {
     }
 }
 
-fn is_there(answer: &str) -> bool {
-    inside(answer, "Code").is_none()
+fn is_there(response: &str) -> bool {
+    inside(response, "Code").is_none()
 }

@@ -1,5 +1,7 @@
-//! Quotas and forms of IAM that moto does not mind: "IAM and AWS STS quotas" of the IAM user guide, and the patterns in
-//! its API reference. Tags have a file of their own, and moto has the two keys of a user and the five versions of a policy itself.
+//! IAM quotas and value patterns that moto does not check. The sources are "IAM and AWS STS quotas" in the IAM user
+//! guide and the IAM API reference.
+//!
+//! The limit of tags is in `tags.rs`. moto itself limits a user to two access keys and a policy to five versions.
 
 use super::Shared;
 use super::call::AwsCall;
@@ -11,7 +13,7 @@ const ATTACHED_POLICIES: usize = 10;
 const POLICY_SIZE: usize = 6144;
 
 impl Shared {
-    /// Refuses what is of the wrong form, is one too many or too long, or names a boundary that is not there.
+    /// Rejects malformed values, exceeded quotas and boundaries that do not exist.
     pub(super) async fn beyond_limits(&self, call: &AwsCall) -> Option<Reply> {
         if let Some(what) = malformed(call) {
             return Some(Reply::error(call, 400, "ValidationError", &format!("1 validation error detected: {what}")));
@@ -26,7 +28,7 @@ impl Shared {
 
     async fn missing_boundary(&self, call: &AwsCall) -> Option<Reply> {
         let arn = call.param("PermissionsBoundary");
-        // AWS's own policies are there in every account; moto has them too, but loads them slowly.
+        // AWS managed policies exist in every account. moto has them too, but it loads them slowly.
         if arn.is_empty() || arn.contains("::aws:policy/") {
             return None;
         }
@@ -42,7 +44,7 @@ impl Shared {
     }
 }
 
-/// Spaces don't count.
+/// IAM does not count white space.
 fn too_long(call: &AwsCall) -> Option<Reply> {
     let size = call.param("PolicyDocument").chars().filter(|c| !c.is_whitespace()).count();
     (size > POLICY_SIZE).then(|| exceeded(call, "PolicySize", POLICY_SIZE))
@@ -52,7 +54,7 @@ pub(super) fn exceeded(call: &AwsCall, quota: &str, limit: usize) -> Reply {
     Reply::error(call, 409, "LimitExceeded", &format!("Cannot exceed quota for {quota}: {limit}"))
 }
 
-/// The first parameter of a wrong form.
+/// The first parameter with a malformed value.
 fn malformed(call: &AwsCall) -> Option<String> {
     let new_name = match call.action.as_str() {
         "CreateUser" => Some(("UserName", 64)),

@@ -1,6 +1,6 @@
-//! The layer before the emulator: what AWS does and moto does not, faults on request, and a record of every call.
+//! A layer in front of moto. It adds AWS behavior that moto lacks, injects faults and records every call.
 //!
-//! Each test has a layer of its own, and behind it an account of its own, so tests run in parallel.
+//! Each test has its own layer and its own account, so tests run in parallel.
 
 mod aim;
 mod authorization;
@@ -41,10 +41,10 @@ use seen::Seen;
 use super::serve::{Server, serve};
 use super::{locked, moto};
 
-/// The key id of the function's own credentials.
+/// The access key ID of the function's credentials.
 pub const FUNCTION_KEY: &str = "ASIAFUNCTION00000000";
 
-/// The path at which the stand-in asks whether a key works.
+/// The URL path of the stand-in's calls, with which it checks whether a key works.
 const COILED: &str = "/coiled";
 
 /// One account, as the function sees it.
@@ -58,13 +58,13 @@ struct Shared {
     account: String,
     http: reqwest::Client,
     facts: Mutex<Facts>,
-    /// Told of each call that is over.
+    /// Notified when a call has completed.
     changes: Notify,
-    /// How many calls are being answered.
+    /// The number of calls in progress.
     at_work: watch::Sender<usize>,
 }
 
-/// What the layer knows beside the emulator.
+/// The state of the layer, in addition to moto's.
 #[derive(Default)]
 struct Facts {
     calls: Vec<AwsCall>,
@@ -72,22 +72,22 @@ struct Facts {
     aimed: aim::Aimed,
     seen: Seen,
     keys: BTreeMap<String, Key>,
-    /// How STS answers a new key, call after call, until it always works.
+    /// The results of the first calls with a new key. After the last one, every call succeeds.
     key_pattern: Vec<bool>,
-    /// How long STS does not know a new key.
+    /// How long STS rejects a new key.
     key_delay: Duration,
-    /// When rights arrive: of a service (`iam:*`), or to one action.
-    rights: BTreeMap<&'static str, Instant>,
+    /// When the permissions for a service (`iam:*`) or for one action take effect.
+    permission_arrivals: BTreeMap<&'static str, Instant>,
     lag: Lag,
     disabled_regions: BTreeSet<String>,
     boundaries: BTreeMap<String, String>,
-    /// What nobody may ever print: secret keys that were made, tokens that were read.
+    /// The secret access keys that were created and the tokens that were read. They must never be printed.
     secrets: BTreeSet<String>,
     credentials: BTreeMap<String, Vec<String>>,
-    /// The KMS key of each secret that has one of its own.
+    /// The customer managed KMS keys, by secret ARN.
     secret_keys: BTreeMap<String, String>,
     role: Option<Arc<Role>>,
-    /// What the role was asked for and lacks.
+    /// The requests that the role denied.
     denied: BTreeSet<String>,
 }
 
@@ -98,12 +98,13 @@ impl Facts {
 }
 
 impl Aws {
-    /// A new account.
+    /// Starts a layer with a new account.
     pub async fn start() -> Self {
         static ACCOUNTS: AtomicU64 = AtomicU64::new(100_000_000_001);
         let shared = Arc::new(Shared {
             account: ACCOUNTS.fetch_add(1, Ordering::SeqCst).to_string(),
-            // All is on loopback: no certificate has to be read and trusted for each test.
+            // All traffic is plain HTTP on the loopback interface. Loading the trusted certificates would slow every
+            // test.
             http: reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap(),
             facts: Mutex::default(),
             changes: Notify::new(),
@@ -113,37 +114,37 @@ impl Aws {
         Self { shared, server: Arc::new(serve(router).await) }
     }
 
-    /// The endpoint for every service.
+    /// The endpoint of every service.
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// The same for the stand-in, whose calls are not the function's.
+    /// The endpoint for the stand-in. It separates the stand-in's calls from the function's.
     pub fn url_of_coiled(&self) -> String {
         format!("{}{COILED}", self.server.url())
     }
 
-    /// Twelve digits.
+    /// The account ID, twelve digits.
     pub fn account(&self) -> &str {
         &self.shared.account
     }
 
-    /// Every call so far, in the order of arrival.
+    /// All calls so far in order of completion, without the test's own calls.
     pub fn calls(&self) -> Vec<AwsCall> {
         locked(&self.shared.facts).calls.clone()
     }
 
-    /// Forgets the calls so far.
+    /// Clears the recorded calls.
     pub fn forget_calls(&self) {
         locked(&self.shared.facts).calls.clear();
     }
 
-    /// The names of the actions so far.
+    /// The action of every recorded call.
     pub fn actions(&self) -> Vec<String> {
         self.calls().into_iter().map(|call| call.action).collect()
     }
 
-    /// Waits until an action has been answered this many times.
+    /// Waits until an action has completed this many times.
     pub async fn until(&self, action: &str, times: usize) {
         loop {
             let change = self.shared.changes.notified();
@@ -154,75 +155,76 @@ impl Aws {
         }
     }
 
-    /// Waits until every call that has arrived is done: a client that left does not stop them.
+    /// Waits until every received call has completed. Calls continue even if their client has disconnected.
     pub async fn quiet(&self) {
         self.shared.at_work.subscribe().wait_for(|calls| *calls == 0).await.expect("the sender lives in self");
     }
 
-    /// Lets something go wrong.
+    /// Injects a fault.
     pub fn fault(&self, fault: AwsFault) {
         locked(&self.shared.facts).faults.push(fault);
     }
 
-    /// Lets one call go wrong, and perhaps those of its name that follow; an earlier aim is forgotten.
+    /// Injects a fault into one call, or also into later calls with the same name. It replaces an earlier aim.
     pub fn aim(&self, aim: Aim) {
         locked(&self.shared.facts).aimed = aim::Aimed::at(aim);
     }
 
-    /// How often the last aim has hit.
+    /// How many calls the current aim has hit.
     pub fn hits(&self) -> usize {
         locked(&self.shared.facts).aimed.hits()
     }
 
-    /// All goes well again.
+    /// Removes all faults and the current aim.
     pub fn clear_faults(&self) {
         let mut facts = locked(&self.shared.facts);
         facts.faults.clear();
         facts.aimed = aim::Aimed::default();
     }
 
-    /// How STS answers each new key from now on: `false` is InvalidClientTokenId, and after the last one it works.
+    /// Sets the results of the first calls with each new key. `false` means InvalidClientTokenId. After the last one,
+    /// every call succeeds.
     pub fn key_pattern(&self, pattern: &[bool]) {
         locked(&self.shared.facts).key_pattern = pattern.to_vec();
     }
 
-    /// From now on IAM shows the function everything as it was this long ago.
+    /// Makes the function's IAM reads stale by this time from now on.
     pub fn lag_by(&self, lag: Duration) {
         locked(&self.shared.facts).lag.by = lag;
     }
 
-    /// STS knows no new key until this much later; the pattern comes then.
+    /// Makes STS reject each new key for this time. The key pattern applies after it.
     pub fn keys_work_after(&self, delay: Duration) {
         locked(&self.shared.facts).key_delay = delay;
     }
 
-    /// The function's role has the rights to a service (`iam:*`), or to one action, only after this time.
-    pub fn rights_arrive(&self, rights: &'static str, after: Duration) {
-        locked(&self.shared.facts).rights.insert(rights, Instant::now() + after);
+    /// Makes the role's permissions for a service (`iam:*`) or for one action take effect only after this time.
+    pub fn permissions_arrive(&self, actions: &'static str, after: Duration) {
+        locked(&self.shared.facts).permission_arrivals.insert(actions, Instant::now() + after);
     }
 
-    /// A region that the account has not enabled.
+    /// Disables a region in this account.
     pub fn disable_region(&self, region: &str) {
         locked(&self.shared.facts).disabled_regions.insert(region.to_owned());
     }
 
-    /// A service-specific credential in a user, which moto does not know.
+    /// Adds a service-specific credential to a user. moto does not implement these credentials.
     pub fn add_service_specific_credential(&self, user: &str, id: &str) {
         locked(&self.shared.facts).credentials.entry(user.to_owned()).or_default().push(id.to_owned());
     }
 
-    /// Every secret key that was made here, and every token that was read: none of it may be printed anywhere.
+    /// Every secret access key that was created and every token that was read. They must never be printed.
     pub fn secrets(&self) -> Vec<String> {
         locked(&self.shared.facts).secrets.iter().cloned().collect()
     }
 
-    /// The boundary of a user, if it has one.
+    /// The permissions boundary of a user, if it has one.
     pub fn boundary(&self, user: &str) -> Option<String> {
         locked(&self.shared.facts).boundaries.get(user).cloned()
     }
 }
 
-/// In a task of its own: what has arrived is carried out, whether or not the client stays to hear of it.
+/// Runs each call in its own task, because AWS completes a received call even if the client disconnects.
 async fn handle(
     State(shared): State<Arc<Shared>>,
     method: Method,
@@ -235,7 +237,7 @@ async fn handle(
     reply.await.expect("the layer does not panic").into_response()
 }
 
-/// One call that is being carried out.
+/// Counts one call as in progress until it is dropped.
 struct AtWork(watch::Sender<usize>);
 
 impl AtWork {
@@ -251,21 +253,20 @@ impl Drop for AtWork {
     }
 }
 
-/// A request as it arrived.
 type Arrived = (Method, Uri, HeaderMap, Bytes);
 
 async fn carry_out(shared: Arc<Shared>, at_work: AtWork, (method, uri, headers, body): Arrived) -> reply::Reply {
     let mut call = AwsCall::read(&headers, &body);
     call.by_coiled = uri.path().starts_with(COILED);
     let began = Instant::now();
-    let refusal = shared.refusal(&call);
+    let denial = shared.denial(&call);
     let fault = locked(&shared.facts).take_fault(&call);
-    // A call that hangs never does anything: nobody has to wait for its end.
+    // A call that hangs never completes, so `quiet` must not wait for it.
     let _at_work = (!matches!(fault, Some(AwsHow::Hang))).then_some(at_work);
-    let reply = match (refusal, fault) {
-        (Some(refusal), _) => refusal,
+    let reply = match (denial, fault) {
+        (Some(denial), _) => denial,
         (None, Some(how)) => fault::play(&shared, how, &call, (method, uri, headers, body)).await,
-        (None, None) => shared.answer(&call, method, uri, headers, body).await,
+        (None, None) => shared.respond(&call, method, uri, headers, body).await,
     };
     (call.status, call.error_code) = (reply.status, reply.error_code());
     call.span = Some((began, Instant::now()));
@@ -277,26 +278,26 @@ async fn carry_out(shared: Arc<Shared>, at_work: AtWork, (method, uri, headers, 
 }
 
 impl Shared {
-    /// The answer of the layer where it has one, else of moto.
-    async fn answer(&self, call: &AwsCall, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> reply::Reply {
+    /// The reply of this layer if it handles the call, otherwise moto's.
+    async fn respond(&self, call: &AwsCall, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> reply::Reply {
         if let Some(denial) = self.not_yet_allowed(call) {
             return denial;
         }
         if call.service == "sts" {
             return self.caller_identity(call);
         }
-        if let Some(reply) = Box::pin(self.answer_of_the_past(call)).await {
+        if let Some(reply) = Box::pin(self.stale_response(call)).await {
             return reply;
         }
         let past = Box::pin(self.before_change(call)).await;
-        let reply = self.answer_now(call, (method, uri, headers, body)).await;
+        let reply = self.respond_now(call, (method, uri, headers, body)).await;
         if (200..300).contains(&reply.status) {
             self.note_change(past);
         }
         reply
     }
 
-    async fn answer_now(&self, call: &AwsCall, (method, uri, headers, body): Arrived) -> reply::Reply {
+    async fn respond_now(&self, call: &AwsCall, (method, uri, headers, body): Arrived) -> reply::Reply {
         if let Some(reply) = Box::pin(self.before(call)).await {
             return reply;
         }
@@ -317,7 +318,7 @@ impl Shared {
         reply::Reply::read(request.body(body).send().await.expect("moto answers")).await
     }
 
-    /// Asks moto's IAM something of the layer's own. Boxed, as it is used in many places and requests are large.
+    /// Makes an IAM call of the layer's own at moto. The future is boxed because it is large and used in many places.
     fn look<'a>(&'a self, action: &'a str, params: &'a [(&'a str, &'a str)]) -> BoxFuture<'a, String> {
         let fields = [("Action", action), ("Version", "2010-05-08")].into_iter().chain(params.iter().copied());
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
@@ -330,7 +331,7 @@ impl Shared {
         Box::pin(async { request.send().await.expect("moto answers").text().await.expect("a text") })
     }
 
-    /// Notes what a reply gave away that nobody may print.
+    /// Records the token in a reply of GetSecretValue as a secret.
     fn note_secret(&self, reply: &reply::Reply) {
         let value: serde_json::Value = serde_json::from_str(&reply.body).unwrap_or_default();
         let Some(text) = value["SecretString"].as_str() else { return };
@@ -338,7 +339,7 @@ impl Shared {
             .ok()
             .and_then(|json: serde_json::Value| json["token"].as_str().map(str::to_owned));
         let token = inner.unwrap_or_else(|| text.trim().to_owned());
-        // `{}` and the like are no secrets, and stand in every log line.
+        // Short values such as `{}` are not secrets, and they occur in every log line.
         if token.len() >= 8 {
             locked(&self.facts).secrets.insert(token);
         }

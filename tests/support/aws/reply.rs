@@ -1,4 +1,4 @@
-//! Answers: moto's, and those of the layer in the form of each service.
+//! HTTP replies of AWS: moto's, and the layer's own in the format of each service.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
@@ -7,9 +7,9 @@ use axum::response::Response;
 use super::call::AwsCall;
 use crate::support::serve::dropped;
 
-/// An answer on its way back.
 pub(super) struct Reply {
-    /// Status 0 stands for [`Reply::none`], 1 for [`Reply::lost`]: what a call is recorded with then.
+    /// The HTTP status. Status 0 means [`Reply::none`], and status 1 means [`Reply::lost`]. Calls are recorded with
+    /// them.
     pub(super) status: u16,
     headers: HeaderMap,
     pub(super) body: String,
@@ -31,7 +31,7 @@ impl Reply {
         Self { status, headers, body }
     }
 
-    /// An error in the form of the call's service.
+    /// An error in the format of the call's service.
     pub(super) fn error(call: &AwsCall, status: u16, code: &str, message: &str) -> Self {
         if call.service != "secretsmanager" {
             let body = format!(
@@ -45,7 +45,7 @@ impl Reply {
         reply
     }
 
-    /// A success of IAM without data.
+    /// A successful IAM reply with this content.
     pub(super) fn done(call: &AwsCall, inside: &str) -> Self {
         let action = &call.action;
         Self::xml(
@@ -57,12 +57,12 @@ impl Reply {
         )
     }
 
-    /// Not an answer: the connection just ends.
+    /// No reply: the connection is closed.
     pub(super) fn none() -> Self {
         Self { status: 0, headers: HeaderMap::new(), body: String::new() }
     }
 
-    /// An answer that gets lost on its way: its head arrives, and the connection ends.
+    /// A lost reply: the headers arrive, and then the connection is closed.
     pub(super) fn lost() -> Self {
         Self { status: 1, ..Self::none() }
     }
@@ -91,7 +91,7 @@ impl Reply {
     }
 }
 
-/// A response whose body fails at once: hyper cuts the connection in the middle of it.
+/// A response whose body fails at once. hyper then closes the connection after the headers.
 fn broken() -> Response {
     let failing = futures_util::stream::once(async { Err::<String, _>(std::io::Error::other("lost")) });
     let mut response = Response::new(Body::from_stream(failing));
@@ -99,14 +99,14 @@ fn broken() -> Response {
     response
 }
 
-/// The text inside the first element of a name.
+/// The text inside the first XML element with a name.
 pub(super) fn inside<'x>(xml: &'x str, element: &str) -> Option<&'x str> {
     let start = xml.find(&format!("<{element}>"))? + element.len() + 2;
     let rest = &xml[start..];
     rest.find(&format!("</{element}>")).map(|end| &rest[..end])
 }
 
-/// The texts inside all elements of a name.
+/// The texts inside all XML elements with a name.
 pub(super) fn all_inside<'x>(xml: &'x str, element: &str) -> Vec<&'x str> {
     let open = format!("<{element}>");
     xml.split(&open).skip(1).filter_map(|rest| rest.split(&format!("</{element}>")).next()).collect()

@@ -1,4 +1,5 @@
-//! The role that the function runs as: rendered from template.yaml, enforced for each of its calls, and recorded.
+//! The function's role. It is rendered from template.yaml and enforced for each of the function's calls, and every call
+//! is recorded for the check of the whole suite.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,23 +13,22 @@ use crate::support::policy::names::LOG_STREAM;
 use crate::support::policy::record::{self, Entry};
 use crate::support::policy::template::{Parameters, Place, Template};
 
-/// A role, as the stack of one request makes it.
+/// The role in the stack of one request.
 pub struct Role {
     parameters: Parameters,
     place: Place,
     policy: Policy,
-    /// Whether a test is about a right that is missing.
+    /// Whether the test expects a missing permission. Denied calls are then not recorded.
     lacks_something: bool,
 }
 
 impl Role {
-    /// The role under these parameters.
     pub fn new(parameters: Parameters, place: Place, lacks_something: bool) -> Self {
         let policy = Template::shipped().stack(&parameters, &place).role_policy();
         Self { parameters, place, policy, lacks_something }
     }
 
-    /// Whether it grants this; noted down for the judgement of the whole suite.
+    /// Whether the role grants this request. Records the request for the check of the whole suite.
     fn grants(&self, request: &Request) -> bool {
         let is_granted = self.policy.allows(request);
         if is_granted || !self.lacks_something {
@@ -40,13 +40,13 @@ impl Role {
 }
 
 impl Aws {
-    /// CloudFormation makes or changes the role before it asks the function.
+    /// Replaces the role. CloudFormation creates or updates the role before it invokes the function.
     pub fn set_role(&self, role: Role) {
         locked(&self.shared.facts).role = Some(Arc::new(role));
     }
 
-    /// What Lambda does in the function's name at every invocation: opens a log stream, and writes to it.
-    /// CreateLogStream is authorised on the stream to be (aws-solutions/aws-crr-monitor#8).
+    /// Makes the calls that Lambda makes with the function's role at every invocation: it creates a log stream and
+    /// writes to it. CreateLogStream is authorized on the new stream (aws-solutions/aws-crr-monitor#8).
     pub fn write_log(&self, group: &str) {
         let stream = format!("{group}:log-stream:{LOG_STREAM}");
         for action in ["logs:CreateLogStream", "logs:PutLogEvents"] {
@@ -54,20 +54,20 @@ impl Aws {
         }
     }
 
-    /// What the role was asked for and does not grant.
+    /// The requests that the role denied.
     pub fn denied(&self) -> BTreeSet<String> {
         locked(&self.shared.facts).denied.clone()
     }
 
-    /// The KMS key of a secret that has one of its own.
+    /// The customer managed KMS key of a secret, if it has one.
     pub fn key_of_secret(&self, secret: &str) -> Option<String> {
         locked(&self.shared.facts).secret_keys.get(secret).cloned()
     }
 }
 
 impl Shared {
-    /// AccessDenied for what the function's role does not grant.
-    pub(super) fn refusal(&self, call: &AwsCall) -> Option<Reply> {
+    /// AccessDenied if the function's role does not grant a call.
+    pub(super) fn denial(&self, call: &AwsCall) -> Option<Reply> {
         if call.access_key_id != FUNCTION_KEY {
             return None;
         }
@@ -79,20 +79,20 @@ impl Shared {
         Some(Reply::error(call, status, code, &missing))
     }
 
-    /// The first of these that the role does not grant, in IAM's words.
+    /// IAM's error message for the first request that the role does not grant.
     fn missing(&self, needs: &[Request]) -> Option<String> {
-        // Without a role it is a test that makes the function's calls itself.
+        // No role is set if a test makes calls with the function's credentials itself.
         let role = locked(&self.facts).role.clone()?;
         let missing = needs.iter().find(|request| !role.grants(request))?;
         let given = role.parameters.keys().cloned().collect::<Vec<_>>().join(", ");
-        locked(&self.facts).denied.insert(format!("{missing} (the stack is given {given})"));
+        locked(&self.facts).denied.insert(format!("{missing} (stack parameters: {given})"));
         Some(format!("not authorized to perform: {} on resource: {}", missing.action, missing.resource))
     }
 
-    /// Notes that a secret has a KMS key of its own.
+    /// Records the customer managed KMS key of a new secret.
     pub(super) fn note_key_of_secret(&self, call: &AwsCall, reply: &Reply) {
-        let made: serde_json::Value = serde_json::from_str(&reply.body).unwrap_or_default();
-        if let (Some(arn), Some(key)) = (made["ARN"].as_str(), call.params.get("KmsKeyId")) {
+        let created: serde_json::Value = serde_json::from_str(&reply.body).unwrap_or_default();
+        if let (Some(arn), Some(key)) = (created["ARN"].as_str(), call.params.get("KmsKeyId")) {
             locked(&self.facts).secret_keys.insert(arn.to_owned(), key.clone());
         }
     }

@@ -1,11 +1,12 @@
-//! What the layer has seen being made: all calls of a test pass through it, so it need not ask moto each time.
+//! Tracks the users and policies of an account from the calls of the test. The layer therefore need not query moto for
+//! each rule.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::call::AwsCall;
 use super::tags::tags;
 
-/// The users and policies of one account, as far as the layer's rules need them.
+/// The users and policies of one account, reduced to what the layer's rules use.
 #[derive(Default)]
 pub(super) struct Seen {
     users: BTreeMap<String, User>,
@@ -20,7 +21,7 @@ struct User {
 }
 
 impl Seen {
-    /// Whether there is a user or a policy whose name differs in case at most.
+    /// Whether a user or a policy with the same name exists, ignoring case.
     pub(super) fn is_taken(&self, call: &AwsCall) -> bool {
         let same = |name: &String, other: &str| name.eq_ignore_ascii_case(other);
         match call.action.as_str() {
@@ -34,7 +35,7 @@ impl Seen {
         self.users.get(user).into_iter().flat_map(|user| user.tags.iter().cloned()).collect()
     }
 
-    /// The path of a user, if there is one.
+    /// The path of a user, or `None` if the user does not exist.
     pub(super) fn path(&self, user: &str) -> Option<&str> {
         self.users.get(user).map(|user| user.path.as_str())
     }
@@ -44,14 +45,14 @@ impl Seen {
         self.users.get(user).into_iter().flat_map(|user| user.attached.iter().cloned()).collect()
     }
 
-    /// Notes that another spelling has taken a tag's place.
+    /// Removes a tag key that another spelling replaces.
     pub(super) fn forget_tag(&mut self, user: &str, key: &str) {
         if let Some(user) = self.users.get_mut(user) {
             user.tags.remove(key);
         }
     }
 
-    /// Notes what a call did that has just succeeded.
+    /// Applies the effect of a successful call.
     pub(super) fn note(&mut self, call: &AwsCall) {
         let (name, arn) = (call.param("UserName"), call.param("PolicyArn"));
         match call.action.as_str() {

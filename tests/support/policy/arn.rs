@@ -1,12 +1,12 @@
-//! ARNs, part by part: how one can be taken for another, and how a pattern can be made too wide.
+//! Variants of an ARN: similar ARNs of other resources, and patterns that are too wide.
 
-/// The pieces of an ARN that can be varied: partition, region, account, and each piece of what follows between `:` and `/`.
+/// An ARN, split at every `:` and `/`.
 struct Pieces<'a> {
-    /// What stands before each piece, and the piece.
+    /// The separator before each piece, and the piece.
     all: Vec<(&'a str, &'a str)>,
 }
 
-/// `arn`, partition, service, region, account: what follows is the resource itself, its type first.
+/// The index of the resource type. The pieces before it are `arn`, partition, service, region and account.
 const TYPE: usize = 5;
 
 impl<'a> Pieces<'a> {
@@ -18,31 +18,31 @@ impl<'a> Pieces<'a> {
             (before, rest) = (&rest[at..=at], &rest[at + 1..]);
         }
         all.push((before, rest));
-        assert!(all.len() > TYPE, "{arn} is no ARN: nothing is wider, or like it");
+        assert!(all.len() > TYPE, "{arn} is not an ARN");
         Self { all }
     }
 
-    /// The pieces that mean something: neither `arn` nor the service, nothing empty, and no name of a log stream, which is
-    /// nobody's.
+    /// The pieces worth varying. `arn`, the service, empty pieces and wildcards are left out. So is the name of a log
+    /// stream, because every stream of the group belongs to the function.
     fn variable(&self) -> impl Iterator<Item = usize> {
         let end = self.all.iter().position(|(_, piece)| *piece == "log-stream").unwrap_or(self.all.len());
         (1..end).filter(|n| *n != 2 && !["", "*"].contains(&self.all[*n].1))
     }
 
-    /// The path's pieces: between the type and the name, where both are parted by slashes.
+    /// The pieces of the path between type and name, if slashes separate them.
     fn path(&self) -> std::ops::Range<usize> {
         let slashed = self.all.iter().skip(TYPE + 1).all(|(before, _)| *before == "/");
         if slashed { TYPE + 1..self.all.len().saturating_sub(1) } else { 0..0 }
     }
 
-    /// The whole without its path.
+    /// The ARN without its path.
     fn without_path(&self) -> String {
         let path = self.path();
         let rest = self.all.iter().enumerate().filter(|(n, _)| !path.contains(n));
         rest.map(|(_, (before, piece))| format!("{before}{piece}")).collect()
     }
 
-    /// The whole with one piece replaced; by nothing, and its separator goes too.
+    /// The ARN with one piece replaced. `None` removes the piece and its separator.
     fn with(&self, n: usize, piece: Option<&str>) -> String {
         let each = self.all.iter().enumerate().map(|(m, (before, old))| match (m == n, piece) {
             (true, Some(new)) => format!("{before}{new}"),
@@ -62,9 +62,9 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// ARNs of others that look like this one: of another partition, region or account, of another path, another type, of a
-/// name that begins, ends or is written alike.
-pub fn strangers(arn: &str) -> Vec<String> {
+/// ARNs that resemble this one but name other resources. They differ in partition, region, account, path or type, or
+/// their name has the same beginning, the same ending or another case.
+pub fn foreign(arn: &str) -> Vec<String> {
     let pieces = Pieces::of(arn);
     let text = |text: &str| text.to_owned();
     let mut all = pieces.replaced(|n, piece| match n {
@@ -82,7 +82,7 @@ pub fn strangers(arn: &str) -> Vec<String> {
     all
 }
 
-/// Patterns that match this ARN and others: each piece for itself, and all of it.
+/// Patterns that match this ARN and other ARNs. Each replaces one piece or the whole ARN with a wildcard.
 pub fn widened(arn: &str) -> Vec<String> {
     if arn == "*" {
         return Vec::new();

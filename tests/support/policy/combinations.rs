@@ -1,15 +1,15 @@
-//! The stacks for which the role is judged: each way of giving a token, with and without everything else.
+//! The stacks whose role is checked: each way to pass the token, combined with each optional parameter.
 
 use super::template::{Parameters, Place};
 
-/// What a stack may be given, one of each group.
+/// The parameter groups. A stack gets one entry of each group.
 const TOKENS: [&[&str]; 3] =
     [&["CoiledToken"], &["CoiledTokenSecretArn"], &["CoiledTokenSecretArn", "CoiledTokenKmsKeyArn"]];
 const HUBS: [&[&str]; 3] = [&[], &["DockerHubTokenSecretArn"], &["DockerHubTokenSecretArn", "DockerHubTokenKmsKeyArn"]];
 const USERS: [&[&str]; 3] = [&[], &["UserName"], &["UserName", "UserPath"]];
 const BOUNDARIES: [&[&str]; 2] = [&[], &["PermissionsBoundaryArn"]];
 
-/// Every combination in the partition that most are in, and the fullest one in the others.
+/// Every combination in the partition `aws`, and the one with the most parameters in the other partitions.
 pub fn all() -> Vec<(Parameters, Place)> {
     let place = Place::new("aws", "us-east-1", "111122223333");
     let mut all = Vec::new();
@@ -31,7 +31,7 @@ pub fn all() -> Vec<(Parameters, Place)> {
     all
 }
 
-/// A value for each of these parameters.
+/// A valid value for each of these parameters.
 fn values(names: &[&str], place: &Place) -> Parameters {
     let Place { partition, region, account, .. } = place;
     let arn = |service: &str, rest: &str| format!("arn:{partition}:{service}:{region}:{account}:{rest}");
@@ -44,7 +44,7 @@ fn values(names: &[&str], place: &Place) -> Parameters {
         "UserName" => "dask+1@team".to_owned(),
         "UserPath" => "/vendors/data/".to_owned(),
         "PermissionsBoundaryArn" => format!("arn:{partition}:iam::{account}:policy/bounds/coiled"),
-        other => panic!("{other} has no value here"),
+        other => panic!("add a value for the parameter {other} here"),
     };
     names.iter().map(|name| ((*name).to_owned(), value(name))).collect()
 }

@@ -1,21 +1,23 @@
-//! Condition operators: those that this project's policies and its table of known cases use. Any other is a panic, for a
-//! condition that is skipped is a right that nobody granted.
+//! The condition operators that this project's policies and the known cases use.
+//!
+//! Any other operator panics. If it were ignored, the evaluator would report permissions that the policy does not
+//! grant.
 
 use super::evaluate::{Request, Texts};
 use super::pattern::{is_arn_like, is_like};
 
-/// One operator with one key: all of a statement's have to hold.
+/// One operator with one key. A statement applies only if all its conditions hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
-    /// As it is written, `StringEquals`, `ForAnyValue:ArnLikeIfExists`, …
+    /// The operator as written in the policy: `StringEquals`, `ForAnyValue:ArnLikeIfExists`, …
     pub operator: String,
-    /// The context key; case means nothing in it.
+    /// The context key. IAM ignores its case.
     pub key: String,
-    /// One of these has to match; of a negated operator, none may.
+    /// At least one value must match. With a negated operator, none may match.
     pub values: Texts,
 }
 
-/// An operator, taken apart.
+/// The parts of an operator's name.
 struct Operator<'a> {
     set: Option<&'a str>,
     name: &'a str,
@@ -40,22 +42,22 @@ impl<'a> Operator<'a> {
             "StringNotEqualsIgnoreCase" => (equal_in_any_case, true),
             "StringLike" => (is_like, false),
             "StringNotLike" => (is_like, true),
-            // "ArnEquals and ArnLike behave identically", wildcards and all.
+            // "ArnEquals and ArnLike behave identically", including wildcards.
             "ArnEquals" | "ArnLike" => (is_arn_like, false),
             "ArnNotEquals" | "ArnNotLike" => (is_arn_like, true),
             "Bool" => (equal_in_any_case, false),
-            other => panic!("the condition operator {other} is not known here"),
+            other => panic!("the condition operator {other} is not supported"),
         }
     }
 }
 
 impl Condition {
-    /// Whether it holds for a request.
+    /// Whether the condition holds for a request.
     pub fn holds(&self, request: &Request) -> bool {
         let operator = Operator::read(&self.operator);
         let there = request.context(&self.key);
         if operator.name == "Null" {
-            assert!(operator.set.is_none() && !operator.if_exists, "{} is no operator", self.operator);
+            assert!(operator.set.is_none() && !operator.if_exists, "{} is not an operator", self.operator);
             return self.values.iter().any(|wanted| wanted.eq_ignore_ascii_case(&there.is_empty().to_string()));
         }
         if there.is_empty() && operator.if_exists {
@@ -64,14 +66,14 @@ impl Condition {
         let (compare, is_negated) = operator.comparison();
         let passes = |text: &String| self.values.iter().any(|wanted| compare(wanted, text)) != is_negated;
         match operator.set {
-            // True without any value, which makes it a bad guard of an Allow.
+            // True without any value, so an Allow with ForAllValues also applies if the key is missing.
             Some("ForAllValues") => there.iter().all(passes),
             Some("ForAnyValue") => there.iter().any(passes),
-            Some(other) => panic!("{other} is not known here"),
-            // What is not there matches nothing: so a negated operator holds.
+            Some(other) => panic!("the set operator {other} is not supported"),
+            // A missing key matches no value, so a negated operator holds.
             None if there.is_empty() => is_negated,
             None => {
-                assert!(there.len() == 1, "{} has many values: it needs ForAnyValue or ForAllValues", self.key);
+                assert!(there.len() == 1, "{} has several values: use ForAnyValue or ForAllValues", self.key);
                 there.iter().all(passes)
             }
         }

@@ -1,7 +1,7 @@
-//! What one identity policy says to one request.
+//! Evaluates one identity policy for one request.
 //!
-//! Only that: no resource policy, permissions boundary, session policy or organisation's policy is part of it. What this
-//! does not know is a panic.
+//! Resource policies, permissions boundaries, session policies and service control policies are not evaluated. Policy
+//! elements that are not supported here panic.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,33 +11,33 @@ use serde_json::{Map, Value};
 use super::condition::Condition;
 use super::pattern::{is_action, is_resource};
 
-/// One or many texts: in a policy both are written where many may stand.
+/// The strings of a policy element, which can be one string or a list.
 pub type Texts = Vec<String>;
 
-/// What IAM is asked about one call.
+/// One authorization request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, serde::Serialize, serde::Deserialize)]
 pub struct Request {
     /// `service:Action`
     pub action: String,
-    /// An ARN.
+    /// The ARN of the resource.
     pub resource: String,
-    /// What else is known of the request, by condition key.
+    /// The values of the request context, by condition key.
     pub context: BTreeMap<String, Texts>,
 }
 
 impl Request {
-    /// A request without context.
+    /// A request with an empty context.
     pub fn new(action: impl Into<String>, resource: impl Into<String>) -> Self {
         Self { action: action.into(), resource: resource.into(), context: BTreeMap::new() }
     }
 
-    /// The same with one more thing known.
+    /// Adds a value of a condition key.
     pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
         self.context.entry(key.to_owned()).or_default().push(value.into());
         self
     }
 
-    /// The values of a condition key; none where it is missing.
+    /// The values of a condition key, empty if the key is missing.
     pub(super) fn context(&self, key: &str) -> &[String] {
         let found = self.context.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
         found.map(|(_, values)| values.as_slice()).unwrap_or_default()
@@ -51,18 +51,18 @@ impl fmt::Display for Request {
     }
 }
 
-/// What comes of it.
+/// The decision of a policy about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// A statement allows it, and none denies it.
+    /// At least one statement allows the request, and none denies it.
     Allowed,
-    /// A statement denies it, whatever others allow.
+    /// A statement denies the request, even if others allow it.
     Denied,
-    /// No statement is about it.
+    /// No statement matches the request.
     NotGranted,
 }
 
-/// Actions or resources: these, or all but these.
+/// The actions or resources of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Set {
     /// `Action`, `Resource`
@@ -76,7 +76,7 @@ impl Set {
         match (statement.get(name), statement.get(&format!("Not{name}"))) {
             (Some(these), None) => Set::These(texts(these)),
             (None, Some(not)) => Set::AllBut(texts(not)),
-            _ => panic!("a statement has either {name} or Not{name}: {statement:?}"),
+            _ => panic!("a statement needs either {name} or Not{name}: {statement:?}"),
         }
     }
 
@@ -87,27 +87,25 @@ impl Set {
         }
     }
 
-    /// The patterns; panics for an exclusion.
+    /// The patterns. Panics for `NotAction` and `NotResource`.
     pub fn these(&self) -> &Texts {
         match self {
             Set::These(patterns) => patterns,
-            Set::AllBut(_) => panic!("what is excluded names nothing"),
+            Set::AllBut(_) => panic!("NotAction and NotResource are not supported in the role"),
         }
     }
 }
 
-/// One statement.
+/// One policy statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
-    /// Its name; empty without.
+    /// The `Sid`, empty if it is missing.
     pub sid: String,
-    /// Whether it allows.
+    /// Whether `Effect` is `Allow`.
     pub allows: bool,
-    /// What may be done.
     pub actions: Set,
-    /// With what.
     pub resources: Set,
-    /// If all of these hold.
+    /// The statement applies only if all of these hold.
     pub conditions: Vec<Condition>,
 }
 
@@ -116,14 +114,14 @@ impl Statement {
         let map = value.as_object().expect("a statement is an object");
         for name in map.keys() {
             let known = ["Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"];
-            assert!(known.contains(&name.as_str()), "{name} has no place in a statement of an identity policy");
+            assert!(known.contains(&name.as_str()), "{name} is not an element of an identity policy statement");
         }
         Self {
             sid: map.get("Sid").and_then(Value::as_str).unwrap_or_default().to_owned(),
             allows: match map["Effect"].as_str() {
                 Some("Allow") => true,
                 Some("Deny") => false,
-                other => panic!("an Effect of {other:?}"),
+                other => panic!("Effect is {other:?}"),
             },
             actions: Set::read(map, "Action"),
             resources: Set::read(map, "Resource"),
@@ -131,7 +129,7 @@ impl Statement {
         }
     }
 
-    /// Whether it is about a request.
+    /// Whether the statement applies to a request.
     pub fn matches(&self, request: &Request) -> bool {
         self.actions.has(|pattern| is_action(pattern, &request.action))
             && self.resources.has(|pattern| is_resource(pattern, &request.resource))
@@ -139,18 +137,17 @@ impl Statement {
     }
 }
 
-/// A policy.
+/// A policy document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// Its statements.
     pub statements: Vec<Statement>,
 }
 
 impl Policy {
-    /// Reads a document.
+    /// Parses a policy document.
     pub fn read(document: &Value) -> Self {
-        assert_eq!(document["Version"], "2012-10-17", "the older version knows no variables");
-        assert!(!document.to_string().contains("${"), "policy variables are not known here");
+        assert_eq!(document["Version"], "2012-10-17", "the older version does not support policy variables");
+        assert!(!document.to_string().contains("${"), "policy variables are not supported here");
         let statements = match &document["Statement"] {
             Value::Array(list) => list.iter().map(Statement::read).collect(),
             one => vec![Statement::read(one)],
@@ -158,17 +155,17 @@ impl Policy {
         Self { statements }
     }
 
-    /// Its decision: a Deny beats every Allow, and what nothing is about is not granted.
+    /// The decision about a request. A Deny overrides every Allow.
     pub fn decide(&self, request: &Request) -> Decision {
-        let about: Vec<_> = self.statements.iter().filter(|statement| statement.matches(request)).collect();
-        match about.iter().all(|statement| statement.allows) {
-            _ if about.is_empty() => Decision::NotGranted,
+        let matching: Vec<_> = self.statements.iter().filter(|statement| statement.matches(request)).collect();
+        match matching.iter().all(|statement| statement.allows) {
+            _ if matching.is_empty() => Decision::NotGranted,
             true => Decision::Allowed,
             false => Decision::Denied,
         }
     }
 
-    /// Whether it lets a request pass.
+    /// Whether the decision about a request is `Allowed`.
     pub fn allows(&self, request: &Request) -> bool {
         self.decide(request) == Decision::Allowed
     }
@@ -179,7 +176,7 @@ fn texts(value: &Value) -> Texts {
         Value::Array(items) => items.iter().flat_map(texts).collect(),
         Value::String(text) => vec![text.clone()],
         Value::Bool(flag) => vec![flag.to_string()],
-        other => panic!("{other} is neither a text nor a list of texts"),
+        other => panic!("{other} is neither a string nor a list of strings"),
     }
 }
 

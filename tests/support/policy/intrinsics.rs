@@ -1,11 +1,11 @@
-//! CloudFormation's functions, as far as the template uses them; any other is a panic.
+//! The CloudFormation intrinsic functions that the template uses. Any other function panics.
 
 use serde_json::{Map, Value};
 
 use super::template::{Parameters, Stack, plain};
 
 impl Stack<'_> {
-    /// A value with its functions computed; none for `AWS::NoValue`.
+    /// The value with all functions computed, or `None` for `AWS::NoValue`.
     pub(super) fn render(&self, value: &Value) -> Option<Value> {
         match value {
             Value::Object(map) => match function(map) {
@@ -19,10 +19,10 @@ impl Stack<'_> {
         }
     }
 
-    /// Whether a named condition holds.
+    /// Whether a condition of the template holds.
     pub(super) fn condition(&self, name: &str) -> bool {
         let condition = self.template["Conditions"].get(name);
-        self.truth(condition.unwrap_or_else(|| panic!("there is no condition {name}")))
+        self.truth(condition.unwrap_or_else(|| panic!("the template has no condition {name}")))
     }
 
     fn call(&self, name: &str, argument: &Value) -> Option<Value> {
@@ -49,7 +49,7 @@ impl Stack<'_> {
                 let from = self.text(from);
                 Some(from.split(&plain(separator)).map(Value::from).collect())
             }
-            other => panic!("the function {other} is not known here"),
+            other => panic!("the function {other} is not supported"),
         }
     }
 
@@ -68,7 +68,7 @@ impl Stack<'_> {
             }
             "Fn::And" => argument.as_array().expect("a list").iter().all(|one| self.truth(one)),
             "Fn::Or" => argument.as_array().expect("a list").iter().any(|one| self.truth(one)),
-            other => panic!("the function {other} is not known here"),
+            other => panic!("the function {other} is not supported"),
         }
     }
 
@@ -80,20 +80,20 @@ impl Stack<'_> {
         }
     }
 
-    /// An attribute of a resource; a made-up one where nothing depends on what it is.
+    /// An attribute of a resource. If the stack does not define it, the result is a placeholder.
     fn attribute(&self, name: &str) -> String {
         let resource = name.split('.').next().unwrap_or_default();
-        assert!(self.template["Resources"].get(resource).is_some(), "there is neither parameter nor resource {name}");
+        assert!(self.template["Resources"].get(resource).is_some(), "{name} is neither a parameter nor a resource");
         self.place.attributes.get(name).cloned().unwrap_or_else(|| format!("<{name}>"))
     }
 
-    /// `${Name}`, `${Resource.Attribute}`, `${AWS::Pseudo}`, and names that the call itself brings.
+    /// Computes `Fn::Sub`: `${Name}`, `${Resource.Attribute}`, `${AWS::Pseudo}`, and names from its own variable map.
     fn substitute(&self, argument: &Value) -> String {
         let (template, own) = match argument.as_array().map(Vec::as_slice) {
             Some([template, own]) => (plain(template), self.own_names(own)),
             _ => (plain(argument), Parameters::new()),
         };
-        assert!(!template.contains("${!"), "an escaped name is not known here");
+        assert!(!template.contains("${!"), "escaped names are not supported here");
         let mut parts = template.split("${");
         let mut text = parts.next().unwrap_or_default().to_owned();
         for part in parts {
@@ -120,10 +120,10 @@ impl Stack<'_> {
     }
 }
 
-/// The function that an object is, if it is one.
+/// The name and argument of the function, if the object is a function call.
 fn function(map: &Map<String, Value>) -> Option<(&str, &Value)> {
     let (name, argument) = map.iter().next()?;
-    // `Condition` is a function only where it stands alone and names one; in a policy it is an element.
+    // `Condition` with a string is a function. In a policy statement, `Condition` is an object.
     let is_function = name == "Ref" || name.starts_with("Fn::") || (name == "Condition" && argument.is_string());
     (map.len() == 1 && is_function).then_some((name, argument))
 }

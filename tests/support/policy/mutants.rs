@@ -1,39 +1,39 @@
-//! Mistakes that somebody could make in the role's policy, one at a time. Each has to be noticed: by a call that is not
-//! granted any more, or by one that should never be and now is.
+//! Mutants of the role's policy, each with one mistake. A mutant is detected if it denies a call that must be granted,
+//! or grants a call that must be denied.
 
 use super::arn::widened;
 use super::condition::Condition;
 use super::evaluate::{Policy, Set, Statement, Texts};
 
-/// One mistake: a statement that has become another one, or two, or has gone.
+/// One mistake: a statement that was replaced by one or two others, or removed.
 #[derive(Debug)]
 pub struct Mutant {
-    /// What was done.
+    /// A description of the mistake.
     pub what: String,
-    /// To which statement.
+    /// The index of the statement.
     pub at: usize,
-    /// What is there now.
+    /// The statements that replace it.
     pub instead: Vec<Statement>,
 }
 
-/// Every mistake of the kinds below in a policy.
+/// All mutants of a policy.
 pub fn of(policy: &Policy) -> Vec<Mutant> {
     let each = policy.statements.iter().enumerate().flat_map(|(at, statement)| {
         let changed = [actions(statement), resources(statement), pairs(statement), conditions(statement)].concat();
-        let gone = Mutant { what: format!("{}: dropped", statement.sid), at, instead: Vec::new() };
+        let removed = Mutant { what: format!("{}: dropped", statement.sid), at, instead: Vec::new() };
         let changed = changed.into_iter().map(move |(what, changed)| Mutant {
             what: format!("{}: {what}", statement.sid),
             at,
             instead: changed,
         });
-        [gone].into_iter().chain(changed)
+        [removed].into_iter().chain(changed)
     });
     each.collect()
 }
 
 type Changed = (String, Vec<Statement>);
 
-/// One action dropped, or become all of its service's.
+/// Drops one action, or replaces it with all actions of its service.
 fn actions(statement: &Statement) -> Vec<Changed> {
     let with = |what: String, actions| (what, vec![Statement { actions: Set::These(actions), ..statement.clone() }]);
     let all = statement.actions.these();
@@ -46,7 +46,7 @@ fn actions(statement: &Statement) -> Vec<Changed> {
     each.collect()
 }
 
-/// One resource dropped, or widened.
+/// Drops or widens one resource.
 fn resources(statement: &Statement) -> Vec<Changed> {
     let with =
         |what: String, resources| (what, vec![Statement { resources: Set::These(resources), ..statement.clone() }]);
@@ -60,7 +60,7 @@ fn resources(statement: &Statement) -> Vec<Changed> {
     each.collect()
 }
 
-/// One action with all resources but one: for each action is needed with each resource.
+/// Removes one pair of action and resource. This proves that a test needs each action on each resource.
 fn pairs(statement: &Statement) -> Vec<Changed> {
     let (actions, resources) = (statement.actions.these(), statement.resources.these());
     if actions.len() < 2 || resources.len() < 2 {
@@ -73,14 +73,14 @@ fn pairs(statement: &Statement) -> Vec<Changed> {
     let each = actions.iter().enumerate().flat_map(|(a, action)| {
         let one = move |r: usize| {
             let narrow = with(vec![action.clone()], without(resources, r));
-            (format!("{action} not with {}", resources[r]), vec![with(without(actions, a), resources.clone()), narrow])
+            (format!("{action} without {}", resources[r]), vec![with(without(actions, a), resources.clone()), narrow])
         };
         (0..resources.len()).map(one)
     });
     each.collect()
 }
 
-/// One condition dropped, made optional, or one of its values dropped or widened.
+/// Drops a condition, makes it optional, or drops or widens one of its values.
 fn conditions(statement: &Statement) -> Vec<Changed> {
     let all = &statement.conditions;
     let with = |what: String, conditions| (what, vec![Statement { conditions, ..statement.clone() }]);

@@ -1,15 +1,16 @@
-//! What the function works with under given parameters, written down without the template's help; and calls carried over
-//! from one set of parameters to another.
+//! The resources that the function uses with given parameters, and the translation of calls to other parameters.
+//!
+//! The names are written here independently of the template's role, so that a mistake there is detected.
 
 use super::evaluate::Request;
 use super::template::Stack;
 
-/// Which thing, and what it is called.
+/// The name or ARN of each resource, by its kind.
 #[derive(Debug)]
 pub struct Names(Vec<(&'static str, String)>);
 
 impl Names {
-    /// The names under a stack's parameters.
+    /// The names for a stack's parameters.
     pub fn of(stack: &Stack) -> Self {
         let place = stack.place;
         let (partition, account) = (&place.partition, &place.account);
@@ -39,55 +40,56 @@ impl Names {
         Self(names.into_iter().filter(|(_, value)| !value.is_empty()).collect())
     }
 
-    /// Whether a thing is there under these parameters.
-    pub fn has(&self, thing: &str) -> bool {
-        self.get(thing).is_some()
+    /// Whether these parameters define a resource of this kind.
+    pub fn has(&self, kind: &str) -> bool {
+        self.get(kind).is_some()
     }
 
-    /// What the function may do something with.
+    /// The ARNs of all resources on which the function can call an action.
     pub fn resources(&self) -> Vec<&str> {
-        let all = self.0.iter().filter(|(thing, _)| !["boundary", "token service", "hub service"].contains(thing));
+        let all = self.0.iter().filter(|(kind, _)| !["boundary", "token service", "hub service"].contains(kind));
         all.map(|(_, value)| value.as_str()).collect()
     }
 
-    /// What a thing is called.
-    pub fn get(&self, thing: &str) -> Option<&str> {
-        self.0.iter().find(|(other, _)| *other == thing).map(|(_, value)| value.as_str())
+    /// The name or ARN of the resource of this kind.
+    pub fn get(&self, kind: &str) -> Option<&str> {
+        self.0.iter().find(|(other, _)| *other == kind).map(|(_, value)| value.as_str())
     }
 
-    /// A call made under these names, as it would have been under others; none where it could not have been.
-    pub fn carry(&self, request: &Request, to: &Names) -> Option<Request> {
+    /// Translates a call with these names to other names. `None` if the call is impossible with the others.
+    pub fn translate(&self, request: &Request, to: &Names) -> Option<Request> {
         if carries_boundary(&request.action) && self.has("boundary") != to.has("boundary") {
             return None;
         }
-        let carry = |text: &String| match self.0.iter().find(|(_, value)| value == text) {
-            Some((thing, _)) => to.get(thing).map(str::to_owned),
+        let translate = |text: &String| match self.0.iter().find(|(_, value)| value == text) {
+            Some((kind, _)) => to.get(kind).map(str::to_owned),
             None => Some(text.clone()),
         };
         let context = request.context.iter().map(|(key, values)| {
-            let values: Option<Vec<String>> = values.iter().map(carry).collect();
+            let values: Option<Vec<String>> = values.iter().map(translate).collect();
             Some((key.clone(), values?))
         });
         Some(Request {
             action: request.action.clone(),
-            resource: carry(&request.resource)?,
+            resource: translate(&request.resource)?,
             context: context.collect::<Option<_>>()?,
         })
     }
 }
 
-/// The name of every log stream in the suite.
+/// The log stream name of every invocation in the suite.
 pub const LOG_STREAM: &str = "s";
 
-/// Whether `iam:PermissionsBoundary` is part of a request, by "Actions, resources, and condition keys for AWS Identity and
-/// Access Management" of the service authorization reference.
+/// Whether a request has the condition key `iam:PermissionsBoundary`. The source is "Actions, resources, and condition
+/// keys for AWS Identity and Access Management" in the Service Authorization Reference.
 pub fn carries_boundary(action: &str) -> bool {
     let with_it = ["AttachUserPolicy", "CreateUser", "DeleteUserPermissionsBoundary", "DeleteUserPolicy"];
     let more = ["DetachUserPolicy", "PutUserPermissionsBoundary"];
     with_it.iter().chain(&more).any(|name| action == format!("iam:{name}"))
 }
 
-/// How KMS knows the Secrets Manager that a secret is in: "kms:ViaService" of the KMS developer guide.
+/// The value of `kms:ViaService` for a secret: the Secrets Manager endpoint of its region. See "kms:ViaService" in the
+/// KMS developer guide.
 pub fn service_of(secret: &str) -> String {
     match secret.splitn(6, ':').collect::<Vec<_>>().as_slice() {
         [_, "aws-cn", _, region, ..] => format!("secretsmanager.{region}.amazonaws.com.cn"),

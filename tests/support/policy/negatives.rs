@@ -1,15 +1,16 @@
-//! What must never be granted, made from what is: the same calls with a stranger in the place of something of ours.
+//! Calls that must be denied. They are variants of the recorded calls, with another action, resource or condition
+//! value.
 
 use std::collections::BTreeSet;
 
-use super::arn::strangers;
+use super::arn::foreign;
 use super::evaluate::Request;
 use super::names::Names;
 
-/// What the function never does, and what would make it, or others, more than they are. Each is asked in the place of
-/// every call that is made, with all that is known of it.
+/// Actions that the function never calls, most of them useful for privilege escalation. Each replaces the action of
+/// every recorded call, with the same resource and context.
 const NEVER: [&str; 66] = [
-    // To become or make somebody else.
+    // Becoming or creating another principal.
     "iam:AddUserToGroup",
     "iam:AttachGroupPolicy",
     "iam:AttachRolePolicy",
@@ -43,7 +44,7 @@ const NEVER: [&str; 66] = [
     "iam:UploadSigningCertificate",
     "sts:AssumeRole",
     "sts:GetFederationToken",
-    // To look around.
+    // Reading the account's other resources.
     "iam:GetAccountAuthorizationDetails",
     "iam:GetUserPolicy",
     "iam:ListGroups",
@@ -51,7 +52,7 @@ const NEVER: [&str; 66] = [
     "iam:ListRoles",
     "iam:ListUsers",
     "iam:SimulatePrincipalPolicy",
-    // With secrets and keys.
+    // Secrets and KMS keys, other than reading the secrets of this stack.
     "secretsmanager:BatchGetSecretValue",
     "secretsmanager:CreateSecret",
     "secretsmanager:DeleteSecret",
@@ -65,14 +66,14 @@ const NEVER: [&str; 66] = [
     "kms:GenerateDataKey",
     "kms:PutKeyPolicy",
     "kms:ReEncryptFrom",
-    // With the log, beyond writing to it.
+    // Logs, other than writing them.
     "logs:CreateLogGroup",
     "logs:DeleteLogGroup",
     "logs:DeleteLogStream",
     "logs:DeleteRetentionPolicy",
     "logs:GetLogEvents",
     "logs:PutSubscriptionFilter",
-    // Elsewhere.
+    // Other services.
     "cloudformation:UpdateStack",
     "ec2:RunInstances",
     "lambda:AddPermission",
@@ -82,41 +83,41 @@ const NEVER: [&str; 66] = [
     "organizations:LeaveOrganization",
 ];
 
-/// AWS's policy for administrators.
+/// The AWS managed policy for administrators.
 const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 
-/// Everything that must be denied under these names, where `calls` is what is made.
+/// All calls that must be denied in a stack with these names. `calls` are the recorded calls.
 pub fn of(calls: &BTreeSet<Request>, names: &Names) -> BTreeSet<Request> {
     let never = NEVER.iter().flat_map(|action| {
         let everything = [Request::new(*action, "*")];
         let instead = calls.iter().map(|call| Request { action: (*action).to_owned(), ..call.clone() });
         everything.into_iter().chain(instead)
     });
-    let foreign = calls.iter().flat_map(with_strangers);
+    let on_others = calls.iter().flat_map(on_foreign_resources);
     let unbound = calls.iter().flat_map(|call| out_of_bounds(call, names));
-    let all = never.chain(foreign).chain(unbound).chain(other_boundary_action(names));
+    let all = never.chain(on_others).chain(unbound).chain(other_boundary_action(names));
     all.filter(|request| !calls.contains(request)).collect()
 }
 
-/// The same with each stranger's ARN.
-fn with_strangers(call: &Request) -> Vec<Request> {
-    strangers(&call.resource).into_iter().map(|resource| Request { resource, ..call.clone() }).collect()
+/// The call on each foreign resource.
+fn on_foreign_resources(call: &Request) -> Vec<Request> {
+    foreign(&call.resource).into_iter().map(|resource| Request { resource, ..call.clone() }).collect()
 }
 
-/// The same with each condition that binds it missing, or of a stranger.
+/// The call with each required context key missing or set to a foreign value.
 fn out_of_bounds(call: &Request, names: &Names) -> Vec<Request> {
     let mut all = Vec::new();
     for key in bounds(&call.action, names) {
         let mut missing = call.clone();
         let values = missing.context.remove(*key).unwrap_or_default();
-        let others = values.iter().flat_map(|value| others(value)).chain([ADMINISTRATOR.to_owned()]);
+        let others = values.iter().flat_map(|value| foreign_values(value)).chain([ADMINISTRATOR.to_owned()]);
         all.extend(others.map(|other| missing.clone().with(key, other)));
         all.push(missing);
     }
     all
 }
 
-/// The context keys that have to bind a call.
+/// The context keys that the role's conditions must restrict for an action.
 fn bounds(action: &str, names: &Names) -> &'static [&'static str] {
     match (action, names.has("boundary")) {
         ("iam:AttachUserPolicy", true) => &["iam:PolicyARN", "iam:PermissionsBoundary"],
@@ -127,17 +128,17 @@ fn bounds(action: &str, names: &Names) -> &'static [&'static str] {
     }
 }
 
-fn others(value: &str) -> Vec<String> {
+fn foreign_values(value: &str) -> Vec<String> {
     if value.starts_with("arn:") {
-        return strangers(value);
+        return foreign(value);
     }
-    // secretsmanager.REGION.amazonaws.com
+    // Otherwise the value is a service endpoint: secretsmanager.REGION.amazonaws.com
     let parts: Vec<&str> = value.split('.').collect();
     let with = |n: usize, part: &str| [&parts[..n], &[part], &parts[n + 1..]].concat().join(".");
     vec![with(0, "s3"), with(1, "ap-southeast-4"), format!("{value}.example"), format!("a-{value}")]
 }
 
-/// With a boundary given it can't be taken off; without one, none can be put on.
+/// If the stack has a boundary, the function must not delete it. If not, the function must not set one.
 fn other_boundary_action(names: &Names) -> Vec<Request> {
     let (action, boundary) = match names.get("boundary") {
         Some(given) => ("iam:DeleteUserPermissionsBoundary", given),

@@ -1,6 +1,6 @@
-//! Wildcards, which mean three different things in IAM.
+//! The three kinds of wildcard matching in IAM.
 
-/// `Action`: `*` and `?` as in a string, in any case.
+/// Matches `Action`: like a string, but ignoring case.
 pub fn is_action(pattern: &str, action: &str) -> bool {
     match is_wild(pattern) {
         true => is_like(&pattern.to_lowercase(), &action.to_lowercase()),
@@ -8,12 +8,12 @@ pub fn is_action(pattern: &str, action: &str) -> bool {
     }
 }
 
-/// `StringLike`: `*` is any text, `?` any one character, over the whole value.
+/// Matches `StringLike`: `*` matches any text, and `?` matches one character. The whole value must match.
 pub fn is_like(pattern: &str, text: &str) -> bool {
     glob(pattern, text, false)
 }
 
-/// `ArnLike`, `ArnEquals`: each of the six parts of an ARN for itself, so that no wildcard crosses a colon before the
+/// Matches `ArnLike` and `ArnEquals`: each of the six parts of an ARN on its own. Wildcards match colons only in the
 /// last part.
 pub fn is_arn_like(pattern: &str, text: &str) -> bool {
     let parts = |arn| str::splitn(arn, 6, ':').map(str::to_owned).collect::<Vec<_>>();
@@ -21,13 +21,13 @@ pub fn is_arn_like(pattern: &str, text: &str) -> bool {
     patterns.len() == 6 && texts.len() == 6 && patterns.iter().zip(&texts).all(|(pattern, text)| is_like(pattern, text))
 }
 
-/// `Resource`: wildcards stay within a part of the ARN, but for a `*` at the end of one, which "can expand to match beyond
-/// the colon boundaries".
+/// Matches `Resource`: wildcards match within one part of the ARN. Only a `*` at the end of a part "can expand to match
+/// beyond the colon boundaries".
 pub fn is_resource(pattern: &str, arn: &str) -> bool {
     glob(pattern, arn, true)
 }
 
-/// Most patterns are none, and this is asked millions of times: so it is asked first.
+/// Whether a pattern contains a wildcard. Most do not, and a plain comparison is faster for millions of calls.
 fn is_wild(pattern: &str) -> bool {
     pattern.as_bytes().contains(&b'*') || pattern.as_bytes().contains(&b'?')
 }

@@ -1,5 +1,5 @@
-//! The record of a whole run of the suite: each call that the function's role was asked for, once, with the parameters of
-//! the stack that it was made in. The suite writes it; when it has ended, `tests/role` judges it.
+//! A file with every distinct authorization request of the function's role, and the parameters of its stack. The suite
+//! writes the file, and `tests/role` checks it after the suite.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -13,36 +13,34 @@ use serde::{Deserialize, Serialize};
 use super::evaluate::Request;
 use super::template::{Parameters, Place};
 
-/// One call.
+/// One authorization request in one stack.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Entry {
-    /// What the stack was given.
     pub parameters: Parameters,
-    /// Where it was.
     pub place: Place,
-    /// What IAM was asked.
     pub request: Request,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Header {
     began: SystemTime,
-    /// Why this is not the whole suite.
+    /// The argument that limited the run to part of the suite.
     only: Option<String>,
 }
 
-/// Every test has an account of its own, and every secret an ending of its own; in the record all have the same.
+/// Every test has its own account, and every secret ARN ends with random characters. The record replaces both, so that
+/// equal calls of different tests are recorded once.
 const ACCOUNT: &str = "111122223333";
 const ENDING: &str = "AbCdEf";
 
-/// Notes a call down; of the suite alone, whatever else is tested with this.
+/// Records a request, but only in the test binary `suite`.
 pub fn note(entry: &Entry) {
     if env!("CARGO_CRATE_NAME") != "suite" {
         return;
     }
     static RECORD: OnceLock<Mutex<(BTreeSet<String>, File)>> = OnceLock::new();
     let record = RECORD.get_or_init(|| Mutex::new((BTreeSet::new(), begin())));
-    let line = alike(&serde_json::to_string(entry).expect("an entry"), &entry.place.account);
+    let line = normalized(&serde_json::to_string(entry).expect("an entry"), &entry.place.account);
     let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
     if !record.0.contains(&line) {
         writeln!(record.1, "{line}").expect("the record can be written");
@@ -61,19 +59,19 @@ fn path() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("calls-of-the-suite.jsonl")
 }
 
-fn alike(line: &str, account: &str) -> String {
+fn normalized(line: &str, account: &str) -> String {
     let same_account = line.replace(account, ACCOUNT);
     let mut parts = same_account.split(":secret:");
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let (name, rest) = part.split_once('"').expect("a text in JSON ends");
+        let (name, rest) = part.split_once('"').expect("a JSON string ends with a quote");
         let name = &name[..name.len() - ENDING.len()];
         text += &format!(":secret:{name}{ENDING}\"{rest}");
     }
     text
 }
 
-/// What of a test binary's arguments makes it run some tests only.
+/// The argument that makes a test binary run only some tests, if there is one.
 pub fn filter(arguments: impl Iterator<Item = String>) -> Option<String> {
     let mut arguments = arguments.peekable();
     while let Some(argument) = arguments.next() {
@@ -87,24 +85,24 @@ pub fn filter(arguments: impl Iterator<Item = String>) -> Option<String> {
     None
 }
 
-/// The calls of the last run, if it was of the whole suite and nothing has changed since.
+/// The requests of the last run. Fails if that run was filtered or if a source file has changed since.
 pub fn read() -> Result<BTreeSet<Entry>, String> {
     let text = std::fs::read_to_string(path());
-    let text = text.map_err(|error| format!("there is no record of the suite's calls ({error})"))?;
+    let text = text.map_err(|error| format!("the record of the suite's calls cannot be read ({error})"))?;
     let mut lines = text.lines();
     let header: Header =
-        lines.next().and_then(|line| serde_json::from_str(line).ok()).ok_or("the record has no beginning")?;
+        lines.next().and_then(|line| serde_json::from_str(line).ok()).ok_or("the record has no header")?;
     if let Some(only) = header.only {
-        return Err(format!("the last run of the suite was of some tests only ({only})"));
+        return Err(format!("the last run of the suite ran only some tests ({only})"));
     }
     let (changed, newest) = newest_source();
     if changed > header.began {
         return Err(format!("{} has changed since the suite ran", newest.display()));
     }
-    lines.map(|line| serde_json::from_str(line).map_err(|error| format!("the record is broken: {error}"))).collect()
+    lines.map(|line| serde_json::from_str(line).map_err(|error| format!("the record is invalid: {error}"))).collect()
 }
 
-/// Everything that can change what the suite calls.
+/// The last modification of any file that can change the suite's calls.
 fn newest_source() -> (SystemTime, PathBuf) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut waiting: Vec<PathBuf> =

@@ -1,4 +1,4 @@
-//! template.yaml as CloudFormation would see it, for given parameters in a given place.
+//! Renders template.yaml as CloudFormation does, for given parameters in a given place.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,23 +9,23 @@ use yaml_serde::Value as Yaml;
 
 use super::evaluate::Policy;
 
-/// Where a stack is, and what its own resources turned out to be: all that the parameters don't say.
+/// The inputs of rendering other than the parameters: where the stack is, and the attributes of its resources.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Place {
     /// `aws`, `aws-cn`, …
     pub partition: String,
     /// `us-east-1`, …
     pub region: String,
-    /// Twelve digits.
+    /// The account ID, twelve digits.
     pub account: String,
     /// The stack's name.
     pub stack: String,
-    /// `Resource.Attribute`, as far as the template asks for it; the `Ref` of a resource is under its name alone.
+    /// Attribute values by `Resource.Attribute`. The key of a resource's `Ref` is its name alone.
     pub attributes: BTreeMap<String, String>,
 }
 
 impl Place {
-    /// A stack called coiled.
+    /// A stack named `coiled`.
     pub fn new(partition: &str, region: &str, account: &str) -> Self {
         let of = |service: &str, rest: &str| format!("arn:{partition}:{service}:{region}:{account}:{rest}");
         let attributes = [
@@ -41,7 +41,7 @@ impl Place {
         }
     }
 
-    /// The value of a pseudo parameter; `AWS::NoValue` is none.
+    /// The value of a pseudo parameter, or `None` for `AWS::NoValue`.
     pub(super) fn pseudo(&self, name: &str) -> Option<String> {
         let value = match name {
             "AWS::Partition" => self.partition.clone(),
@@ -57,25 +57,24 @@ impl Place {
             "AWS::URLSuffix" if self.partition == "aws-cn" => "amazonaws.com.cn".into(),
             "AWS::URLSuffix" => "amazonaws.com".into(),
             "AWS::NoValue" => return None,
-            other => panic!("the pseudo parameter {other} is not known here"),
+            other => panic!("the pseudo parameter {other} is not supported"),
         };
         Some(value)
     }
 }
 
-/// The parameters that a person sets; the others have their defaults.
+/// The parameters that are set explicitly. All others have their defaults.
 pub type Parameters = BTreeMap<String, String>;
 
-/// The template, its functions in their long form.
+/// A template whose functions are in their long form.
 pub struct Template {
-    /// What the file says.
+    /// The text of the file.
     pub text: String,
-    /// The same as a value.
     pub value: Value,
 }
 
 impl Template {
-    /// The one that is shipped.
+    /// This project's template.yaml.
     pub fn shipped() -> &'static Self {
         static SHIPPED: OnceLock<Template> = OnceLock::new();
         SHIPPED.get_or_init(|| {
@@ -84,17 +83,17 @@ impl Template {
         })
     }
 
-    /// Reads a template.
+    /// Parses a template.
     pub fn read(text: String) -> Self {
         let yaml: Yaml = yaml_serde::from_str(&text).expect("the template is YAML");
         Self { value: long_form(yaml), text }
     }
 
-    /// Whether CloudFormation would take this for a parameter.
+    /// Whether CloudFormation accepts this value for a parameter.
     pub fn takes(&self, name: &str, value: &str) -> bool {
-        let parameter = self.value["Parameters"].get(name).unwrap_or_else(|| panic!("there is no parameter {name}"));
+        let parameter = self.value["Parameters"].get(name).unwrap_or_else(|| panic!("unknown parameter {name}"));
         let is_like = |pattern: &Value| {
-            // The whole value has to match.
+            // CloudFormation matches AllowedPattern against the whole value.
             let pattern = regex_lite::Regex::new(&format!("^(?:{})$", plain(pattern))).expect("a pattern");
             pattern.is_match(value)
         };
@@ -105,11 +104,11 @@ impl Template {
             && parameter.get("MaxLength").is_none_or(fits)
     }
 
-    /// The value of each parameter: what was set, else its default.
+    /// The value of each parameter: the explicit value, or otherwise the default.
     fn all(&self, set: &Parameters) -> Parameters {
-        let declared = self.value["Parameters"].as_object().expect("there are parameters");
+        let declared = self.value["Parameters"].as_object().expect("the template has parameters");
         for (name, value) in set {
-            assert!(self.takes(name, value), "the template does not take {value:?} for {name}");
+            assert!(self.takes(name, value), "the template does not accept {value:?} for {name}");
         }
         let value = |(name, parameter): (&String, &Value)| {
             let default = || parameter.get("Default").map(plain).unwrap_or_else(|| panic!("{name} has no default"));
@@ -118,13 +117,13 @@ impl Template {
         declared.iter().map(value).collect()
     }
 
-    /// The stack that comes of these parameters.
+    /// The stack with these parameters.
     pub fn stack<'a>(&'a self, set: &Parameters, place: &'a Place) -> Stack<'a> {
         Stack { template: &self.value, parameters: self.all(set), place }
     }
 }
 
-/// A template with parameters, in a place.
+/// A template with its parameters and place.
 pub struct Stack<'a> {
     pub(super) template: &'a Value,
     pub(super) parameters: Parameters,
@@ -132,66 +131,66 @@ pub struct Stack<'a> {
 }
 
 impl Stack<'_> {
-    /// A resource's properties; none where its condition does not hold.
+    /// The properties of a resource, or `None` if its condition does not hold.
     pub fn properties(&self, resource: &str) -> Option<Value> {
         let resource = &self.template["Resources"][resource];
-        assert!(resource.is_object(), "there is no such resource");
-        let is_made = resource.get("Condition").is_none_or(|name| self.condition(&plain(name)));
-        is_made.then(|| self.render(&resource["Properties"]).expect("properties"))
+        assert!(resource.is_object(), "the template has no such resource");
+        let is_created = resource.get("Condition").is_none_or(|name| self.condition(&plain(name)));
+        is_created.then(|| self.render(&resource["Properties"]).expect("properties"))
     }
 
     /// The names of the conditions that hold.
     pub fn conditions(&self) -> Vec<String> {
-        let all = self.template["Conditions"].as_object().expect("there are conditions");
+        let all = self.template["Conditions"].as_object().expect("the template has conditions");
         all.keys().filter(|name| self.condition(name)).cloned().collect()
     }
 
-    /// What CloudFormation says of these parameters before it makes anything: the assertions of rules that do not hold.
+    /// The failed assertions of `Rules`. CloudFormation reports these texts before it creates any resource.
     pub fn broken_rules(&self) -> Vec<String> {
-        let rules = self.template["Rules"].as_object().expect("there are rules").values();
-        let in_force = rules.filter(|rule| rule.get("RuleCondition").is_none_or(|condition| self.truth(condition)));
-        let assertions = in_force.flat_map(|rule| rule["Assertions"].as_array().expect("a rule asserts something"));
+        let rules = self.template["Rules"].as_object().expect("the template has rules").values();
+        let active = rules.filter(|rule| rule.get("RuleCondition").is_none_or(|condition| self.truth(condition)));
+        let assertions = active.flat_map(|rule| rule["Assertions"].as_array().expect("a rule has assertions"));
         let broken = assertions.filter(|assertion| !self.truth(&assertion["Assert"]));
         broken.map(|assertion| plain(&assertion["AssertDescription"])).collect()
     }
 
-    /// All resources and outputs that are made, with nothing left to compute.
+    /// All created resources and outputs, fully rendered.
     pub fn everything(&self) -> Value {
-        let names = self.template["Resources"].as_object().expect("there are resources").keys();
-        let made = names.filter_map(|name| Some((name.clone(), self.properties(name)?)));
+        let names = self.template["Resources"].as_object().expect("the template has resources").keys();
+        let created = names.filter_map(|name| Some((name.clone(), self.properties(name)?)));
         let outputs = self.render(&self.template["Outputs"]).expect("outputs");
-        Value::Object(made.chain([("Outputs".to_owned(), outputs)]).collect())
+        Value::Object(created.chain([("Outputs".to_owned(), outputs)]).collect())
     }
 
-    /// The policy of the function's role: it has this one, inline, and no other.
+    /// The policy of the function's role. Panics unless the role has exactly one inline policy and no managed policy.
     pub fn role_policy(&self) -> Policy {
-        let role = self.properties("FunctionRole").expect("the role is always there");
-        assert!(role.get("ManagedPolicyArns").is_none(), "a managed policy can't be judged here");
-        let [policy] = role["Policies"].as_array().expect("it has policies").as_slice() else {
-            panic!("the role has one policy")
+        let role = self.properties("FunctionRole").expect("the role has no condition");
+        assert!(role.get("ManagedPolicyArns").is_none(), "managed policies are not supported here");
+        let [policy] = role["Policies"].as_array().expect("the role has a list of policies").as_slice() else {
+            panic!("the role must have exactly one inline policy")
         };
         Policy::read(&policy["PolicyDocument"])
     }
 }
 
-/// A scalar as CloudFormation reads it.
+/// A scalar as a string, as CloudFormation reads it.
 pub(super) fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
         Value::Bool(flag) => flag.to_string(),
-        other => panic!("{other} is no scalar"),
+        other => panic!("{other} is not a scalar"),
     }
 }
 
-/// `!Sub x` as `{"Fn::Sub": "x"}`, and so on: JSON knows no tags.
+/// Converts short-form functions to the long form, for example `!Sub x` to `{"Fn::Sub": "x"}`. JSON has no tags.
 fn long_form(yaml: Yaml) -> Value {
     match yaml {
         Yaml::Tagged(tagged) => {
             let tag = tagged.tag.to_string();
             let name = tag.trim_start_matches('!');
             let value = match (name, long_form(tagged.value)) {
-                // The short form alone has a dot.
+                // Only the short form of GetAtt joins resource and attribute with a dot.
                 ("GetAtt", Value::String(text)) => text.split('.').map(Value::from).collect(),
                 (_, value) => value,
             };
@@ -199,7 +198,7 @@ fn long_form(yaml: Yaml) -> Value {
             Value::Object(Map::from_iter([(name, value)]))
         }
         Yaml::Mapping(map) => {
-            let key = |key: Yaml| key.as_str().expect("a key is a text").to_owned();
+            let key = |key: Yaml| key.as_str().expect("a key is a string").to_owned();
             Value::Object(map.into_iter().map(|(name, value)| (key(name), long_form(value))).collect())
         }
         Yaml::Sequence(items) => items.into_iter().map(long_form).collect(),

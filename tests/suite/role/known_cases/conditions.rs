@@ -1,4 +1,4 @@
-//! Condition operators with keys of one value.
+//! Condition operators with single-valued keys.
 
 use serde_json::json;
 
@@ -23,7 +23,7 @@ pub(super) fn cases() -> Vec<Case> {
     [strings(), arns(), missing(), many(), boundaries()].into_iter().flatten().collect()
 }
 
-/// An Allow with one operator on `iam:PolicyARN`, asked with one value.
+/// An Allow with one operator on `iam:PolicyARN`, and a request with one value of that key.
 fn one(page: &'static str, says: &'static str, operator: &str, wanted: &str, there: &str, decision: Decision) -> Case {
     let statements = allow_if(json!({operator: {P: wanted}}));
     Case { says, page, statements, request: attach().with(P, there), decision }
@@ -52,10 +52,10 @@ fn strings() -> Vec<Case> {
         one(STRING, "? is one character", "StringLike", "coile?", "coile", NotGranted),
         one(STRING, "StringLike is case sensitive", "StringLike", "coil*", "COILED", NotGranted),
         one(STRING, "negated like", "StringNotLike", "coil*", "coiled", NotGranted),
-        transport("true is true", "true", Allowed),
-        transport("false is not", "false", NotGranted),
+        transport("Bool true matches true", "true", Allowed),
+        transport("Bool true does not match false", "false", NotGranted),
         Case {
-            says: "names of keys are not case-sensitive",
+            says: "key names are not case-sensitive",
             page: KEYS,
             statements: allow_if(json!({"StringEquals": {"AWS:resourcetag/Owner": "coiled"}})),
             request: attach().with(tag, "coiled"),
@@ -70,26 +70,19 @@ fn arns() -> Vec<Case> {
     vec![
         one(ARN, "an exact ARN", "ArnEquals", OURS, OURS, Allowed),
         one(ARN, "another ARN", "ArnEquals", OURS, ADMIN, NotGranted),
-        one(ARN, "the name of an ARN goes on", "ArnEquals", OURS, &format!("{OURS}2"), NotGranted),
-        one(
-            ARN,
-            "ArnEquals takes wildcards as ArnLike does",
-            "ArnEquals",
-            &two("111122223333:policy/*"),
-            OURS,
-            Allowed,
-        ),
+        one(ARN, "an ARN with a longer name", "ArnEquals", OURS, &format!("{OURS}2"), NotGranted),
+        one(ARN, "ArnEquals accepts wildcards like ArnLike", "ArnEquals", &two("111122223333:policy/*"), OURS, Allowed),
         one(ARN, "ArnLike with a wildcard", "ArnLike", &two("111122223333:policy/*"), OURS, Allowed),
-        one(ARN, "each part is checked for itself", "ArnLike", &ours_of_any, OURS, Allowed),
-        one(ARN, "so * crosses no colon", "ArnLike", "arn:aws:iam:*:policy/ours", OURS, NotGranted),
+        one(ARN, "each part is checked separately", "ArnLike", &ours_of_any, OURS, Allowed),
+        one(ARN, "* does not cross a colon", "ArnLike", "arn:aws:iam:*:policy/ours", OURS, NotGranted),
         one(ARN, "? is one character", "ArnLike", &two("111122223333:policy/our?"), OURS, Allowed),
         one(ARN, "negated", "ArnNotEquals", OURS, ADMIN, Allowed),
         one(ARN, "negated, with a wildcard", "ArnNotLike", &ours_of_any, OURS, NotGranted),
-        one(STRING, "an ARN as a string takes no wildcard", "StringEquals", &ours_of_any, OURS, NotGranted),
+        one(STRING, "an ARN in StringEquals accepts no wildcard", "StringEquals", &ours_of_any, OURS, NotGranted),
     ]
 }
 
-/// What holds where the key is not in the request.
+/// Conditions on a key that is not in the request.
 fn missing() -> Vec<Case> {
     let absent = |page, says, operator: &str, decision| Case {
         says,
@@ -108,17 +101,17 @@ fn missing() -> Vec<Case> {
     let exists = "ArnEqualsIfExists";
     vec![
         absent(OPERATORS, "a missing key does not match", "StringEquals", NotGranted),
-        absent(OPERATORS, "nor like", "ArnLike", NotGranted),
-        absent(OPERATORS, "nor is it false", "Bool", NotGranted),
+        absent(OPERATORS, "a missing key does not match ArnLike", "ArnLike", NotGranted),
+        absent(OPERATORS, "a missing key does not match Bool", "Bool", NotGranted),
         absent(OPERATORS, "negated, a missing key is true", "StringNotEquals", Allowed),
-        absent(OPERATORS, "negated like, too", "ArnNotLike", Allowed),
+        absent(OPERATORS, "negated like, a missing key is true", "ArnNotLike", Allowed),
         absent(IF_EXISTS, "IfExists: missing is true", exists, Allowed),
         absent(IF_EXISTS, "IfExists, negated: missing is true", "StringNotEqualsIfExists", Allowed),
-        one(IF_EXISTS, "IfExists: there, it is compared", exists, OURS, ADMIN, NotGranted),
-        null("Null true: the key must not be there", "true", attach(), Allowed),
-        null("Null true, with the key there", "true", attach().with(P, OURS), NotGranted),
-        null("Null false: the key must be there", "false", attach().with(P, OURS), Allowed),
-        null("Null false, without it", "false", attach(), NotGranted),
+        one(IF_EXISTS, "IfExists: an existing key is compared", exists, OURS, ADMIN, NotGranted),
+        null("Null true: the key must not exist", "true", attach(), Allowed),
+        null("Null true, with the key", "true", attach().with(P, OURS), NotGranted),
+        null("Null false: the key must exist", "false", attach().with(P, OURS), Allowed),
+        null("Null false, without the key", "false", attach(), NotGranted),
     ]
 }
 
@@ -135,21 +128,22 @@ fn many() -> Vec<Case> {
     let two_keys = json!({"ArnEquals": {P: OURS, B: OURS}});
     let two_operators = json!({"ArnEquals": {P: OURS}, "StringLike": {B: "*ours"}});
     vec![
-        case("many values: OR", json!({"ArnEquals": {P: [ADMIN, OURS]}}), attach().with(P, OURS), Allowed),
+        case("several values: OR", json!({"ArnEquals": {P: [ADMIN, OURS]}}), attach().with(P, OURS), Allowed),
         case(
-            "many values of a negated one: NOR",
+            "several values of a negated operator: NOR",
             json!({"ArnNotEquals": {P: [ADMIN, OURS]}}),
             attach().with(P, OURS),
             NotGranted,
         ),
-        case("many keys: AND", two_keys.clone(), both.clone(), Allowed),
-        case("many keys: AND, one fails", two_keys, other.clone(), NotGranted),
-        case("many operators: AND", two_operators.clone(), both, Allowed),
-        case("many operators: AND, one fails", two_operators, other, NotGranted),
+        case("several keys: AND", two_keys.clone(), both.clone(), Allowed),
+        case("several keys: AND, one fails", two_keys, other.clone(), NotGranted),
+        case("several operators: AND", two_operators.clone(), both, Allowed),
+        case("several operators: AND, one fails", two_operators, other, NotGranted),
     ]
 }
 
-/// The very traps of a permissions boundary.
+/// Two ways to require a permissions boundary: a Deny on any other, and an Allow only for this one. A missing key has a
+/// different effect in each.
 fn boundaries() -> Vec<Case> {
     let unless = deny_if(json!({"StringNotEquals": {B: OURS}}));
     let only = allow_if(json!({"StringEquals": {B: OURS}}));
@@ -161,11 +155,11 @@ fn boundaries() -> Vec<Case> {
         decision,
     };
     vec![
-        case("no boundary, and a Deny unless it is ours", &unless, attach(), Denied),
-        case("another boundary", &unless, attach().with(B, ADMIN), Denied),
-        case("our boundary", &unless, attach().with(B, OURS), Allowed),
-        case("no boundary, and an Allow only with ours", &only, attach(), NotGranted),
-        case("another boundary", &only, attach().with(B, ADMIN), NotGranted),
-        case("our boundary", &only, attach().with(B, OURS), Allowed),
+        case("Deny unless the boundary is ours: no boundary", &unless, attach(), Denied),
+        case("Deny unless the boundary is ours: another boundary", &unless, attach().with(B, ADMIN), Denied),
+        case("Deny unless the boundary is ours: our boundary", &unless, attach().with(B, OURS), Allowed),
+        case("Allow only with our boundary: no boundary", &only, attach(), NotGranted),
+        case("Allow only with our boundary: another boundary", &only, attach().with(B, ADMIN), NotGranted),
+        case("Allow only with our boundary: our boundary", &only, attach().with(B, OURS), Allowed),
     ]
 }

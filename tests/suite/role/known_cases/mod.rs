@@ -1,7 +1,7 @@
-//! What AWS documents about policies, case by case: the evaluator is right where it agrees with all of them.
+//! Documented cases of policy evaluation, to test the evaluator.
 //!
-//! Both evaluators that there are as crates miss some (`ArnEquals` with wildcards, `ArnLike` across colons, a Deny with
-//! `StringNotEquals` on a missing key), so each case is here for its own sake.
+//! The two published evaluator crates fail some of these cases: `ArnEquals` with wildcards, `ArnLike` across colons,
+//! and a Deny with `StringNotEquals` on a missing key.
 
 mod conditions;
 mod elements;
@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use crate::support::policy::evaluate::Decision::{self, Allowed, Denied, NotGranted};
 use crate::support::policy::evaluate::{Policy, Request};
 
-/// One case: by which page, with which statements, what is asked, and what AWS says.
+/// One case: a request, the statements, and the decision that AWS documents.
 pub(super) struct Case {
-    /// What the page says there.
+    /// The documented rule.
     says: &'static str,
-    /// The page, below `https://docs.aws.amazon.com/IAM/latest/UserGuide/`.
+    /// The page, relative to `https://docs.aws.amazon.com/IAM/latest/UserGuide/`.
     page: &'static str,
     statements: Value,
     request: Request,
@@ -25,7 +25,7 @@ pub(super) struct Case {
 
 const USER: &str = "arn:aws:iam::111122223333:user/coiled";
 
-/// The one Allow of an action on everything, if a condition holds.
+/// A statement that allows `iam:AttachUserPolicy` on every resource under a condition.
 fn allow_if(condition: Value) -> Value {
     json!({"Effect": "Allow", "Action": "iam:AttachUserPolicy", "Resource": "*", "Condition": condition})
 }
@@ -43,39 +43,38 @@ fn attach() -> Request {
 }
 
 #[test]
-fn the_evaluator_agrees_with_every_known_case() {
+fn the_evaluator_decides_every_known_case_as_aws_documents_it() {
     let cases: Vec<Case> = [elements::cases(), conditions::cases(), sets::cases()].into_iter().flatten().collect();
-    assert!(cases.len() >= 60, "{} cases: one has gone", cases.len());
+    assert!(cases.len() >= 60, "only {} cases: at least one was removed", cases.len());
     for case in &cases {
         let policy = Policy::read(&json!({"Version": "2012-10-17", "Statement": case.statements}));
         assert_eq!(policy.decide(&case.request), case.decision, "{} ({}): {}", case.says, case.page, case.statements);
     }
     for decision in [Allowed, Denied, NotGranted] {
-        assert!(cases.iter().any(|case| case.decision == decision), "{decision:?} is never the answer");
+        assert!(cases.iter().any(|case| case.decision == decision), "no case expects {decision:?}");
     }
 }
 
-/// What the evaluator does not know, it refuses to judge.
 #[test]
-fn the_evaluator_guesses_nothing() {
+fn the_evaluator_panics_on_unsupported_policy_elements() {
     let bound = json!({"iam:PolicyARN": "x"});
-    for (why, statement) in [
-        ("an operator", allow_if(json!({"NumericEquals": bound}))),
-        ("a misspelt operator", allow_if(json!({"StringEqual": bound}))),
-        ("a set that is none", allow_if(json!({"ForSomeValues:StringEquals": bound}))),
+    for (what, statement) in [
+        ("an unsupported operator", allow_if(json!({"NumericEquals": bound}))),
+        ("a misspelled operator", allow_if(json!({"StringEqual": bound}))),
+        ("an unknown set operator", allow_if(json!({"ForSomeValues:StringEquals": bound}))),
         ("Null with IfExists", allow_if(json!({"NullIfExists": bound}))),
         ("a variable", json!({"Effect": "Allow", "Action": "*", "Resource": "arn:aws:iam::1:user/${aws:username}"})),
         ("a principal", json!({"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"})),
-        ("Action beside NotAction", json!({"Effect": "Allow", "Action": "*", "NotAction": "iam:*", "Resource": "*"})),
+        ("Action with NotAction", json!({"Effect": "Allow", "Action": "*", "NotAction": "iam:*", "Resource": "*"})),
         ("no resource", json!({"Effect": "Allow", "Action": "*"})),
-        ("another effect", json!({"Effect": "allow", "Action": "*", "Resource": "*"})),
+        ("an effect in lower case", json!({"Effect": "allow", "Action": "*", "Resource": "*"})),
     ] {
-        let judged = std::panic::catch_unwind(|| {
+        let decided = std::panic::catch_unwind(|| {
             let policy = Policy::read(&json!({"Version": "2012-10-17", "Statement": statement}));
             policy.decide(&attach().with("iam:PolicyARN", "x"))
         });
-        assert!(judged.is_err(), "{why} was judged: {judged:?}");
+        assert!(decided.is_err(), "{what} did not panic: {decided:?}");
     }
     let old = std::panic::catch_unwind(|| Policy::read(&json!({"Version": "2008-10-17", "Statement": allow_all()})));
-    assert!(old.is_err(), "an older version was judged");
+    assert!(old.is_err(), "the older policy version did not panic");
 }

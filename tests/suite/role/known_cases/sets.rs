@@ -1,4 +1,4 @@
-//! Condition operators with keys of many values.
+//! Condition operators with multivalued keys.
 
 use serde_json::json;
 
@@ -17,13 +17,13 @@ pub(super) fn cases() -> Vec<Case> {
     };
     let (all, any) = ("ForAllValues:StringLike", "ForAnyValue:StringLike");
     vec![
-        case("all values match one each", all, &["owner", "coiled-stack"], Allowed),
-        case("one value matches none", all, &["owner", "other"], NotGranted),
+        case("ForAllValues: each value matches a pattern", all, &["owner", "coiled-stack"], Allowed),
+        case("ForAllValues: one value matches no pattern", all, &["owner", "other"], NotGranted),
         case("ForAllValues is true without the key", all, &[], Allowed),
-        case("any value matches one", any, &["other", "owner"], Allowed),
-        case("no value matches one", any, &["other"], NotGranted),
+        case("ForAnyValue: one value matches a pattern", any, &["other", "owner"], Allowed),
+        case("ForAnyValue: no value matches a pattern", any, &["other"], NotGranted),
         case("ForAnyValue is false without the key", any, &[], NotGranted),
-        case("negated, one value matches none", "ForAnyValue:StringNotLike", &["owner", "other"], Allowed),
-        case("negated, each has to match none", "ForAllValues:StringNotLike", &["owner", "other"], NotGranted),
+        case("ForAnyValue, negated: one matches none", "ForAnyValue:StringNotLike", &["owner", "other"], Allowed),
+        case("ForAllValues, negated: one value matches", "ForAllValues:StringNotLike", &["owner", "other"], NotGranted),
     ]
 }

@@ -1,4 +1,4 @@
-//! What is found when the role of one stack is held against all calls of the suite, as they would have been in that stack.
+//! Checks the role of one stack against all calls of the suite, translated to that stack's parameters.
 
 use std::collections::BTreeSet;
 use std::ops::AddAssign;
@@ -10,77 +10,76 @@ use super::negatives;
 use super::record::Entry;
 use super::template::{Parameters, Place, Template};
 
-/// The role of one stack, with what must be granted and what must not.
-pub struct Judgement {
+/// The role of one stack, with the calls that it must grant and the calls that it must deny.
+pub struct RoleCheck {
     policy: Policy,
     calls: BTreeSet<Request>,
-    strangers: BTreeSet<Request>,
+    forbidden: BTreeSet<Request>,
     mutants: Vec<Mutant>,
     survivors: Vec<String>,
 }
 
-/// How much was judged.
+/// The number of checks of each kind.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Counts {
     /// Calls that must be granted.
     pub calls: usize,
-    /// Calls that must not.
-    pub strangers: usize,
-    /// Mistakes in the policy.
+    /// Calls that must be denied.
+    pub forbidden: usize,
+    /// Policies with one mistake.
     pub mutants: usize,
-    /// Those that nothing noticed.
+    /// Mutants that no call detected.
     pub survivors: usize,
 }
 
 impl AddAssign for Counts {
     fn add_assign(&mut self, more: Self) {
         self.calls += more.calls;
-        self.strangers += more.strangers;
+        self.forbidden += more.forbidden;
         self.mutants += more.mutants;
         self.survivors += more.survivors;
     }
 }
 
-impl Judgement {
-    /// Of the stack of these parameters.
+impl RoleCheck {
+    /// Checks the role of the stack with these parameters.
     pub fn new(parameters: &Parameters, place: &Place, record: &BTreeSet<Entry>) -> Self {
         let stack = Template::shipped().stack(parameters, place);
         let names = Names::of(&stack);
-        let carried = |entry: &Entry| {
+        let translated = |entry: &Entry| {
             let there = Template::shipped().stack(&entry.parameters, &entry.place);
-            Names::of(&there).carry(&entry.request, &names)
+            Names::of(&there).translate(&entry.request, &names)
         };
-        let calls: BTreeSet<Request> = record.iter().filter_map(carried).collect();
-        let (policy, strangers) = (stack.role_policy(), negatives::of(&calls, &names));
-        // What is lost or won by a mistake in one statement could else be the doing of another.
-        assert!(policy.statements.iter().all(|statement| statement.allows), "a Deny in the role is not judged here");
+        let calls: BTreeSet<Request> = record.iter().filter_map(translated).collect();
+        let (policy, forbidden) = (stack.role_policy(), negatives::of(&calls, &names));
+        // Mutants are checked one statement at a time. A Deny would make the result depend on several statements.
+        assert!(policy.statements.iter().all(|statement| statement.allows), "Deny statements are not supported here");
         let mutants = mutants::of(&policy);
-        let survives = |mutant: &&Mutant| !is_noticed(&policy, mutant, &calls, &strangers);
+        let survives = |mutant: &&Mutant| !is_detected(&policy, mutant, &calls, &forbidden);
         let survivors = mutants.iter().filter(survives).map(|mutant| mutant.what.clone()).collect();
-        Self { policy, calls, strangers, mutants, survivors }
+        Self { policy, calls, forbidden, mutants, survivors }
     }
 
-    /// How much was judged.
     pub fn counts(&self) -> Counts {
         Counts {
             calls: self.calls.len(),
-            strangers: self.strangers.len(),
+            forbidden: self.forbidden.len(),
             mutants: self.mutants.len(),
             survivors: self.survivors.len(),
         }
     }
 
-    /// Everything that is wrong.
+    /// All errors in the role, one line each.
     pub fn findings(&self) -> Vec<String> {
         let is_granted = |request: &&Request| self.policy.allows(request);
         let lacking = self.calls.iter().filter(|call| !is_granted(call)).map(|call| format!("not granted: {call}"));
-        let wide = self.strangers.iter().filter(is_granted).map(|call| format!("granted to a stranger: {call}"));
-        let unused = self.unused().into_iter().map(|grant| format!("used by no test: {grant}"));
-        let survivors = self.survivors.iter().map(|mutant| format!("a mutant that nothing notices: {mutant}"));
+        let wide = self.forbidden.iter().filter(is_granted).map(|call| format!("granted, but must be denied: {call}"));
+        let unused = self.unused().into_iter().map(|permission| format!("not used by any test: {permission}"));
+        let survivors = self.survivors.iter().map(|mutant| format!("policy mutant not detected: {mutant}"));
         lacking.chain(wide).chain(unused).chain(survivors).collect()
     }
 
-    /// Actions of statements that no call needs.
+    /// Actions in statements that no call uses.
     fn unused(&self) -> Vec<String> {
         let mut unused = Vec::new();
         for statement in &self.policy.statements {
@@ -93,10 +92,10 @@ impl Judgement {
     }
 }
 
-/// Whether a call is lost, or a stranger let in.
-fn is_noticed(policy: &Policy, mutant: &Mutant, calls: &BTreeSet<Request>, strangers: &BTreeSet<Request>) -> bool {
+/// Whether the mutant denies a call that must be granted, or grants a call that must be denied.
+fn is_detected(policy: &Policy, mutant: &Mutant, calls: &BTreeSet<Request>, forbidden: &BTreeSet<Request>) -> bool {
     let mut others = policy.clone();
     others.statements.remove(mutant.at);
     let matches = |request: &Request| mutant.instead.iter().any(|statement| statement.matches(request));
-    calls.iter().any(|call| !matches(call) && !others.allows(call)) || strangers.iter().any(matches)
+    calls.iter().any(|call| !matches(call) && !others.allows(call)) || forbidden.iter().any(matches)
 }
