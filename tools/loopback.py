@@ -1,6 +1,6 @@
-"""The function and all that it talks to, on 127.0.0.1: what `make rie` and `make bench` share. Standard library only.
+"""Runs the function and its servers on 127.0.0.1, for `make rie` and `make bench`. Uses only the standard library.
 
-Nothing of the caller's environment reaches the function but PATH: no AWS credentials, no profile, no proxy.
+Of the caller's environment the function receives only PATH, and no AWS credentials, profiles or proxies.
 """
 
 import contextlib
@@ -20,9 +20,9 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
-# moto's own default, so that every ARN in events/ is one that it would have made.
+# moto's default account. The ARNs in events/ contain it.
 ACCOUNT = "123456789012"
-# With a hyphen, as Coiled's tokens have it now.
+# Contains a hyphen, as API tokens do.
 TOKEN = "stand-in-token"
 WORKSPACE = "demo"
 INVOKE = "/2015-03-31/functions/function/invocations"
@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Ports:
-    """Where each server listens."""
+    """The port of each server."""
 
     emulator: int
     runtime_api: int
@@ -42,27 +42,27 @@ class Ports:
 
     @classmethod
     def fixed(cls):
-        """Those that events/*.json name."""
+        """The ports in events/*.json."""
         return cls(emulator=9100, runtime_api=9101, coiled=9102, moto=9103, bucket=9104)
 
     @classmethod
     def free(cls):
-        """Five that nobody uses now."""
+        """Five ports that are free now."""
         with contextlib.ExitStack() as stack:
             sockets = [stack.enter_context(socket.create_server((HOST, 0))) for _ in range(5)]
             return cls(*(server.getsockname()[1] for server in sockets))
 
     def check(self):
-        """Fails, naming the port, where one is taken."""
+        """Exits with an error that names the port if one is in use."""
         for name, port in vars(self).items():
             try:
                 socket.create_server((HOST, port)).close()
             except OSError as error:
-                sys.exit(f"port {port} ({name}) can't be had: {error.strerror}")
+                sys.exit(f"cannot listen on port {port} ({name}): {error.strerror}; stop the process that uses it")
 
 
 class Child:
-    """A process in a session of its own, so that nothing it starts can be missed when it has to go."""
+    """A process in its own session. The session contains everything that the process starts, so `stop` finds it."""
 
     def __init__(self, argv, env, show):
         self.lines = []
@@ -84,17 +84,17 @@ class Child:
             show(line)
 
     def members(self):
-        """Every live process of the session: the emulator gives the function a process group of its own."""
+        """The IDs of the session's running processes. A process group would not do: the function is in another one."""
         pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
         return [pid for pid in pids if _session(pid) == self.process.pid]
 
     def stop(self):
-        """Asks, then insists, until nothing of the session is left."""
-        for number, patience in ((signal.SIGTERM, 2), (signal.SIGKILL, 5)):
+        """Sends SIGTERM and, after 2 s, SIGKILL to all processes of the session, and waits until they have ended."""
+        for number, seconds in ((signal.SIGTERM, 2), (signal.SIGKILL, 5)):
             for pid in self.members():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
-            until = time.monotonic() + patience
+            until = time.monotonic() + seconds
             while time.monotonic() < until:
                 self.process.poll()
                 if not self.members():
@@ -104,9 +104,9 @@ class Child:
 
 
 def _session(pid):
-    """The session of a live process; None of one that is gone or only waits to be reaped."""
+    """The session ID of a running process; None if the process has ended or is a zombie."""
     try:
-        # Behind the name, which may hold anything: state, parent, group, session.
+        # Skips the process name, which may contain spaces and parentheses. Then: state, parent, group, session.
         state, _, _, session = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:4]
     except OSError:
         return None
@@ -114,13 +114,13 @@ def _session(pid):
 
 
 class World:
-    """moto, the stand-in, the response bucket and the function on the emulator; all of it ends with the block."""
+    """Runs moto, the stand-in, the response bucket and the function on the emulator, and stops all of them on exit."""
 
-    def __init__(self, options, ports, show, answered):
+    def __init__(self, options, ports, show, on_response):
         self.options = options
         self.ports = ports
         self._show = show
-        self._answered = answered
+        self._on_response = on_response
         self._stack = contextlib.ExitStack()
         self._children = []
 
@@ -135,7 +135,7 @@ class World:
         return self
 
     def __exit__(self, *_):
-        # A second Ctrl-C must not leave anything behind.
+        # A second Ctrl-C must not interrupt the cleanup.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         self._stack.close()
@@ -143,7 +143,7 @@ class World:
 
     def _start(self):
         self.ports.check()
-        bucket = http.server.ThreadingHTTPServer((HOST, self.ports.bucket), _bucket(self._answered))
+        bucket = http.server.ThreadingHTTPServer((HOST, self.ports.bucket), _bucket(self._on_response))
         self._stack.callback(bucket.server_close)
         threading.Thread(target=bucket.serve_forever, daemon=True).start()
         self._stack.callback(bucket.shutdown)
@@ -166,8 +166,8 @@ class World:
         return child
 
     def _fill_account(self):
-        # moto gives a secret a random ending, and answers to `arn:…:secret:` with any secret's bare name: so the name
-        # here is the name *with* the ending that the events' ARNs have.
+        # moto ends a secret's ARN with random characters, but also accepts an ARN that ends with the secret's name. So
+        # each name here includes the last six characters of its ARN in events/.
         for name, value in (("coiled-token-Xk3bTq", TOKEN), ("docker-hub-token-Wm7pRd", "docker-hub-access-token")):
             body = json.dumps({"Name": name, "SecretString": value, "ClientRequestToken": "0" * 32})
             self.aws("secretsmanager", body, "secretsmanager.CreateSecret")
@@ -176,7 +176,7 @@ class World:
         self.aws("iam", urllib.parse.urlencode({"Action": "CreatePolicy", "Version": "2010-05-08"} | policy))
 
     def aws(self, service, body, target=None):
-        """One call to moto, which reads the service and the region off the signature and doesn't check it."""
+        """One call to moto, which takes service and region from the signature but does not verify it."""
         scope = f"test/20260101/{REGION}/{service}/aws4_request"
         headers = {
             "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
@@ -186,22 +186,22 @@ class World:
             headers["X-Amz-Target"] = target
         status, text = post(self.ports.moto, "/", body, headers)
         if status != 200:
-            sys.exit(f"moto: {service} answered {status}: {text}")
+            sys.exit(f"moto's {service} responded with {status}: {text}")
         return text
 
     def reset(self):
-        """An account with nothing but the secrets, and a workspace that is not connected."""
+        """Resets the account to the secrets and the boundary policy, and disconnects the workspace."""
         post(self.ports.moto, "/moto-api/reset", "")
         self._fill_account()
         self.coiled_api("DELETE", f"/api/v2/cloud-credentials/{WORKSPACE}/aws")
 
     def coiled_api(self, method, path):
-        """One call to the stand-in."""
+        """One call to the stand-in for Coiled. Returns the status and the body."""
         headers = {"Authorization": f"ApiToken {TOKEN}", "Client-Version": "bench", "User-Agent": "bench"}
         return request(method, self.ports.coiled, path, "", headers)
 
     def function(self, command=None, moto=None, more=()):
-        """The function, or another that a command starts, on a fresh emulator; it starts with the first event."""
+        """Starts an emulator for the function or for another command. The emulator starts it on the first event."""
         env = {
             "PATH": os.environ["PATH"],
             "AWS_ENDPOINT_URL": f"http://{HOST}:{moto or self.ports.moto}",
@@ -232,24 +232,24 @@ class World:
         return child
 
     def watch(self):
-        """Returns never: fails when a child ends by itself."""
+        """Waits forever, and exits with an error if a child process ends."""
         while all(child.process.poll() is None for child in self._children):
             time.sleep(0.5)
         ended = next(child for child in self._children if child.process.poll() is not None)
-        sys.exit(f"{ended.process.args[0]} ended by itself:\n" + "\n".join(ended.lines[-20:]))
+        sys.exit(f"{ended.process.args[0]} ended unexpectedly. Its output ends with:\n" + "\n".join(ended.lines[-20:]))
 
     def invoke(self, event):
-        """Sends an event, and returns when the function is done with it."""
+        """Sends an event, and returns after the function has processed it."""
         return post(self.ports.emulator, INVOKE, json.dumps(event))
 
 
-def _bucket(answered):
+def _bucket(on_response):
     class Bucket(http.server.BaseHTTPRequestHandler):
-        """What S3 is to a pre-signed URL: takes the PUT."""
+        """Accepts a PUT to a pre-signed URL, like S3."""
 
         def do_PUT(self):
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            answered(body)
+            on_response(body)
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -261,7 +261,7 @@ def _bucket(answered):
 
 
 def wait_for(port, child, seconds=60):
-    """Waits until a child listens."""
+    """Waits until a child process accepts connections on a port."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if child.process.poll() is not None:
@@ -271,7 +271,7 @@ def wait_for(port, child, seconds=60):
             return
         time.sleep(0.005)
     last = "\n".join(child.lines[-20:])
-    sys.exit(f"{child.process.args[0]} does not listen on port {port}:\n{last}")
+    sys.exit(f"{child.process.args[0]} does not listen on port {port}. Its output ends with:\n{last}")
 
 
 def post(port, path, body, headers=None):
@@ -279,7 +279,7 @@ def post(port, path, body, headers=None):
 
 
 def request(method, port, path, body, headers):
-    """One request to loopback; no proxy is asked."""
+    """One HTTP request to 127.0.0.1, without a proxy. Returns the status and the body."""
     connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT_SECONDS + 10)
     with contextlib.closing(connection):
         connection.request(method, path, body.encode(), headers)
@@ -288,7 +288,7 @@ def request(method, port, path, body, headers):
 
 
 def options(parser):
-    """What both tools take."""
+    """Adds the options that `make rie` and `make bench` share."""
     for name in ("bootstrap", "stand-in", "rie"):
         parser.add_argument(f"--{name}", type=Path, required=True, metavar="FILE")
     return parser

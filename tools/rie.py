@@ -1,4 +1,4 @@
-"""Keeps the function up on AWS's Runtime Interface Emulator until Ctrl-C: send it events, and watch. See `make rie`."""
+"""Runs the function on AWS's Runtime Interface Emulator until Ctrl-C, for events sent by hand. See `make rie`."""
 
 import argparse
 import json
@@ -8,25 +8,25 @@ import threading
 
 from loopback import HOST, INVOKE, Ports, World, options
 
-COLOURS = {"function": 36, "coiled": 35, "answer": 32}
-COLOURED = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+COLORS = {"function": 36, "coiled": 35, "response": 32}
+USE_COLOR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 LOCK = threading.Lock()
 
 
 def show(name, text):
-    """Lines of several processes, each with its source; moto's would only repeat what the function's log says."""
+    """Prints a text with its source before each line. Omits moto's log, which only repeats the function's calls."""
     if name == "moto":
         return
     label = f"{name:>8}"
-    if COLOURED:
-        label = f"\033[{COLOURS[name]}m{label}\033[0m"
+    if USE_COLOR:
+        label = f"\033[{COLORS[name]}m{label}\033[0m"
     with LOCK:
         for line in text.splitlines() or [""]:
             print(f"{label} | {line}", flush=True)
 
 
-def spoken(name, line):
-    """A line of a child; the function's JSON as a person would write it."""
+def show_line(name, line):
+    """Prints a line of a child process. Converts the function's JSON log to plain text."""
     try:
         fields = json.loads(line)
         words = [fields.pop("timestamp")[11:23], fields.pop("level"), fields.pop("message")]
@@ -37,13 +37,13 @@ def spoken(name, line):
     show(name, " ".join(words + [f"{key}={value}" for key, value in fields.items()]))
 
 
-def answered(body):
-    """An answer as CloudFormation would read it."""
+def show_response(body):
+    """Prints a response to CloudFormation, and its size."""
     try:
         text = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     except ValueError:
         text = body.decode(errors="replace")
-    show("answer", f"{len(body)} bytes for CloudFormation\n{text}")
+    show("response", f"{len(body)} bytes for CloudFormation\n{text}")
 
 
 def main():
@@ -51,19 +51,19 @@ def main():
     arguments = options(parser).parse_args()
     ports = Ports.fixed()
     try:
-        with World(arguments, ports, spoken, answered) as world:
+        with World(arguments, ports, show_line, show_response) as world:
             world.function()
             print(
-                f"The function waits on port {ports.emulator}; Coiled's stand-in is on {ports.coiled}, "
-                f"moto on {ports.moto}.\n"
-                f"In another terminal, in this folder:\n\n"
+                f"The function waits for events on port {ports.emulator}. The stand-in for Coiled listens on port "
+                f"{ports.coiled}, and moto on port {ports.moto}.\n"
+                f"To send an event, run this in another terminal, in this folder:\n\n"
                 f"    curl -d @events/create.json http://{HOST}:{ports.emulator}{INVOKE}\n\n"
-                f"Ctrl-C ends everything.\n",
+                f"Ctrl-C stops everything.\n",
                 flush=True,
             )
             world.watch()
     except KeyboardInterrupt:
-        print("\nended", flush=True)
+        print("\nstopped", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The function beside `coiled setup aws` and beside a crhelper handler, against the same slow servers; see `make bench`."""
+"""Compares a Create of the function with `coiled setup aws` and with a crhelper function; run it with `make bench`."""
 
 import argparse
 import os
@@ -8,89 +8,95 @@ from pathlib import Path
 
 from loopback import options
 
-from bench.contenders import Track, crhelper_files, load, zip_mb
+from bench.contenders import Harness, crhelper_files, load, zip_mb
 from bench.road import DELAY_SECONDS
 
-# The critical path of a Create, as it is designed; what is counted on the way is printed beside it.
-PATH = 10
+# The round trips of a Create that cannot run in parallel, by design. The number that is measured is printed too.
+CRITICAL_PATH_TRIPS = 10
 SETTLE_SECONDS = 1.0
-COLOURED = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+USE_COLOR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 NOTE = f"""
-One run, one machine, one set of servers: each request of either side, to AWS, to Coiled and to the bucket, arrives {DELAY_SECONDS * 1000:g} ms
-late. Both begin with an empty account and end with the same connection, which is looked at after each run. Both pause for
-the same second between the proof of the key and its registration. That settle time is no round trip, so the Create is judged
-without it, beside the whole command; what comes of the whole times, and of both without it, stands above. No emulated key
-has to spread, and the stand-in provisions nothing: a real Create is dominated by the key's propagation (5 to 15 s) and by
-Coiled's own provisioning (up to minutes), for either side alike. docs/bench.md says more."""
+These are the results of one run on one machine. Both sides use the same servers. Every request of either side, to AWS,
+to Coiled or to the bucket, is delayed by {DELAY_SECONDS * 1000:g} ms. Both sides start with an empty account and must end with the
+same connection, which is checked after each run. Both sides wait for the same second between the last proof of the key
+and its registration. This settle time is fixed, so the target applies to the total time of the command divided by the
+time of a Create without settle time. The other two ratios have no target.
+
+On AWS both sides take longer, by about the same time: a new key needs 5 to 15 s until it works everywhere, and Coiled
+needs up to several minutes to create its resources. Here a key works immediately, and the stand-in creates nothing.
+docs/bench.md explains each row."""
 
 
 class Table:
-    """What was measured, against its target where it has one."""
+    """Prints measured values, compares some with a target, and counts the targets that were missed."""
 
     def __init__(self):
         self.missed = 0
 
     def head(self, text):
-        print(f"\n{_coloured(text, 1)}")
+        print(f"\n{_colored(text, 1)}")
 
-    def row(self, what, value, note="", at_most=None, at_least=None):
+    def row(self, label, value, note="", at_most=None, at_least=None):
         bounds = [(at_most, "at most", lambda bound: value[0] <= bound), (at_least, "at least", lambda b: value[0] >= b)]
         target, verdict = "", ""
         for bound, words, holds in bounds:
             if bound is not None:
                 target = f"{words} {bound:g}"
                 is_met = holds(bound)
-                verdict = _coloured("ok", 32) if is_met else _coloured("MISSED", 31)
+                verdict = _colored("ok", 32) if is_met else _colored("MISSED", 31)
                 self.missed += not is_met
         number = f"{value[0]:.{value[2]}f} {value[1]}".rstrip()
-        print(f"  {what:<43} {number:>10}  {target:<13} {verdict:<6}  {note}".rstrip())
+        print(f"  {label:<43} {number:>10}  {target:<13} {verdict:<6}  {note}".rstrip())
 
 
-def _coloured(text, code):
-    return f"\033[{code}m{text}\033[0m" if COLOURED else text
+def _colored(text, code):
+    return f"\033[{code}m{text}\033[0m" if USE_COLOR else text
 
 
 def main():
     parser = options(argparse.ArgumentParser(prog="bench", description=__doc__))
-    parser.add_argument("--python", type=Path, required=True, metavar="FILE", help="has awslambdaric, boto3, crhelper")
+    parser.add_argument(
+        "--python", type=Path, required=True, metavar="FILE", help="Python with awslambdaric, boto3 and crhelper"
+    )
     arguments = parser.parse_args()
-    # The link into a venv is what makes it one: not resolved.
+    # absolute() keeps the symbolic link. Python finds its venv through the link's folder.
     arguments.python = arguments.python.absolute()
     runs = _runs()
     before = load()
-    with Track(arguments) as track:
-        results = _race(track, runs)
+    with Harness(arguments) as harness:
+        results = _measure(harness, runs)
     table = Table()
     _report(table, results, arguments)
-    print(f"{NOTE}\n{before} before, {load()} after.")
-    print(_coloured(f"{table.missed} missed", 31) if table.missed else _coloured("all targets met", 32))
+    print(f"{NOTE}\n{before} at the start, {load()} at the end.")
+    missed = "1 target was missed" if table.missed == 1 else f"{table.missed} targets were missed"
+    print(_colored(missed, 31) if table.missed else _colored("all targets were met", 32))
     return 1 if table.missed else 0
 
 
 def _runs():
     words = os.environ.get("RUNS", "15")
     if not words.isdigit() or int(words) < 1:
-        sys.exit(f"RUNS has to be a number of runs, not {words!r}")
+        sys.exit(f"RUNS must be a positive integer, not {words!r}: for example, make bench RUNS=3")
     return int(words)
 
 
-def _race(track, runs):
-    """All in turn, so that a busy minute of the machine falls on each; the slow command once in three."""
+def _measure(harness, runs):
+    """Runs the contenders in turn, so that other load affects all of them. The slow command runs every third time."""
     _say("warming up")
-    # Python compiles what it imports at its first start, and moto loads a service at its first call; no contender pays for that.
-    track.cli_start()
-    track.crhelper()
-    track.function()
+    # Python compiles a module on its first import, and moto loads a service on its first call. Neither is measured.
+    harness.cli_start()
+    harness.crhelper()
+    harness.function()
     function, crhelper, cli, start = [], [], [], []
     for n in range(runs):
-        function.append(track.function())
-        crhelper.append(track.crhelper())
+        function.append(harness.function())
+        crhelper.append(harness.crhelper())
         if n % 3 == 0:
-            start.append(track.cli_start())
-            cli.append(track.cli())
-        whole = f"Create {function[-1].seconds:.2f} s, `coiled setup aws` {cli[-1].seconds:.1f} s"
-        _say(f"{n + 1} of {runs}: {whole}, {load()}")
+            start.append(harness.cli_start())
+            cli.append(harness.cli())
+        times = f"Create {function[-1].seconds:.2f} s, `coiled setup aws` {cli[-1].seconds:.1f} s"
+        _say(f"run {n + 1} of {runs}: {times}, {load()}")
     return function, crhelper, cli, start
 
 
@@ -100,56 +106,58 @@ def _say(text):
 
 def _report(table, results, arguments):
     function, crhelper, cli, start = results
-    whole, command = _median(run.seconds for run in function), _median(run.seconds for run in cli)
-    table.head("a cold Create, from the event to the answer in the bucket")
-    table.row("whole, median", (whole, "s", 3), _spread(run.seconds for run in function))
+    create, command = _median(run.seconds for run in function), _median(run.seconds for run in cli)
+    table.head("a cold Create, from the event to the response in the bucket")
+    table.row("Create, median", (create, "s", 3), _spread(run.seconds for run in function))
     table.row("`coiled setup aws --use-access-key`, median", (command, "s", 3), _spread(run.seconds for run in cli))
-    table.row("  of it: starting Python and its imports", (_median(start), "s", 3), "`coiled --version`")
-    table.row("times faster, whole", (command / whole, "x", 1))
-    # Taken from the command only if it was there to take.
-    pause = min(SETTLE_SECONDS, min(run.cli_settle_seconds() for run in cli))
-    both = (command - pause) / (whole - SETTLE_SECONDS)
-    table.row("times faster, no settle time on either side", (both, "x", 1), f"the command's: {pause:.3f} s")
-    table.row("times faster, Create without settle time", (command / (whole - SETTLE_SECONDS), "x", 1), at_least=8)
-    _path(table, function, whole)
+    table.row("  of this, Python start and imports", (_median(start), "s", 3), "`coiled --version`")
+    table.row("speedup, total times", (command / create, "x", 1))
+    # Subtracts no more than the command really waited.
+    cli_settle = min(SETTLE_SECONDS, min(run.cli_settle_seconds() for run in cli))
+    without_both = (command - cli_settle) / (create - SETTLE_SECONDS)
+    table.row("speedup, without settle time on both sides", (without_both, "x", 1), f"the command's: {cli_settle:.3f} s")
+    table.row("speedup, Create without settle time", (command / (create - SETTLE_SECONDS), "x", 1), at_least=8)
+    _critical_path(table, function, create)
     _proofs(table, function)
-    table.head("requests (a WebSocket is one)")
+    table.head("requests (a WebSocket counts as one)")
     for server, most in (("Coiled", 5), ("AWS", None)):
-        count, others = (_median(len(run.to(server)) for run in runs) for runs in (function, cli))
+        count, others = (_median(len(run.requests_to(server)) for run in runs) for runs in (function, cli))
         table.row(f"to {server} for a Create", (count, "", 0), f"`coiled setup aws`: {others:.0f}", at_most=most)
-    quickest, others = (min(run.shortest_ms() for run in runs) for runs in (function, cli))
-    table.row("the quickest of all", (quickest, "ms", 1), f"`coiled setup aws`: {others:.1f} ms", at_least=DELAY_SECONDS * 1000)
+    shortest, others = (min(run.shortest_ms() for run in runs) for runs in (function, cli))
+    note = f"`coiled setup aws`: {others:.1f} ms"
+    table.row("shortest request", (shortest, "ms", 1), note, at_least=DELAY_SECONDS * 1000)
     _sizes(table, function, crhelper, arguments)
 
 
-def _path(table, function, whole):
-    trips = _median(len(run.added_up()) for run in function)
-    path = PATH * DELAY_SECONDS
-    table.head(f"against the critical path: {PATH} round trips of {DELAY_SECONDS * 1000:g} ms")
-    table.row("without the settle time", (whole - SETTLE_SECONDS, "s", 3), f"the path alone is {path:.3f} s")
-    table.row("times the path", ((whole - SETTLE_SECONDS) / path, "x", 2), at_most=1.5)
-    note = f"{trips * DELAY_SECONDS:.2f} s; the settle time hides one more"
-    # The same bound as above, for a machine that is too busy to tell.
-    table.row("round trips that add up, as counted", (trips, "", 0), note, at_most=1.5 * PATH)
+def _critical_path(table, function, create):
+    trips = _median(len(run.sequential_trips()) for run in function)
+    path = CRITICAL_PATH_TRIPS * DELAY_SECONDS
+    table.head(f"critical path: {CRITICAL_PATH_TRIPS} sequential round trips of {DELAY_SECONDS * 1000:g} ms")
+    table.row("Create without settle time", (create - SETTLE_SECONDS, "s", 3), f"critical path: {path:.3f} s")
+    table.row("ratio to the critical path", ((create - SETTLE_SECONDS) / path, "x", 2), at_most=1.5)
+    note = f"{trips * DELAY_SECONDS:.2f} s; one more runs during the settle time"
+    # The same bound as in the row above, but independent of the load on the machine.
+    table.row("sequential round trips, counted", (trips, "", 0), note, at_most=1.5 * CRITICAL_PATH_TRIPS)
 
 
 def _proofs(table, function):
-    table.head("never lowered for speed")
-    table.row("proofs that the key works", (min(run.proofs() for run in function), "", 0), "fewest", at_least=3)
+    table.head("never reduced for speed")
+    table.row("proofs that the key works, minimum", (min(run.proofs() for run in function), "", 0), at_least=3)
     settle = min(run.settle_seconds() for run in function)
-    table.row("settle time before it is registered", (settle, "s", 3), "shortest", at_least=SETTLE_SECONDS)
+    table.row("settle time before registration, minimum", (settle, "s", 3), at_least=SETTLE_SECONDS)
 
 
 def _sizes(table, function, crhelper, arguments):
-    table.head("size, beside a crhelper handler in Python on the same emulator")
+    table.head("size, compared with a Python function with crhelper on the same emulator")
     init, other = (_median(run.init_ms for run in runs) for runs in (function, crhelper))
     spread = _spread((run.init_ms for run in function), 1)
     table.row("init, median", (init, "ms", 1), f"crhelper: {other:.0f} ms; {spread}", at_most=25)
     peak, other = (max(run.peak_mb for run in runs) for runs in (function, crhelper))
-    table.row("peak memory of a Create, highest", (peak, "MB", 1), f"crhelper: {other:.0f} MB", at_most=30)
+    table.row("peak memory of a Create, maximum", (peak, "MB", 1), f"crhelper: {other:.0f} MB", at_most=30)
     packed, other = zip_mb({"bootstrap": arguments.bootstrap}), zip_mb(crhelper_files(arguments.python))
     binary = f"binary {arguments.bootstrap.stat().st_size / 1e6:.1f} MB"
-    table.row("zip", (packed, "MB", 2), f"crhelper: {other:.2f} MB, boto3 is Lambda's; {binary}", at_most=5)
+    note = f"crhelper: {other:.2f} MB without boto3, which Lambda provides; {binary}"
+    table.row("zip", (packed, "MB", 2), note, at_most=5)
 
 
 def _median(values):
@@ -158,7 +166,8 @@ def _median(values):
 
 def _spread(values, digits=2):
     values = list(values)
-    return f"{min(values):.{digits}f} to {max(values):.{digits}f}, {len(values)} runs"
+    runs = "1 run" if len(values) == 1 else f"{len(values)} runs"
+    return f"{min(values):.{digits}f} to {max(values):.{digits}f}, {runs}"
 
 
 if __name__ == "__main__":

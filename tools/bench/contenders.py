@@ -1,4 +1,4 @@
-"""The function, `coiled setup aws` and a crhelper handler: each makes the same from nothing, and is measured at it."""
+"""Runs and measures the contenders on an empty account: the function, `coiled setup aws` and a crhelper function."""
 
 import contextlib
 import io
@@ -15,18 +15,18 @@ from pathlib import Path
 
 from loopback import HOST, INVOKE, REGION, ROOT, TOKEN, WORKSPACE, Ports, World, post
 
-from bench.road import SlowRoad
+from bench.road import SlowNetwork
 
 USER = "coiled"
-# What the emulator logs when the function has asked for its first event. (Init Duration in its REPORT line is another:
-# it leaves out the start of the process.)
+# The emulator logs this line when the function asks for its first event. Init Duration in its REPORT line is shorter,
+# because it leaves out the start of the process.
 INIT = re.compile(r"INIT REPORT\(durationMs: ([0-9.]+)\)")
 CLI = ["setup", "aws", "--use-access-key", "--yes", "--accept-delete", "--workspace", WORKSPACE, "--iam-user", USER]
 
 
 @dataclass
 class Run:
-    """One contender, once."""
+    """The measurements of one run of one contender."""
 
     seconds: float
     init_ms: float = 0.0
@@ -34,118 +34,119 @@ class Run:
     requests: list = field(default_factory=list)
     chain: list = field(default_factory=list)
 
-    def to(self, server):
-        """Requests to a server; a WebSocket is one, whatever is said on it."""
+    def requests_to(self, server):
+        """The requests to a server. A WebSocket counts as one, however many messages it carries."""
         return [request for request in self.requests if request.server == server and not request.is_message]
 
     def proofs(self):
-        """Calls to STS after the key was made: how often it had to work."""
-        return len(self._tried())
+        """The number of STS calls after CreateAccessKey. Each proves that the new key works."""
+        return len(self._sts_calls())
 
     def settle_seconds(self):
-        """From the answer to the last proof to the message that registers the key."""
-        return self._told().began - self._tried()[-1].ended
+        """The time from the response to the last proof until the message that registers the key."""
+        return self._registration().began - self._sts_calls()[-1].ended
 
-    def added_up(self):
-        """The round trips of the path, without those that the settle time hides: they are over before it is."""
-        proved, told = self._tried()[-1].ended, self._told().began
-        return [request for request in self.chain if request.began < proved or request.ended > told]
+    def sequential_trips(self):
+        """The chain without the round trips that begin and end during the settle time, because these add no time."""
+        proved, registered = self._sts_calls()[-1].ended, self._registration().began
+        return [request for request in self.chain if request.began < proved or request.ended > registered]
 
     def cli_settle_seconds(self):
-        """The command tries the key, pauses, and tries it again on its way to registering it."""
-        first, *_, last = self._tried()
+        """The command's own pause: it tries the key, waits, and tries it again before it registers it."""
+        first, *_, last = self._sts_calls()
         return last.began - first.ended
 
     def shortest_ms(self):
-        """Of every request that was answered."""
+        """The shortest time between a request and its response."""
         return min(request.ended - request.began for request in self.requests) * 1000
 
-    def _tried(self):
+    def _sts_calls(self):
         names = [request.name for request in self.requests]
         after = self.requests[names.index("CreateAccessKey") :]
         return [request for request in after if request.name == "GetCallerIdentity"]
 
-    def _told(self):
+    def _registration(self):
         return next(request for request in self.requests if request.is_message)
 
 
-class Track:
-    """All servers, each behind the slow road; whoever runs finds an empty account and a workspace without connection."""
+class Harness:
+    """Runs the contenders behind the slow network, each with an empty account and an unconnected workspace."""
 
     def __init__(self, options):
         self.options = options
-        self._answers = []
+        self._responses = []
         self._stack = contextlib.ExitStack()
 
     def __enter__(self):
-        answered = lambda body: self._answers.append((time.monotonic(), json.loads(body)))
-        self.world = self._stack.enter_context(World(self.options, Ports.free(), lambda *_: None, answered))
-        self.road = self._stack.enter_context(contextlib.closing(SlowRoad(HOST)))
+        on_response = lambda body: self._responses.append((time.monotonic(), json.loads(body)))
+        self.world = self._stack.enter_context(World(self.options, Ports.free(), lambda *_: None, on_response))
+        self.network = self._stack.enter_context(contextlib.closing(SlowNetwork(HOST)))
         ports = self.world.ports
-        self.aws = self.road.to("AWS", ports.moto)
-        self.coiled = self.road.to("Coiled", ports.coiled)
-        self.bucket = self.road.to("bucket", ports.bucket)
+        self.aws = self.network.port_for("AWS", ports.moto)
+        self.coiled = self.network.port_for("Coiled", ports.coiled)
+        self.bucket = self.network.port_for("bucket", ports.bucket)
         return self
 
     def __exit__(self, *error):
         return self._stack.__exit__(*error)
 
     def function(self):
-        """A Create, from the event to the answer in the bucket, in a process that the event starts."""
+        """A cold Create: the event starts the process, and the response in the bucket ends the measurement."""
         run = self._invoke(None)
         self._check_connection("the function")
         return run
 
     def crhelper(self):
-        """The same of the handler in Python, by AWS's own runtime client for it."""
+        """A cold Create of handler.py, run by AWS's runtime client for Python."""
         return self._invoke(
             [self.options.python, "-m", "awslambdaric", "handler.handler"], {"PYTHONPATH": str(Path(__file__).parent)}
         )
 
     def cli(self):
-        """The whole command: that is what a person waits for."""
-        self._make_ready()
+        """The whole command, because a person waits for all of it."""
+        self._reset()
         began = time.monotonic()
         ended = self._coiled([*CLI, "--region", self._event()["ResourceProperties"]["Region"]])
         seconds = time.monotonic() - began
-        # Its exit status is 0 when it fails as well.
+        # The exit status is 0 even if the command fails.
         if ended.returncode or "Setup complete" not in ended.stdout:
             sys.exit(f"`coiled setup aws` failed:\n{ended.stdout}")
         self._check_connection("`coiled setup aws`")
-        return Run(seconds, requests=self.road.requests, chain=self.road.round_trips())
+        return Run(seconds, requests=self.network.requests, chain=self.network.round_trips())
 
     def cli_start(self):
-        """The start of the command alone."""
+        """The seconds that the command needs only to start Python and its imports."""
         began = time.monotonic()
         self._coiled(["--version"])
         return time.monotonic() - began
 
-    def _make_ready(self):
+    def _reset(self):
         self.world.reset()
-        self.road.forget()
-        self._answers.clear()
+        self.network.forget()
+        self._responses.clear()
 
     def _invoke(self, command, more=()):
-        self._make_ready()
+        self._reset()
         function = self.world.function(command, self.aws, more)
         try:
             began = time.monotonic()
             post(self.world.ports.emulator, INVOKE, json.dumps(self._event()))
-            # The emulator is the first of the session, the function the second.
+            # The session has two processes: the emulator and the function.
             peak = max(_high_water_mb(pid) for pid in function.members() if pid != function.process.pid)
         finally:
             function.stop()
-        if [answer["Status"] for _, answer in self._answers] != ["SUCCESS"]:
-            sys.exit("the Create did not succeed:\n" + "\n".join(function.lines + [str(a) for _, a in self._answers]))
+        if [response["Status"] for _, response in self._responses] != ["SUCCESS"]:
+            printed = function.lines + [str(response) for _, response in self._responses]
+            sys.exit("the Create failed:\n" + "\n".join(printed))
         init = next(float(match[1]) for match in map(INIT.search, function.lines) if match)
-        return Run(self._answers[0][0] - began, init, peak, self.road.requests, self.road.round_trips())
+        return Run(self._responses[0][0] - began, init, peak, self.network.requests, self.network.round_trips())
 
     def _event(self):
-        """The Create of events/, by way of the slow road; with the workspace named, as on the command line."""
+        """events/create.json with the ports of the slow network, and with the workspace that the command names too."""
         fixed = Ports.fixed()
         text = (ROOT / "events" / "create.json").read_text()
-        for there, here in ((fixed.coiled, self.coiled), (fixed.bucket, self.bucket)):
-            text = text.replace(f"{HOST}:{there}", f"{HOST}:{here}")
+        for direct, delayed in ((fixed.coiled, self.coiled), (fixed.bucket, self.bucket)):
+            text = text.replace(f"{HOST}:{direct}", f"{HOST}:{delayed}")
         event = json.loads(text)
         event["ResourceProperties"]["Workspace"] = WORKSPACE
         return event
@@ -157,7 +158,7 @@ class Track:
                 env={
                     "PATH": "/usr/bin:/bin",
                     "HOME": home,
-                    # Its configuration would else be read from more places than HOME.
+                    # Without these two variables, dask also reads configuration outside of HOME.
                     "DASK_CONFIG": home,
                     "DASK_ROOT_CONFIG": home,
                     "DASK_COILED__SERVER": f"http://{HOST}:{self.coiled}",
@@ -177,7 +178,7 @@ class Track:
             )
 
     def _check_connection(self, who):
-        """Both make the same: a workspace that is connected, and a user with one active key and two policies."""
+        """Exits unless the workspace is connected and the user has one active key and two policies."""
         _, shown = self.world.coiled_api("GET", f"/api/v1/{WORKSPACE}/backend_options/")
         listed = lambda action: self.world.aws("iam", f"Action={action}&Version=2010-05-08&UserName={USER}")
         found = (
@@ -186,17 +187,17 @@ class Track:
             listed("ListAttachedUserPolicies").count("<PolicyArn>"),
         )
         if found != ("aws", 1, 2):
-            sys.exit(f"{who} left no working connection (provider, active keys, policies): {found}")
+            sys.exit(f"{who} left no working connection: provider, active keys, policies: {found}, not ('aws', 1, 2)")
 
 
 def _high_water_mb(pid):
-    """The most memory that was ever resident (VmHWM)."""
+    """The peak resident memory of a process (VmHWM) in MB."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024 / 1e6
 
 
 def zip_mb(files):
-    """As it would be uploaded: a name in the archive for each file."""
+    """The size in MB of a zip with these files, given as {name in the zip: path}."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, path in files.items():
@@ -205,13 +206,13 @@ def zip_mb(files):
 
 
 def crhelper_files(python):
-    """The handler and crhelper; boto3 is part of Lambda's Python runtime."""
-    where = [python, "-c", "import crhelper, pathlib; print(pathlib.Path(crhelper.__file__).parent)"]
-    package = Path(subprocess.run(where, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
+    """The files of the crhelper function. boto3 is not among them, because Lambda's Python runtime contains it."""
+    command = [python, "-c", "import crhelper, pathlib; print(pathlib.Path(crhelper.__file__).parent)"]
+    package = Path(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
     sources = {f"crhelper/{path.relative_to(package)}": path for path in package.rglob("*.py")}
     return {"handler.py": Path(__file__).with_name("handler.py"), **sources}
 
 
 def load():
-    """How busy the machine is: processes that want a core, over the cores."""
+    """The load average of the last minute, and the number of cores."""
     return f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"

@@ -1,7 +1,7 @@
-"""A stretch of network in front of a server: what a client sends arrives 50 ms later, and each request is counted.
+"""A TCP proxy that delivers everything a client sends 50 ms later, and records each request.
 
-It forwards bytes and changes none, so connections live as long as both ends want them to, nothing waits for anything
-but its own delay, and a WebSocket's messages are delayed as its upgrade is. Opening a connection costs nothing.
+It forwards bytes unchanged, keeps connections open as long as both ends do, and makes no request wait for another. It
+delays WebSocket messages like HTTP requests, but does not delay opening a connection.
 """
 
 import asyncio
@@ -12,14 +12,14 @@ import time
 
 DELAY_SECONDS = 0.050
 HTTP = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE) (\S+) HTTP/1\.1\r\n")
-# Which AWS call a request is: in the form, or in a header.
+# The name of the AWS call: in the form body (IAM, STS) or in a header (Secrets Manager).
 ACTION = re.compile(rb"(?:\bAction=|x-amz-target: *\w+\.)(\w+)", re.IGNORECASE)
-# A WebSocket's frames that nobody waits for: close, ping, pong.
+# The first byte of WebSocket frames that are not messages: close, ping, pong.
 CLOSE, PING, PONG = 0x88, 0x89, 0x8A
 
 
 class Request:
-    """An HTTP request, or a message of a WebSocket, with all that was answered before the connection's next."""
+    """An HTTP request or a WebSocket message. It ends with the last response before the connection's next request."""
 
     def __init__(self, server, name):
         self.server = server
@@ -31,8 +31,8 @@ class Request:
         return f"{self.server} {self.name}"
 
 
-class SlowRoad:
-    """Ports of 127.0.0.1, each in front of one of a server's; and all that went through them since `forget`."""
+class SlowNetwork:
+    """Opens delayed ports in front of servers, and records all requests that were sent through them since `forget`."""
 
     def __init__(self, host, delay=DELAY_SECONDS):
         self.requests = []
@@ -42,8 +42,8 @@ class SlowRoad:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
-    def to(self, name, port):
-        """The port to talk to instead."""
+    def port_for(self, name, port):
+        """Opens a port that forwards to `port` with the delay, and returns it."""
         connected = lambda reader, writer: self._connected(name, port, reader, writer)
         server = asyncio.run_coroutine_threadsafe(asyncio.start_server(connected, self._host, 0), self._loop).result()
         return server.sockets[0].getsockname()[1]
@@ -51,12 +51,8 @@ class SlowRoad:
     def forget(self):
         self.requests = []
 
-    def of(self, server):
-        """The requests to a server; a WebSocket is one, whatever is said on it."""
-        return [request for request in self.requests if request.server == server and not request.is_message]
-
     def round_trips(self):
-        """The longest chain of requests each of which began after the one before was answered: those that add up."""
+        """The longest chain of sequential requests: each began after the response to the one before."""
         chain = []
         for request in sorted(self.requests, key=lambda request: request.ended):
             if not chain or request.began >= chain[-1].ended:
@@ -69,7 +65,7 @@ class SlowRoad:
         self._thread.join(2)
 
     async def _end(self):
-        """Ends what still forwards, for a connection may outlive whoever opened it."""
+        """Stops forwarding. A connection may outlive the client that opened it."""
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
@@ -78,15 +74,15 @@ class SlowRoad:
     async def _connected(self, name, port, client, to_client):
         server, to_server = await asyncio.open_connection(self._host, port)
         connection = _Connection(name, self)
-        # Python 3.11 prints a task of a server's that ends as cancelled.
+        # Python 3.11 prints an error if a server's task ends with CancelledError.
         with contextlib.suppress(OSError, asyncio.CancelledError):
             await asyncio.gather(
-                self._later(client, to_server, connection.sent), _now(server, to_client, connection.answered)
+                self._forward_later(client, to_server, connection.sent), _forward(server, to_client, connection.received)
             )
         for writer in (to_server, to_client):
             writer.close()
 
-    async def _later(self, source, target, seen):
+    async def _forward_later(self, source, target, seen):
         queue = asyncio.Queue()
 
         async def read():
@@ -106,11 +102,11 @@ class SlowRoad:
 
 
 class _Connection:
-    """Tells the requests of one connection apart: each begins with the first that is sent after an answer."""
+    """Splits the bytes of one connection into requests: the first bytes after a response begin a new request."""
 
-    def __init__(self, server, road):
+    def __init__(self, server, network):
         self._server = server
-        self._road = road
+        self._network = network
         self._request = None
         self._is_answered = True
         self._is_websocket = False
@@ -119,18 +115,18 @@ class _Connection:
         if not data:
             return
         if self._is_websocket and data[0] in (CLOSE, PING, PONG):
-            # The good-bye's answer is not part of what was asked before.
+            # The server's reply to a close frame does not belong to the request before it.
             self._request = None if data[0] == CLOSE else self._request
             return
         if self._is_answered:
             self._request = Request(self._server, self._name(data))
-            self._road.requests.append(self._request)
+            self._network.requests.append(self._request)
             self._is_answered = False
         action = None if self._is_websocket else ACTION.search(data)
         if action:
             self._request.name = action[1].decode()
 
-    def answered(self, data):
+    def received(self, data):
         if data and self._request:
             self._is_websocket = self._is_websocket or data.startswith(b"HTTP/1.1 101 ")
             self._is_answered = True
@@ -143,7 +139,7 @@ class _Connection:
         return "message" if self._is_websocket else "unknown"
 
 
-async def _now(source, target, seen):
+async def _forward(source, target, seen):
     data = b"more"
     while data:
         data = await source.read(1 << 16)

@@ -1,1 +1,1 @@
-"""`make demo`: the whole life of a stack on this machine, with the real `sam deploy` and the shipped template."""
+"""`make demo`: creates, updates, rolls back and deletes the stack on this machine, with the real `sam deploy`."""

@@ -1,4 +1,4 @@
-"""Runs the demo; `--keep` leaves it running, `--stop` ends what an earlier one left."""
+"""Runs the demo. `--keep` leaves a deployed stack and its servers running, `--stop` stops them."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from .life import Life
+from .life import Lifecycle
 from .report import Report
 from .servers import Servers, Tools, stop, tail
 from .stack import NAME
@@ -15,11 +15,11 @@ FOLDER = Path(".tools/demo").resolve()
 
 
 def main():
-    """Exit code 0 only if all of it held."""
+    """Exits with 0 only if all checks passed."""
     arguments = _arguments()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
-    # An earlier one may have been kept.
+    # An earlier demo may still be running because of --keep.
     stop(FOLDER)
     if arguments.stop:
         return 0
@@ -27,30 +27,31 @@ def main():
     report, servers = Report(), Servers(FOLDER, Tools(arguments.ministack, arguments.stand_in))
     kept = False
     try:
-        with report.step("start", "MiniStack and a stand-in for Coiled, on loopback"):
+        with report.step("start", "Start MiniStack and a stand-in for Coiled on 127.0.0.1"):
             servers.start()
-        life = Life(servers, report)
-        life.run()
-        if arguments.keep and report.all_held:
-            life.again()
-            kept = report.all_held
+        lifecycle = Lifecycle(servers, report)
+        lifecycle.run()
+        if arguments.keep and report.all_passed:
+            lifecycle.deploy_again()
+            kept = report.all_passed
         report.table()
-        if not report.all_held:
-            report.show(f"\nthe last that MiniStack printed, the function's log among it:\n{tail(servers.log('ministack'), 60)}")
+        if not report.all_passed:
+            last = tail(servers.log("ministack"), 60)
+            report.show(f"\nThe last lines of MiniStack's log, which includes the function's log:\n{last}")
         if kept:
             report.show(_how_to_look_around(servers))
     finally:
         if not kept:
             stop(FOLDER)
-    return 0 if report.all_held else 1
+    return 0 if report.all_passed else 1
 
 
 def _arguments():
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
     parser.add_argument("--ministack", type=Path, required=True, metavar="FILE")
     parser.add_argument("--stand-in", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--keep", action="store_true", help="leave a deployed stack and its servers running")
-    parser.add_argument("--stop", action="store_true", help="end what an earlier --keep left, and do nothing else")
+    parser.add_argument("--keep", action="store_true", help="deploy again at the end, and leave everything running")
+    parser.add_argument("--stop", action="store_true", help="only stop what an earlier --keep left running")
     return parser.parse_args()
 
 
@@ -58,7 +59,7 @@ def _how_to_look_around(servers):
     wanted = ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     exports = " ".join(f"{name}={servers.environment()[name]}" for name in wanted)
     return f"""
-The stack {NAME} and both servers are still there. To look around, with the SAM CLI, the AWS CLI or any SDK:
+The stack {NAME} and both servers are still running. To inspect them with the SAM CLI, the AWS CLI or any SDK:
 
   export {exports} NO_PROXY=127.0.0.1
   .tools/sam/bin/sam list stack-outputs --stack-name {NAME}
@@ -66,9 +67,9 @@ The stack {NAME} and both servers are still there. To look around, with the SAM 
   aws iam list-user-tags --user-name coiled
   aws iam list-attached-user-policies --user-name coiled
 
-What MiniStack and the function print:  {servers.folder}/ministack.log
-What Coiled is asked, and holds:        {servers.folder}/coiled.log
-And when you have seen enough:          make demo-stop"""
+Log of MiniStack and the function:  {servers.folder}/ministack.log
+Log of the stand-in for Coiled:     {servers.folder}/coiled.log
+To stop everything:                 make demo-stop"""
 
 
 if __name__ == "__main__":

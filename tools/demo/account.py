@@ -1,4 +1,4 @@
-"""The account as anybody could see it, asked of MiniStack."""
+"""Reads the account in MiniStack through the AWS APIs."""
 
 import json
 
@@ -11,14 +11,14 @@ USER = "coiled"
 
 
 class Account:
-    """Reads; its snapshots can be compared."""
+    """Reads an account, and returns plain values that can be compared."""
 
     def __init__(self, url):
         self._url = url
         self.iam = self.client("iam")
 
     def client(self, service):
-        """A client that knows of nothing but MiniStack."""
+        """A boto3 client for MiniStack that ignores proxies and the caller's AWS settings."""
         return boto3.session.Session(
             aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
@@ -26,7 +26,7 @@ class Account:
         ).client(service, endpoint_url=self._url, config=Config(proxies={}, retries={"max_attempts": 1}))
 
     def user(self):
-        """The user with all that is in it; None without."""
+        """The user with its tags, attached policies and access keys; None if there is no such user."""
         try:
             user = self.iam.get_user(UserName=USER)["User"]
         except self.iam.exceptions.NoSuchEntityException:
@@ -41,17 +41,17 @@ class Account:
         }
 
     def policies(self):
-        """The documents of all customer managed policies that are in force, by name."""
+        """The default version's document of each customer managed policy, by the policy's name."""
         found = self.iam.list_policies(Scope="Local")["Policies"]
         return {policy["PolicyName"]: self._document(policy) for policy in found}
 
     def _document(self, policy):
-        reply = self.iam.get_policy_version(PolicyArn=policy["Arn"], VersionId=policy["DefaultVersionId"])
-        document = reply["PolicyVersion"]["Document"]
+        response = self.iam.get_policy_version(PolicyArn=policy["Arn"], VersionId=policy["DefaultVersionId"])
+        document = response["PolicyVersion"]["Document"]
         return json.loads(document) if isinstance(document, str) else document
 
     def everything(self):
-        """All that the stack may make, whoever made it."""
+        """All resources of the types that the stack can create, whether or not the stack created them."""
         lists = {
             "roles": ("iam", "list_roles", "Roles", "RoleName"),
             "functions": ("lambda", "list_functions", "Functions", "FunctionName"),

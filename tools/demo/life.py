@@ -1,4 +1,4 @@
-"""The life of a stack, step by step, and what has to hold after each."""
+"""The steps of the demo, each with the checks that must pass after it."""
 
 import json
 from pathlib import Path
@@ -11,8 +11,8 @@ from .stack import Stack
 POLICIES = {f"{USER}-{name}": json.loads(Path(f"policies/{name}.json").read_text()) for name in ("setup", "ongoing")}
 
 
-class Life:
-    """What happens, in this order: `deploy`, `look`, `update`, `fail`, `delete`, `leave`."""
+class Lifecycle:
+    """One stack from its deployment to its deletion. A step's name and docstring are printed."""
 
     def __init__(self, servers, report):
         self._servers = servers
@@ -22,95 +22,100 @@ class Life:
         self._before = self._account.everything()
 
     def run(self):
-        """All of it; what has failed is told, and the rest goes on as far as it makes sense."""
-        steps = [self.overlay, self.deploy, self.look, self.update, self.fail, self.delete, self.leave]
+        """Runs all steps, even after failed checks, so that the report lists all failures."""
+        steps = [self.overlay, self.deploy, self.inspect, self.update, self.rollback, self.delete, self.leftovers]
         for step in steps:
             with self._report.step(step.__name__, step.__doc__.rstrip(".")):
                 step()
-                # Without a stack there is nothing to look at.
-                if step == self.deploy and not self._report.all_held:
+                # The other steps need a stack.
+                if step == self.deploy and not self._report.all_passed:
                     break
 
-    def again(self):
-        """Deploys once more, for whoever wants to look around."""
-        with self._report.step("deploy again", "For you to look around"):
+    def deploy_again(self):
+        """Deploys a stack that the user can inspect."""
+        with self._report.step("deploy again", "Deploy a stack for you to inspect"):
             self._deploy_first()
 
     def overlay(self):
-        """What MiniStack can't judge of the shipped role's policy, replaced; nothing else is."""
+        """Replace the policy statements that MiniStack cannot evaluate, and show the difference."""
         template, difference = overlay()
         self._report.show(difference)
         self._stack = Stack(self._account.client("cloudformation"), self._servers.environment(), template)
 
     def deploy(self):
-        """sam deploy with a token, and nothing else."""
+        """Run sam deploy with only a token and the address of the stand-in."""
         self._deploy_first()
         outputs = self._stack.outputs()
         self._report.show(f"Next step: {outputs.get('NextStep')}")
-        named = {"UserArn", "AccessKeyId", "SetupPolicyArn", "OngoingPolicyArn", "Workspace", "Region", "SettingsUrl"}
-        self._report.claim("the outputs say what was made, and what to do next", named | {"NextStep"} <= set(outputs))
+        names = {"UserArn", "AccessKeyId", "SetupPolicyArn", "OngoingPolicyArn", "Workspace", "Region", "SettingsUrl"}
+        self._report.check("the outputs name the new resources and the next step", names | {"NextStep"} <= set(outputs))
 
-    def look(self):
-        """What is there now, in the account and at Coiled."""
+    def inspect(self):
+        """Inspect the account and the registration at Coiled."""
         user, policies = self._account.user(), self._account.policies()
-        claim = self._report.claim
-        if not claim("there is a user", user):
+        check = self._report.check
+        if not check("the user exists", user):
             return
         self._show(user)
-        claim("the user carries the marks of this stack", self._is_marked(user), user["tags"])
-        claim("both policies are Coiled's own, and attached", self._are_coileds(user, policies), user["attached"])
-        self._claim_key(user)
+        check("the user has this stack's ownership tags and no lease", self._is_tagged(user), user["tags"])
+        both = self._are_coileds(user, policies)
+        check("both policies are identical to Coiled's own, and attached", both, user["attached"])
+        self._check_key(user)
 
     def update(self):
-        """Update: the setup policy detached, the key rotated."""
+        """Update the stack: detach the setup policy and rotate the key."""
         old = self._account.user()
-        done = self._stack.deploy(AttachSetupPolicy="false", RotateKey="once")
-        self._report.claim("sam deploy has worked", done, self._story())
+        deployed = self._stack.deploy(AttachSetupPolicy="false", RotateKey="once")
+        self._report.check("sam deploy succeeded", deployed, self._logs())
         user = self._account.user()
-        claim = self._report.claim
-        if not claim("the user is still there", old and user):
+        check = self._report.check
+        if not check("the user still exists", old and user):
             return
         self._show(user)
-        claim("the setup policy is detached", user["attached"] == [f"{USER}-ongoing"], user["attached"])
-        claim("and kept", f"{USER}-setup" in self._account.policies())
-        claim("the old key is gone", not set(old["keys"]) & set(user["keys"]), list(user["keys"]))
-        self._claim_key(user)
+        check("the setup policy is detached", user["attached"] == [f"{USER}-ongoing"], user["attached"])
+        check("the setup policy still exists", f"{USER}-setup" in self._account.policies())
+        check("the old key is deleted", not set(old["keys"]) & set(user["keys"]), list(user["keys"]))
+        self._check_key(user)
 
-    def fail(self):
-        """An update that fails, for its token has been revoked; the rollback needs none."""
-        before, held = self._account.everything(), self._servers.held()
+    def rollback(self):
+        """Update the stack with a revoked token. The update fails, and the rollback needs no token."""
+        before, registration = self._account.everything(), self._servers.registration()
         self._put_token("revoked-" + TOKEN[::-1])
-        done = self._stack.deploy(RotateKey="twice")
-        claim = self._report.claim
-        reason = self._stack.reason()
-        self._report.show(f"The console says: {reason}")
-        claim("sam deploy says that it failed", not done)
-        claim("the stack is back where it was", self._stack.status() == "UPDATE_ROLLBACK_COMPLETE", self._stack.status())
-        claim("the Reason says what to do", "does not accept the API token" in reason and "new token" in reason, reason)
-        claim("the account is as before", self._account.everything() == before, self._account.everything())
-        claim("and so is what Coiled holds", self._servers.held() == held, self._servers.held())
+        deployed = self._stack.deploy(RotateKey="twice")
+        check = self._report.check
+        reason = self._stack.status_reason()
+        self._report.show(f"Status reason in the console: {reason}")
+        check("sam deploy reported the failure", not deployed)
+        status = self._stack.status()
+        check("the stack is rolled back", status == "UPDATE_ROLLBACK_COMPLETE", status)
+        fix = "rejected the API token" in reason and "new token" in reason
+        check("the status reason says what to do", fix, reason)
+        check("the account has not changed", self._account.everything() == before, self._account.everything())
+        after = self._servers.registration()
+        check("Coiled's registration has not changed", after == registration, after)
         self._put_token(TOKEN)
 
     def delete(self):
-        """The stack is deleted."""
+        """Delete the stack."""
         status = self._stack.delete()
-        self._report.claim("CloudFormation has deleted it", status == "DELETE_COMPLETE", f"{status}\n{self._story()}")
+        self._report.check("CloudFormation deleted the stack", status == "DELETE_COMPLETE", f"{status}\n{self._logs()}")
 
-    def leave(self):
-        """What is left when it is gone."""
+    def leftovers(self):
+        """Look for leftovers in the account and at Coiled."""
         left = self._account.everything()
-        self._report.show(f"users, policies, roles, functions, secrets, log groups: {_short(left)}")
-        claim = self._report.claim
-        claim("nothing is left in the account", left == self._before, left)
-        claim("Coiled holds nothing any more", self._servers.held() is None, self._servers.held())
+        self._report.show(f"left in the account: {_short(left)}")
+        check = self._report.check
+        check("the account is as it was before the stack", left == self._before, left)
+        check("Coiled has no registration", self._servers.registration() is None, self._servers.registration())
         log = self._servers.log("coiled")
-        claim("Coiled found nothing wrong with what it was asked", "VIOLATION" not in log, tail(log))
-        printed = [*self._report.said, *self._stack.printed, self._servers.log("ministack"), log]
-        claim("the token was printed nowhere", not any(TOKEN in text for text in printed), "see the logs")
+        check("Coiled received only valid requests", "VIOLATION" not in log, tail(log))
+        printed = [*self._report.printed, *self._stack.printed, self._servers.log("ministack"), log]
+        leaked = any(TOKEN in text for text in printed)
+        check("no output or log contains the token", not leaked, "search the logs for it")
 
     def _deploy_first(self):
-        done = self._stack.deploy(CoiledToken=TOKEN, CoiledServer=self._servers.coiled_url)
-        self._report.claim("sam deploy has worked", done, self._story())
+        deployed = self._stack.deploy(CoiledToken=TOKEN, CoiledServer=self._servers.coiled_url)
+        self._report.check("sam deploy succeeded", deployed, self._logs())
 
     def _put_token(self, token):
         secrets = self._account.client("secretsmanager")
@@ -118,42 +123,43 @@ class Life:
             secrets.put_secret_value(SecretId=secret["ARN"], SecretString=token)
 
     def _show(self, user):
-        report, held = self._report, self._servers.held() or {}
+        report, registration = self._report, self._servers.registration() or {}
         report.show(f"user      {user['arn']}")
-        report.show(f"attached  {', '.join(user['attached'])}   (there: {', '.join(self._account.policies())})")
+        report.show(f"attached  {', '.join(user['attached'])}   (existing: {', '.join(self._account.policies())})")
         report.show(f"keys      {', '.join(f'{id} {status}' for id, status in user['keys'].items())}")
-        report.show(f"Coiled    {WORKSPACE}: {json.dumps(held.get('options', {}).get('credentials'))}")
+        report.show(f"Coiled    {WORKSPACE}: {json.dumps(registration.get('options', {}).get('credentials'))}")
 
-    def _claim_key(self, user):
-        held = (self._servers.held() or {}).get("options", {})
-        held_id = held.get("credentials", {}).get("aws_access_key")
-        claim = self._report.claim
-        claim("there is one key, and it is active", list(user["keys"].values()) == ["Active"], user["keys"])
-        claim("Coiled holds that key, which worked when it came", self._works(user, held_id), held)
-        claim(f"for region {REGION}", held.get("aws_region_name") == REGION, held)
+    def _check_key(self, user):
+        options = (self._servers.registration() or {}).get("options", {})
+        key_id = options.get("credentials", {}).get("aws_access_key")
+        check = self._report.check
+        check("the user has exactly one key, and it is active", list(user["keys"].values()) == ["Active"], user["keys"])
+        check("that key is registered with Coiled and worked there", self._is_registered(user, key_id), options)
+        check(f"the registration is for region {REGION}", options.get("aws_region_name") == REGION, options)
 
-    def _works(self, user, held_id):
-        # The stand-in tries every key out at STS, and says so where it doesn't work.
-        return [held_id] == list(user["keys"]) and "VIOLATION" not in self._servers.log("coiled")
+    def _is_registered(self, user, key_id):
+        # The stand-in tries each registered key at STS, and logs a VIOLATION if it does not work.
+        return [key_id] == list(user["keys"]) and "VIOLATION" not in self._servers.log("coiled")
 
-    def _is_marked(self, user):
+    def _is_tagged(self, user):
         tags = user["tags"]
-        ours = tags.get("coiled-stack:stack-id") == self._stack.describe()["StackId"]
-        key = tags.get("coiled-stack:access-key-id") in user["keys"]
-        return ours and key and tags.get("owner") == "coiled" and "coiled-stack:lease" not in tags
+        is_owned = tags.get("coiled-stack:stack-id") == self._stack.describe()["StackId"]
+        has_key = tags.get("coiled-stack:access-key-id") in user["keys"]
+        return is_owned and has_key and tags.get("owner") == "coiled" and "coiled-stack:lease" not in tags
 
     def _are_coileds(self, user, policies):
         same = all(_same(policies.get(name), document) for name, document in POLICIES.items())
         return same and user["attached"] == sorted(POLICIES)
 
-    def _story(self):
+    def _logs(self):
         printed = tail(self._stack.printed[-1] if self._stack.printed else "")
-        return f"{printed}\n{self._stack.reason() if 'Stack' in printed else ''}\n{tail(self._servers.log('ministack'))}"
+        reason = self._stack.status_reason() if "Stack" in printed else ""
+        return f"{printed}\n{reason}\n{tail(self._servers.log('ministack'))}"
 
 
-def _same(one, other):
-    """Whether two documents say the same: lists of statements in this order, as they were made here."""
-    return one is not None and one["Statement"] == other["Statement"]
+def _same(document, expected):
+    """Whether two policies have the same statements in the same order. Their versions may be written differently."""
+    return document is not None and document["Statement"] == expected["Statement"]
 
 
 def _short(everything):

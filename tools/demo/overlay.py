@@ -1,32 +1,32 @@
-"""The shipped template, with the one policy replaced that MiniStack can't judge."""
+"""Replaces the policy statements of the built template that MiniStack cannot evaluate."""
 
 import difflib
 from pathlib import Path
 
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
-# sam build has put the function beside it, so paths in it are right in this folder only.
+# The new template must be in the same folder, because its path to the function is relative.
 BUILT = Path(".aws-sam/build/template.yaml")
 OVERLAID = Path(".aws-sam/build/demo.yaml")
 OVERLAY = Path("tools/demo/role-policy-overlay.yaml")
 
 
 def overlay():
-    """Writes the template for MiniStack, and returns it with the difference to what `sam build` made."""
+    """Writes the template for MiniStack. Returns its path, and a diff against the template from `sam build`."""
     template = yaml_parse(BUILT.read_text())
     before = yaml_dump(template)
     document = template["Resources"]["FunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]
     replacements = yaml_parse(OVERLAY.read_text())
-    document["Statement"] = [s for old in document["Statement"] for s in _instead(old, replacements)]
+    document["Statement"] = [s for old in document["Statement"] for s in _replaced(old, replacements)]
     if replacements:
-        raise SystemExit(f"{OVERLAY} names statements that the role doesn't have: {', '.join(replacements)}")
+        raise SystemExit(f"{OVERLAY} replaces statements that FunctionRole does not have: {', '.join(replacements)}")
     after = yaml_dump(template)
     OVERLAID.write_text(after)
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), str(BUILT), str(OVERLAID), lineterm="", n=2)
     return OVERLAID, "\n".join(lines)
 
 
-def _instead(statement, replacements):
-    """The statements that take a statement's place; itself, mostly."""
+def _replaced(statement, replacements):
+    """The statements that replace a statement, or the statement itself if it has no replacement."""
     new = replacements.pop(statement.get("Sid"), statement)
     return new if isinstance(new, list) else [new]

@@ -1,4 +1,4 @@
-"""MiniStack and the stand-in for Coiled on 127.0.0.1; what they print goes to files, so that they may outlive the demo."""
+"""Runs MiniStack and the stand-in for Coiled on 127.0.0.1. Both log to files, so that they can outlive the demo."""
 
 import contextlib
 import json
@@ -17,22 +17,22 @@ HOST = "127.0.0.1"
 REGION = "us-east-1"
 ACCOUNT = "111122223333"
 WORKSPACE = "demo"
-# With a hyphen, as Coiled's tokens have it now. The demo looks for it in everything that was printed.
+# Contains a hyphen, as API tokens do. The demo searches everything that was printed for this token.
 TOKEN = "canary-of-the-demo"
-# `test` is MiniStack's administrator.
+# MiniStack gives the key `test` all permissions.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
 @dataclass(frozen=True)
 class Tools:
-    """Where the programs are."""
+    """The paths of both programs."""
 
     ministack: Path
     stand_in: Path
 
 
 class Servers:
-    """Both of them, in a folder that is removed when they are stopped."""
+    """Both servers. Their logs and process IDs are in a folder that `stop` deletes."""
 
     def __init__(self, folder, tools):
         self.folder = folder
@@ -43,16 +43,16 @@ class Servers:
 
     @property
     def aws_url(self):
-        """MiniStack."""
+        """The URL of MiniStack."""
         return f"http://{HOST}:{self.aws_port}"
 
     @property
     def coiled_url(self):
-        """The stand-in."""
+        """The URL of the stand-in."""
         return f"http://{HOST}:{self.coiled_port}"
 
     def start(self):
-        """Starts both, and waits until they listen."""
+        """Starts both servers, and waits until they accept connections."""
         (self.folder / "home").mkdir(parents=True)
         self._spawn("ministack", [self._tools.ministack], self._ministack_env())
         coiled = ["--port", self.coiled_port, "--token", TOKEN, "--workspace", WORKSPACE, "--sts", self.aws_url]
@@ -61,7 +61,7 @@ class Servers:
         self._wait("coiled", lambda: socket.create_connection((HOST, self.coiled_port), 1).close())
 
     def environment(self):
-        """All that a client may know: nothing of the caller's own AWS settings or proxies."""
+        """The complete environment of a client, without the caller's own AWS settings and proxies."""
         home = str(self.folder / "home")
         return CREDENTIALS | {
             "PATH": os.environ["PATH"],
@@ -77,21 +77,21 @@ class Servers:
         }
 
     def log(self, name):
-        """What a server has printed."""
+        """Everything that a server has printed so far."""
         path = self.folder / f"{name}.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def held(self):
-        """What Coiled holds for the workspace, as the stand-in last said; secrets are *** there. None without."""
-        held = None
+    def registration(self):
+        """The workspace's registration as the stand-in last logged it, with *** for secrets; None if disconnected."""
+        registration = None
         for line in self.log("coiled").splitlines():
             if " now holds " in line:
-                held = json.loads(line.split(" now holds ", 1)[1])
-        return held
+                registration = json.loads(line.split(" now holds ", 1)[1])
+        return registration
 
     def _ministack_env(self):
         home = str(self.folder / "home")
-        # Its own environment is the function's too. BIND_HOST: it would listen on every interface.
+        # The function inherits this environment. Without BIND_HOST, MiniStack would listen on all interfaces.
         return CREDENTIALS | {
             "PATH": os.environ["PATH"],
             "HOME": home,
@@ -126,43 +126,43 @@ class Servers:
                 probe()
                 return
             time.sleep(0.05)
-        sys.exit(f"{name} does not answer:\n{tail(self.log(name))}")
+        sys.exit(f"{name} exited, or did not respond within {seconds} s. Its log ends with:\n{tail(self.log(name))}")
 
 
 def stop(folder):
-    """Ends whatever was started in a folder, with all that it started itself, and removes the folder."""
+    """Stops the servers of a folder and all processes that they started, and deletes the folder."""
     for path in folder.glob("*.pid"):
         session = int(path.read_text())
-        for number, patience in ((signal.SIGTERM, 3), (signal.SIGKILL, 5)):
+        for number, seconds in ((signal.SIGTERM, 3), (signal.SIGKILL, 5)):
             for pid in _members(session):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
-            until = time.monotonic() + patience
+            until = time.monotonic() + seconds
             while _members(session) and time.monotonic() < until:
                 time.sleep(0.02)
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def tail(text, lines=25):
-    """The end of a log."""
+    """The last lines of a log."""
     return "\n".join(text.splitlines()[-lines:])
 
 
 def _members(session):
-    """The live processes of a session; those that only wait to be reaped are none."""
+    """The IDs of all running processes of a session, without zombies."""
     found = []
     for path in Path("/proc").iterdir():
         if not path.name.isdigit():
             continue
         with contextlib.suppress(OSError):
-            # Behind the name, which may hold anything: state, parent, group, session.
-            state, _, _, of = (path / "stat").read_text().rpartition(")")[2].split()[:4]
-            if int(of) == session and state not in "ZX":
+            # Skips the process name, which may contain spaces and parentheses. Then: state, parent, group, session.
+            state, _, _, process_session = (path / "stat").read_text().rpartition(")")[2].split()[:4]
+            if int(process_session) == session and state not in "ZX":
                 found.append(int(path.name))
     return found
 
 
 def _get(url):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=2) as answer:
-        return answer.read()
+    with opener.open(url, timeout=2) as response:
+        return response.read()

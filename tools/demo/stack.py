@@ -1,4 +1,4 @@
-"""The stack, deployed as a user deploys it, and what CloudFormation says of it."""
+"""Deploys the stack as a user would, and reads its state from CloudFormation."""
 
 import subprocess
 import time
@@ -9,7 +9,7 @@ NAME = "coiled"
 
 
 class Stack:
-    """One stack."""
+    """The stack `coiled`, with the output of each `sam deploy`."""
 
     def __init__(self, cloudformation, environment, template):
         self._cloudformation = cloudformation
@@ -18,7 +18,7 @@ class Stack:
         self.printed = []
 
     def deploy(self, **parameters):
-        """The real `sam deploy`; whether it says that it worked."""
+        """Runs the real `sam deploy`, and returns whether it exited with 0."""
         argv = [SAM, "deploy", "--template-file", self._template, "--stack-name", NAME, "--resolve-s3"]
         argv += ["--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar"]
         argv += ["--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
@@ -36,7 +36,7 @@ class Stack:
         return done.returncode == 0
 
     def delete(self):
-        """As `aws cloudformation delete-stack`; `sam delete` is the same with half a minute of polling."""
+        """Deletes the stack without `sam delete`, which polls for 30 s. Returns the last status."""
         stack_id = self.describe()["StackId"]
         self._cloudformation.delete_stack(StackName=NAME)
         until = time.monotonic() + 120
@@ -48,19 +48,19 @@ class Stack:
         return "DELETE_IN_PROGRESS for two minutes"
 
     def describe(self):
-        """What DescribeStacks says."""
+        """The stack in the response of DescribeStacks."""
         return self._cloudformation.describe_stacks(StackName=NAME)["Stacks"][0]
 
     def status(self):
-        """Its status."""
+        """The stack's status, such as CREATE_COMPLETE."""
         return self.describe()["StackStatus"]
 
     def outputs(self):
-        """Its outputs, by name."""
+        """The stack's outputs, by name."""
         return {output["OutputKey"]: output["OutputValue"] for output in self.describe().get("Outputs", [])}
 
-    def reason(self):
-        """Why the connection failed the last time, as the console shows it; empty if it never did."""
+    def status_reason(self):
+        """The status reason of the connection's last failure, as the console shows it; empty if it never failed."""
         events = self._cloudformation.describe_stack_events(StackName=NAME)["StackEvents"]
         failed = [e for e in events if e["LogicalResourceId"] == "Connection" and "FAILED" in e["ResourceStatus"]]
         return max(failed, key=lambda e: e["Timestamp"], default={}).get("ResourceStatusReason", "")
@@ -69,5 +69,5 @@ class Stack:
         try:
             return self._cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
         except self._cloudformation.exceptions.ClientError as error:
-            # A name or an id that nothing has any more.
+            # CloudFormation reports a deleted stack as a stack that does not exist.
             return "DELETE_COMPLETE" if "does not exist" in str(error) else str(error)
