@@ -3,11 +3,14 @@
 use std::time::{Duration, Instant};
 
 use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_iam::operation::RequestId;
 use aws_sdk_iam::types::{StatusType, Tag};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use crate::support::World;
+use crate::support::account::TEST_KEY;
+use crate::support::aws::{AwsFault, AwsHow};
 
 const DOCUMENT: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"One","Effect":"Allow","Action":["s3:GetObject","s3:ListBucket"],"Resource":"*"}]}"#;
 
@@ -162,4 +165,57 @@ async fn iam_is_stale_for_the_function_and_current_for_the_test() {
     assert_eq!(code(function.delete_user().user_name("u").send().await), "DeleteConflict");
     while function.delete_user().user_name("u").send().await.is_err() {}
     assert_eq!(code(function.create_user().user_name("u").send().await), "EntityAlreadyExists");
+}
+
+#[tokio::test]
+async fn every_reply_of_aws_has_its_own_request_id_and_an_unreadable_one_has_none() {
+    let world = World::new().await;
+    let iam = &world.iam;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        ids.push(iam.list_users().send().await.unwrap().request_id().map(str::to_owned));
+        ids.push(iam.get_user().user_name("missing").send().await.unwrap_err().request_id().map(str::to_owned));
+        ids.push(iam.delete_user().user_name("missing").send().await.unwrap_err().request_id().map(str::to_owned));
+        let boundary = iam.delete_user_permissions_boundary().user_name("missing").send().await.unwrap_err();
+        ids.push(boundary.request_id().map(str::to_owned));
+        let secret = world.secrets.get_secret_value().secret_id(&world.secret_arn).send().await.unwrap();
+        ids.push(secret.request_id().map(str::to_owned));
+        let missing = world.secrets.get_secret_value().secret_id("missing").send().await.unwrap_err();
+        ids.push(missing.request_id().map(str::to_owned));
+    }
+    let mut different: Vec<String> = ids.iter().flatten().cloned().collect();
+    different.sort();
+    different.dedup();
+    assert_eq!(different.len(), ids.len(), "{ids:?}");
+    assert!(different.iter().all(|id| is_uuid(id)), "{different:?}");
+    world.aws.fault(AwsFault { action: "ListUsers", how: AwsHow::Garbage, times: 1 });
+    assert_eq!(iam.list_users().send().await.unwrap_err().request_id(), None);
+}
+
+fn is_uuid(id: &str) -> bool {
+    let lengths: Vec<usize> = id.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && id.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
+}
+
+#[tokio::test]
+async fn the_request_id_in_the_body_is_the_one_in_the_header() {
+    let world = World::new().await;
+    for (service, call) in [
+        ("iam", "Action=ListUsers"),
+        ("iam", "Action=GetUser&UserName=x"),
+        ("iam", "Action=PutUserPermissionsBoundary&UserName=x"),
+        ("iam", "Action=CreateUser&UserName=x"),
+        ("iam", "Action=TagUser&UserName=x&Tags.member.1.Key=a&Tags.member.1.Value=b"),
+        ("iam", "Action=DeleteUser&UserName=x"),
+        ("sts", "Action=GetCallerIdentity"),
+    ] {
+        let scope = format!("Credential={TEST_KEY}/20260101/us-east-1/{service}/aws4_request");
+        let request = reqwest::Client::new().post(world.aws.url());
+        let request = request.header("authorization", format!("AWS4-HMAC-SHA256 {scope}, Signature=x"));
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let response = request.body(format!("{call}&Version=2010-05-08")).send().await.unwrap();
+        let id = response.headers()["x-amzn-requestid"].to_str().unwrap().to_owned();
+        let body = response.text().await.unwrap();
+        assert!(body.contains(&format!("<RequestId>{id}</RequestId>")), "{id} {body}");
+    }
 }

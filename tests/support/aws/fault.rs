@@ -84,8 +84,8 @@ pub(super) async fn play(
         AwsHow::Reset => Reply::none(),
         // If a reply has no data, its status alone means success. An unparsable body with status 200 would not be
         // noticed.
-        AwsHow::Garbage if !call.has_data() => Reply::xml(502, "<<garbage".into()),
-        AwsHow::Garbage => Reply::xml(200, "<<garbage".into()),
+        AwsHow::Garbage if !call.has_data() => Reply::page(502, "<<garbage"),
+        AwsHow::Garbage => Reply::page(200, "<<garbage"),
         AwsHow::TookEffectThenDropped => {
             shared.respond(call, method, uri, headers, body).await;
             Reply::lost()

@@ -267,7 +267,8 @@ async fn carry_out(shared: Arc<Shared>, at_work: AtWork, (method, uri, headers, 
         (Some(denial), _) => denial,
         (None, Some(how)) => fault::play(&shared, how, &call, (method, uri, headers, body)).await,
         (None, None) => shared.respond(&call, method, uri, headers, body).await,
-    };
+    }
+    .with_request_id();
     (call.status, call.error_code) = (reply.status, reply.error_code());
     call.span = Some((began, Instant::now()));
     if call.access_key_id != super::account::TEST_KEY {

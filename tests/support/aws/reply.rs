@@ -1,5 +1,7 @@
 //! HTTP replies of AWS: moto's, and the layer's own in the format of each service.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -13,6 +15,8 @@ pub(super) struct Reply {
     pub(super) status: u16,
     headers: HeaderMap,
     pub(super) body: String,
+    /// Whether AWS sent the reply, and not a proxy on the way to it.
+    from_aws: bool,
 }
 
 impl Reply {
@@ -22,13 +26,18 @@ impl Reply {
         for name in ["content-length", "transfer-encoding", "connection"] {
             headers.remove(name);
         }
-        Self { status, headers, body: reply.text().await.unwrap() }
+        Self { status, headers, body: reply.text().await.unwrap(), from_aws: true }
     }
 
     pub(super) fn xml(status: u16, body: String) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", "text/xml".parse().unwrap());
-        Self { status, headers, body }
+        Self { status, headers, body, from_aws: true }
+    }
+
+    /// The page of a proxy on the way to AWS.
+    pub(super) fn page(status: u16, body: &str) -> Self {
+        Self { from_aws: false, ..Self::xml(status, body.into()) }
     }
 
     /// An error in the format of the call's service.
@@ -59,12 +68,28 @@ impl Reply {
 
     /// No reply: the connection is closed.
     pub(super) fn none() -> Self {
-        Self { status: 0, headers: HeaderMap::new(), body: String::new() }
+        Self { status: 0, headers: HeaderMap::new(), body: String::new(), from_aws: true }
     }
 
     /// A lost reply: the headers arrive, and then the connection is closed.
     pub(super) fn lost() -> Self {
         Self { status: 1, ..Self::none() }
+    }
+
+    /// Adds the request ID that every reply of AWS has, and no other reply: in the header `x-amzn-RequestId`, from which
+    /// the SDKs read it, and in XML also in the body ("Make HTTP query requests" in the IAM user guide). moto sends the
+    /// same ID with many replies.
+    pub(super) fn with_request_id(mut self) -> Self {
+        if !self.from_aws {
+            return self;
+        }
+        let id = request_id();
+        if let Some(old) = inside(&self.body, "RequestId") {
+            self.body =
+                self.body.replace(&format!("<RequestId>{old}</RequestId>"), &format!("<RequestId>{id}</RequestId>"));
+        }
+        self.headers.insert("x-amzn-requestid", id.parse().unwrap());
+        self
     }
 
     pub(super) fn error_code(&self) -> Option<String> {
@@ -81,7 +106,7 @@ impl Reply {
     pub(super) fn into_response(self) -> Response {
         match self.status {
             0 => return dropped(),
-            1 => return broken(),
+            1 => return broken(self.headers),
             _ => {}
         }
         let mut response = Response::new(Body::from(self.body));
@@ -92,11 +117,18 @@ impl Reply {
 }
 
 /// A response whose body fails at once. hyper then closes the connection after the headers.
-fn broken() -> Response {
+fn broken(headers: HeaderMap) -> Response {
     let failing = futures_util::stream::once(async { Err::<String, _>(std::io::Error::other("lost")) });
     let mut response = Response::new(Body::from_stream(failing));
+    *response.headers_mut() = headers;
     response.headers_mut().insert("content-length", "64".parse().unwrap());
     response
+}
+
+/// A UUID that no other reply has.
+fn request_id() -> String {
+    static REPLIES: AtomicU64 = AtomicU64::new(1);
+    format!("5eed5eed-0000-4000-8000-{:012x}", REPLIES.fetch_add(1, Ordering::SeqCst))
 }
 
 /// The text inside the first XML element with a name.
