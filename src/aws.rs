@@ -13,7 +13,8 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use tokio::time::{Instant, sleep};
 
 use crate::config::Config;
-use crate::error::{Error, is_denied};
+use crate::denial::Denial;
+use crate::error::Error;
 
 /// How long errors that may be transient are retried.
 #[derive(Debug, Clone)]
@@ -56,8 +57,10 @@ impl Patience {
                 Err(error) => error,
             };
             let code = error.code().unwrap_or_default();
+            let denial = Denial::read(code, error.message().unwrap_or_default());
             let until = match code {
-                code if is_denied(code) => self.denied_until,
+                _ if denial.is_some_and(Denial::is_permanent) => return Err(failed(name, &error)),
+                _ if denial.is_some() => self.denied_until,
                 // Two concurrent writers. AWS asks the caller to retry.
                 "ConcurrentModification" | "EntityTemporarilyUnmodifiable" => consistent_at,
                 code if transient.contains(&code) => consistent_at,

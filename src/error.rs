@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::denial::Denial;
 use crate::redact::shorten;
 
 /// One cause of a failed request. `Display` describes the cause. [`Error::fix`] says what to do about it.
@@ -227,7 +228,9 @@ impl Error {
                  lease instead (aws iam untag-user --user-name NAME --tag-keys coiled-stack:lease)."
                     .into()
             }
-            Error::Aws { call, code, .. } => aws_fix(call, code),
+            Error::Aws { call, code, message } => {
+                Denial::read(code, message).and_then(Denial::fix).unwrap_or_else(|| aws_fix(call, code))
+            }
             Error::Coiled { status: 426, .. } => {
                 "Deploy the newest release of this stack (git pull, then make deploy or make update).".into()
             }

@@ -25,7 +25,8 @@
 //! - [`iam`]: user, keys, policies, contents, and the tags, which are the only stored state. [`sts`]: the function's
 //!   account, and whether a key works. [`secrets`]: reads tokens from Secrets Manager.
 //! - [`coiled`]: the Coiled server's API. [`coiled::registration`] builds the message, [`coiled::socket`] sends it.
-//! - [`error`]: causes of failures, with advice. [`redact`]: keeps secrets out of logs and responses.
+//! - [`error`]: causes of failures, with advice. [`denial`]: which kind of policy denies an AWS call. [`redact`]: keeps
+//!   secrets out of logs and responses.
 //! - [`deadline`]: divides the time between work, undo and response. [`config`]: wait times and retries.
 
 pub mod absent;
@@ -35,6 +36,7 @@ pub mod coiled;
 pub mod config;
 pub mod context;
 pub mod deadline;
+pub mod denial;
 pub mod error;
 pub mod handler;
 pub mod iam;

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use crate::aws::{Patience, failed};
 use crate::config::Config;
+use crate::denial::Denial;
 use crate::error::Error;
 use crate::iam::Account;
 use crate::iam::keys::NewKey;
@@ -87,8 +88,15 @@ impl Sts {
 
 /// Whether the error may come from a replica that does not know the key yet, or from the network.
 fn is_not_yet(error: &Error) -> bool {
-    matches!(
-        crate::aws::code(error),
-        Some("InvalidClientTokenId" | "SignatureDoesNotMatch" | "AccessDenied" | "no response" | "unreadable response")
-    )
+    !Denial::of(error).is_some_and(Denial::is_permanent)
+        && matches!(
+            crate::aws::code(error),
+            Some(
+                "InvalidClientTokenId"
+                    | "SignatureDoesNotMatch"
+                    | "AccessDenied"
+                    | "no response"
+                    | "unreadable response"
+            )
+        )
 }

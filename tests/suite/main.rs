@@ -10,6 +10,7 @@ mod stand_in;
 mod support;
 
 mod adopt;
+mod advice;
 mod answers;
 mod arbitrary;
 mod bad_input;
