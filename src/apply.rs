@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::join_all;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::aws::code;
@@ -26,6 +27,7 @@ use crate::observe;
 use crate::plan::{Flow, Step};
 use crate::present::{Link, Prepared};
 use crate::properties::tags::Tag;
+use crate::sts::Working;
 use crate::undo::{Journal, Undo};
 
 /// The outcome of the registration, as far as this run knows.
@@ -48,6 +50,7 @@ pub struct Run<'a> {
     pub(crate) prepared: &'a Prepared,
     pub(crate) journal: &'a Journal,
     key: Mutex<Option<NewKey>>,
+    working: Mutex<Option<Working>>,
     socket: Mutex<Option<Socket>>,
     shown: Mutex<Option<Shown>>,
     sent: AtomicBool,
@@ -55,7 +58,7 @@ pub struct Run<'a> {
     lost_a_key: AtomicBool,
     resolved: Mutex<Option<Outcome>>,
     /// A step in a parallel lane has failed, so that waiting for the key is pointless.
-    failed: AtomicBool,
+    failed: watch::Sender<bool>,
     /// Another run took the user after this run's checks and before its own CreateUser or lease.
     overtaken: AtomicBool,
 }
@@ -70,12 +73,13 @@ impl<'a> Run<'a> {
             prepared,
             journal,
             key: Mutex::default(),
+            working: Mutex::default(),
             socket: Mutex::default(),
             shown: Mutex::default(),
             sent: AtomicBool::new(false),
             lost_a_key: AtomicBool::new(false),
             resolved: Mutex::default(),
-            failed: AtomicBool::new(false),
+            failed: watch::Sender::new(false),
             overtaken: AtomicBool::new(false),
         }
     }
@@ -103,7 +107,7 @@ impl<'a> Run<'a> {
     async fn step(&self, step: &Step) -> Result<(), Failure> {
         let result = self.context.step(&step.to_string(), self.act(step)).await;
         if result.is_err() {
-            self.failed.store(true, Ordering::SeqCst);
+            self.failed.send_replace(true);
         }
         result
     }
@@ -152,10 +156,7 @@ impl<'a> Run<'a> {
             Step::WaitForKey => self.wait_for_key().await,
             Step::TagPending => self.tag_pending().await,
             Step::OpenSocket => self.open_socket().await,
-            Step::Settle => {
-                sleep(self.context.config.key_settle).await;
-                Ok(())
-            }
+            Step::ConfirmKey => self.confirm_key().await,
             Step::CheckLease => self.context.holds_lease(user).await,
             Step::Register => self.register().await,
             Step::ReadBack => self.read_back().await,

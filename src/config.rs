@@ -7,8 +7,8 @@ use crate::properties::names::Server;
 /// The settings. Each duration is an environment variable in milliseconds.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Settle time between the last successful test of a key and its registration, because Coiled may reach another IAM
-    /// replica. `KEY_SETTLE_MILLIS`, default 1 s.
+    /// Settle time of a new key: how long it must have worked before it is registered, because Coiled may reach another
+    /// IAM replica. `KEY_SETTLE_MILLIS`, default 1 s.
     pub key_settle: Duration,
     /// Settle time between writing a lease and checking that it still exists. It must be longer than another run takes
     /// from reading the lease to writing its own. `LEASE_SETTLE_MILLIS`, default 1 s.

@@ -50,8 +50,8 @@ pub enum Step {
     TagPending,
     /// Open the WebSocket to Coiled and wait for its greeting.
     OpenSocket,
-    /// Wait the settle time, because Coiled may reach an IAM replica that does not know the key yet.
-    Settle,
+    /// Check the key at the end of its settle time, because Coiled may reach an IAM replica that does not know it yet.
+    ConfirmKey,
     /// Fail if another run has taken the lease.
     CheckLease,
     /// Send the key to Coiled.
@@ -93,7 +93,7 @@ impl fmt::Display for Step {
             Step::WaitForKey => write!(f, "wait for the key to work"),
             Step::TagPending => write!(f, "tag the pending key"),
             Step::OpenSocket => write!(f, "open the WebSocket to Coiled"),
-            Step::Settle => write!(f, "wait for the settle time"),
+            Step::ConfirmKey => write!(f, "confirm that the key works"),
             Step::CheckLease => write!(f, "check the lease"),
             Step::Register => write!(f, "register the key"),
             Step::ReadBack => write!(f, "read the registration back"),
@@ -322,7 +322,7 @@ fn registering(observed: &Observed) -> Flow {
     let others = (!keys.is_empty()).then_some(Step::DeleteKeys(keys));
     let tail = [Some(Step::Record), others, Some(Step::ReleaseLease { pending: true })];
     Flow::InOrder(vec![
-        Flow::InParallel(vec![Step::Settle.into(), Step::CheckLease.into()]),
+        Flow::InParallel(vec![Step::ConfirmKey.into(), Step::CheckLease.into()]),
         Step::Register.into(),
         Flow::InParallel(vec![Step::ReadBack.into(), Step::Verify.into()]),
         in_order(tail.into_iter().flatten().collect()),

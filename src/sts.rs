@@ -1,9 +1,11 @@
 //! Asks STS for the function's account, and whether a new key works.
 
+use std::time::Duration;
+
 use aws_config::SdkConfig;
 use aws_sdk_sts::Client;
 use aws_sdk_sts::config::{Credentials, Region};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::aws::{Patience, failed};
 use crate::config::Config;
@@ -12,9 +14,15 @@ use crate::error::Error;
 use crate::iam::Account;
 use crate::iam::keys::NewKey;
 
-/// How many consecutive calls with a new key must succeed. One success is not enough: the next call may reach another
-/// IAM replica.
-pub const PROOFS: u32 = 3;
+/// A key that has begun to work. One response comes from one IAM replica, and the next may come from another. So a key is
+/// checked at the start, in the middle and at the end of its settle time, and a failure starts over.
+#[derive(Debug, Clone, Copy)]
+pub struct Working {
+    /// When the first of the consecutive successes was known.
+    since: Instant,
+    /// The shortest round trip to STS.
+    round_trip: Duration,
+}
 
 /// STS in the region that Coiled will use. The global endpoint would accept a key even if that region is not enabled.
 #[derive(Debug, Clone)]
@@ -54,29 +62,44 @@ impl Sts {
         Error::Region { region: self.region.clone(), cause }
     }
 
-    /// Waits until a new key has worked [`PROOFS`] times in a row. Returns early without an error if `stop` returns
-    /// true.
+    /// Waits until a new key has worked twice in a row, half its settle time apart. [`Sts::still_works`] is the third
+    /// check.
     ///
     /// It has no timeout of its own: the run's deadline cancels it.
-    pub async fn prove(&self, key: &NewKey, config: &Config, stop: impl Fn() -> bool) -> Result<(), Error> {
+    pub async fn wait_for(&self, key: &NewKey, config: &Config) -> Result<Working, Error> {
         let client = self.client_with(key);
-        let (mut proofs, mut failures) = (0, 0_u32);
-        while proofs < PROOFS && !stop() {
-            match client.get_caller_identity().send().await {
-                Ok(_) => proofs += 1,
-                Err(error) => {
-                    let error = failed("GetCallerIdentity", &error);
-                    // An IAM replica does not know the key yet, so the earlier successes prove nothing.
-                    if !is_not_yet(&error) {
-                        return Err(error);
-                    }
-                    (proofs, failures) = (0, failures + 1);
-                    tracing::info!(access_key_id = %key.id, failures, "the key does not work yet");
-                    sleep(config.poll).await;
-                }
+        loop {
+            let Some(first) = check(&client, key, config).await? else { continue };
+            let since = Instant::now();
+            sleep(config.key_settle / 2).await;
+            if let Some(second) = check(&client, key, config).await? {
+                return Ok(Working { since, round_trip: first.min(second) });
             }
         }
-        Ok(())
+    }
+
+    /// Whether the key still works at the end of its settle time. Returns then, and not before.
+    pub async fn still_works(&self, key: &NewKey, working: Working, config: &Config) -> Result<bool, Error> {
+        let client = self.client_with(key);
+        let end = working.since + config.key_settle;
+        // The response arrives at the end, so that the check adds no round trip. A slow STS moves it by a tenth at most.
+        sleep_until(end - working.round_trip.min(config.key_settle / 10)).await;
+        let works = check(&client, key, config).await?.is_some();
+        if works {
+            sleep_until(end).await;
+        }
+        Ok(works)
+    }
+
+    /// Waits until a new key has worked three times in a row: at the start, in the middle and at the end of its settle
+    /// time.
+    pub async fn prove(&self, key: &NewKey, config: &Config) -> Result<(), Error> {
+        loop {
+            let working = self.wait_for(key, config).await?;
+            if self.still_works(key, working, config).await? {
+                return Ok(());
+            }
+        }
     }
 
     fn client_with(&self, key: &NewKey) -> Client {
@@ -84,6 +107,20 @@ impl Sts {
         let credentials = Credentials::new(&key.id, key.secret.expose_secret(), None, None, "CreateAccessKey");
         Client::from_conf(aws_sdk_sts::config::Builder::from(&self.sdk).credentials_provider(credentials).build())
     }
+}
+
+/// One check of a key: how long the response took, or `None` after a pause if the key does not work yet.
+async fn check(client: &Client, key: &NewKey, config: &Config) -> Result<Option<Duration>, Error> {
+    let began = Instant::now();
+    let Err(error) = client.get_caller_identity().send().await else { return Ok(Some(began.elapsed())) };
+    let error = failed("GetCallerIdentity", &error);
+    // An IAM replica does not know the key yet, so the earlier successes prove nothing.
+    if !is_not_yet(&error) {
+        return Err(error);
+    }
+    tracing::info!(access_key_id = %key.id, "the key does not work yet");
+    sleep(config.poll).await;
+    Ok(None)
 }
 
 /// Whether the error may come from a replica that does not know the key yet, or from the network.

@@ -1,6 +1,7 @@
-//! Creates the new access key and waits until it works. IAM returns a key's secret only once, and the response may be
+//! Creates the new access key and waits until it has worked for its settle time. IAM returns a key's secret only once, and the response may be
 //! lost.
 
+use std::future::Future;
 use std::sync::atomic::Ordering;
 
 use tokio::time::{Instant, sleep};
@@ -91,8 +92,41 @@ impl Run<'_> {
     }
 
     pub(super) async fn wait_for_key(&self) -> Result<(), Error> {
-        let sts = Sts::new(self.context.sdk, &self.prepared.spec.region);
-        sts.prove(&self.key()?, self.context.config, || self.failed.load(Ordering::SeqCst)).await
+        let working = self.unless_another_step_fails(self.sts().wait_for(&self.key()?, self.context.config)).await?;
+        *locked(&self.working) = working;
+        Ok(())
+    }
+
+    pub(super) async fn confirm_key(&self) -> Result<(), Error> {
+        self.unless_another_step_fails(self.confirm_or_start_over()).await.map(Option::unwrap_or_default)
+    }
+
+    /// If the key starts over, the lease check that ran in parallel is too old by the time the key works.
+    async fn confirm_or_start_over(&self) -> Result<(), Error> {
+        let (sts, key, config) = (self.sts(), self.key()?, self.context.config);
+        let working = *locked(&self.working);
+        let working = working.ok_or_else(|| Error::Internal("the plan confirms a key that was not checked".into()))?;
+        if sts.still_works(&key, working, config).await? {
+            return Ok(());
+        }
+        sts.prove(&key, config).await?;
+        self.context.holds_lease(self.user()).await
+    }
+
+    fn sts(&self) -> Sts {
+        Sts::new(self.context.sdk, &self.prepared.spec.region)
+    }
+
+    /// Checks of a key change nothing, so they are dropped when a parallel step fails. Returns `None` then.
+    async fn unless_another_step_fails<T>(
+        &self,
+        checks: impl Future<Output = Result<T, Error>>,
+    ) -> Result<Option<T>, Error> {
+        let mut failed = self.failed.subscribe();
+        tokio::select! {
+            result = checks => result.map(Some),
+            _ = failed.wait_for(|failed| *failed) => Ok(None),
+        }
     }
 
     pub(super) async fn delete_keys(&self, keys: &[String]) -> Result<(), Error> {

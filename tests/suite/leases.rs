@@ -68,3 +68,19 @@ async fn a_create_that_loses_its_lease_registers_nothing() {
     let response = String::from_utf8(world.bucket.puts().pop().unwrap().body).unwrap();
     assert!(response.contains("FAILED") && response.contains("request other"), "{response}");
 }
+
+/// The key fails its last check, and its checks start over. By then the first lease check is long past.
+#[tokio::test]
+async fn a_create_that_loses_its_lease_while_its_key_starts_over_registers_nothing() {
+    let world = World::new().await;
+    world.aws.key_pattern(&[&[true, true][..], &[false; 40]].concat());
+    let create = world.event("Create", world.properties(json!({})));
+    let (created, ()) = tokio::join!(world.invoke(create), async {
+        world.aws.until("GetCallerIdentity", 10).await;
+        world.tag_user("coiled", "coiled-stack:lease", &format!("other/1/{}", in_ten_minutes())).await;
+    });
+    created.unwrap();
+    assert_eq!(world.coiled.registrations(), Vec::<serde_json::Value>::new());
+    let response = String::from_utf8(world.bucket.puts().pop().unwrap().body).unwrap();
+    assert!(response.contains("FAILED") && response.contains("request other"), "{response}");
+}

@@ -22,6 +22,7 @@ mod create;
 mod delete;
 mod events;
 mod genuine_client;
+mod key_checks;
 mod killed;
 mod lag;
 mod layer;
