@@ -288,7 +288,7 @@ async fn disconnect(context: &Context<'_>, owned: &Owned, tags: &[Tag]) -> Resul
     let token = match token {
         Ok(token) => token,
         // The next Delete may be able to read the token, so this one fails instead of abandoning the registration.
-        Err(error @ Error::Secret { why: Unreadable::Passing, .. }) if !owned.force => {
+        Err(error @ Error::Secret { why: Unreadable::Passing(_), .. }) if !owned.force => {
             return Err(with_way_out(error, &owned.name));
         }
         Err(error) => {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::denial::Denial;
 use crate::redact::shorten;
+use crate::secrets::Unusable;
 
 /// One cause of a failed request. `Display` describes the cause. [`Error::fix`] says what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -130,41 +131,123 @@ pub enum Error {
 }
 
 /// Why a secret could not be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unreadable {
     /// No such secret exists.
     Missing,
+    /// It exists, but has no current value.
+    NoValue,
     /// It is scheduled for deletion.
     Deleted,
     /// Its KMS key cannot decrypt it.
     Encrypted,
-    /// The function's role lacks a permission.
-    Denied,
+    /// The function's role lacks a permission for its KMS key.
+    KeyDenied(Option<Denial>),
+    /// The function's role lacks a permission for the secret.
+    Denied {
+        /// The policy that denies the call, if AWS names it.
+        denial: Option<Denial>,
+        /// Whether the ARN may end with the secret's name instead of the six characters after it.
+        may_lack_suffix: bool,
+    },
     /// It contains no token.
-    Empty,
-    /// A transient failure: the same call may succeed later.
-    Passing,
+    Unusable(Unusable),
+    /// A failure of the call that has nothing to do with the secret: the same call may succeed later.
+    Passing(Box<Error>),
 }
 
 impl Unreadable {
     /// What the person who deploys the stack should do.
-    pub fn fix(self) -> &'static str {
+    pub fn fix(&self) -> String {
         match self {
-            Self::Missing => "This secret does not exist. Correct its ARN in the parameters, then deploy again.",
+            Self::Missing => {
+                "Correct the secret's ARN in the parameters: no such secret exists in that account and region. Then \
+                 deploy again."
+                    .into()
+            }
+            Self::NoValue => format!(
+                "The secret exists but has no current value. {STORE_TOKEN} If a rotation is pending, let it finish \
+                 first."
+            ),
             Self::Deleted => {
-                "Restore the secret (aws secretsmanager restore-secret --secret-id ARN), then deploy again."
+                "Restore the secret (aws secretsmanager restore-secret --secret-id ARN), then deploy again.".into()
             }
             Self::Encrypted => {
-                "Enable the secret's KMS key and set CoiledTokenKmsKeyArn (Docker Hub: DockerHubTokenKmsKeyArn) to its \
-                 ARN. Then deploy again."
+                "Enable the secret's KMS key, or cancel its deletion (KMS console). If it no longer exists, store the \
+                 token in a new secret. Then deploy again."
+                    .into()
             }
-            Self::Denied => {
-                "If the secret has its own KMS key, set CoiledTokenKmsKeyArn (Docker Hub: DockerHubTokenKmsKeyArn). \
-                 Otherwise allow the function's role to read it in the secret's resource policy, in \
-                 FunctionPermissionsBoundaryArn and in your service control policies. Then deploy again."
+            Self::KeyDenied(denial) => denial.and_then(Denial::fix).unwrap_or_else(|| {
+                "Set CoiledTokenKmsKeyArn (Docker Hub: DockerHubTokenKmsKeyArn) to the ARN of the KMS key that encrypts \
+                 this secret, and allow the function's role in that key's policy. Then deploy again."
+                    .into()
+            }),
+            Self::Denied { denial, may_lack_suffix } => denied_secret_fix(*denial, *may_lack_suffix),
+            Self::Unusable(why) => why.fix().into(),
+            Self::Passing(error) => error.fix(),
+        }
+    }
+}
+
+fn denied_secret_fix(denial: Option<Denial>, may_lack_suffix: bool) -> String {
+    let suffix = if may_lack_suffix {
+        "If the end of the ARN is the end of the secret's name, the six characters after the name are missing: copy the \
+         full ARN (aws secretsmanager describe-secret --secret-id NAME). "
+    } else {
+        ""
+    };
+    let fix = denial.and_then(Denial::fix).unwrap_or_else(|| {
+        "Allow the function's role to read this secret in the secret's resource policy, in \
+         FunctionPermissionsBoundaryArn and in your service control policies. If it has its own KMS key, set \
+         CoiledTokenKmsKeyArn (Docker Hub: DockerHubTokenKmsKeyArn). Then deploy again."
+            .into()
+    });
+    format!("{suffix}{fix}")
+}
+
+/// How a token gets into a secret.
+const STORE_TOKEN: &str = "Set CoiledToken to the token, or store it in your secret (aws secretsmanager put-secret-value \
+                           --secret-id ARN --secret-string TOKEN). Then deploy again.";
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "it contains no token: its value is empty",
+            Self::Binary => "it contains no token: its value is binary",
+            Self::Masked => "it contains no token, but the mask that a tool shows instead of one, such as ****",
+            Self::Quoted => "the token in it has quotation marks around it",
+            Self::NoKey => "it contains no token: it is JSON without the key `token`",
+            Self::NotText => "it contains no token: it is JSON whose `token` is not a string",
+            Self::Unsendable => "the token in it contains white space or characters other than ASCII",
+        })
+    }
+}
+
+impl Unusable {
+    /// What the person who deploys the stack should do.
+    fn fix(self) -> &'static str {
+        match self {
+            Self::Empty => STORE_TOKEN,
+            Self::Binary => {
+                "Store the token as text (aws secretsmanager put-secret-value with --secret-string, not --secret-binary). \
+                 Then deploy again."
             }
-            Self::Empty => "Store the token as plain text, or as JSON with the key `token`. Then deploy again.",
-            Self::Passing => RETRY_AWS,
+            Self::Masked => {
+                "Set CoiledToken again, or store the token in your secret again. Terraform and similar tools send back \
+                 the mask of a NoEcho parameter: let them keep the previous value instead. Then deploy again."
+            }
+            Self::Quoted => {
+                "Store the token without quotation marks (aws secretsmanager put-secret-value), then deploy again."
+            }
+            Self::NoKey => {
+                "Store the token as plain text, or in the JSON under the key `token`, in lower case. Then deploy again."
+            }
+            Self::NotText => {
+                "Store the token as plain text, or as JSON of the form {\"token\": \"TOKEN\"}. Then deploy again."
+            }
+            Self::Unsendable => {
+                "Copy the token again, without line breaks and other text around it, and store it. Then deploy again."
+            }
         }
     }
 }
@@ -192,7 +275,7 @@ impl Error {
                 "Nothing was changed. Delete and recreate the stack with the new values, or create a second stack."
                     .into()
             }
-            Error::Secret { why, .. } => why.fix().into(),
+            Error::Secret { why, .. } => why.fix(),
             Error::Token { status: 403, .. } => format!(
                 "Ask a workspace admin to give the token's owner that permission, then deploy again. Or replace the \
                  token. {NEW_TOKEN}"

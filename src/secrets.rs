@@ -1,14 +1,38 @@
 //! Reads tokens from Secrets Manager.
 
+mod content;
+
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Region;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use secrecy::SecretString;
-use serde_json::Value;
 
-use crate::aws::{Patience, code};
+use crate::aws::Patience;
+use crate::denial::Denial;
 use crate::error::{Error, Unreadable, is_denied};
 use crate::properties::arn;
+
+pub use content::{binary, text};
+
+/// Why the content of a secret is no token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unusable {
+    /// It has no content, or only white space.
+    Empty,
+    /// It is binary, without a byte order mark that says how to read it as text.
+    Binary,
+    /// A tool's mask in place of the token, such as the `****` that CloudFormation shows for a `NoEcho` parameter.
+    Masked,
+    /// The token has quotation marks around it.
+    Quoted,
+    /// It is JSON without the key `token`.
+    NoKey,
+    /// It is JSON, but the token in it is not a string.
+    NotText,
+    /// It contains white space or characters that cannot be sent in an HTTP header.
+    Unsendable,
+}
 
 /// Reads a token. The secret contains it as plain text, or as JSON with the key `token`. The call goes to the region in
 /// the secret's ARN, which may differ from the stack's.
@@ -17,62 +41,56 @@ pub async fn token(sdk: &SdkConfig, patience: &Patience, secret: &str) -> Result
     let sdk = sdk.to_builder().region(region.or_else(|| sdk.region().cloned())).build();
     let client = Client::new(&sdk);
     let send = || client.get_secret_value().secret_id(secret).send();
-    let reply = patience.call("GetSecretValue", &[], send).await.map_err(|error| unreadable(secret, &error))?;
-    let text = SecretString::from(reply.secret_string.unwrap_or_default());
-    extract(&text).ok_or_else(|| Error::Secret {
+    let reply = patience.call("GetSecretValue", &[], send).await.map_err(|error| unreadable(secret, error))?;
+    read(reply).map_err(|why| Error::Secret {
         arn: secret.to_owned(),
-        cause: "it contains no token".into(),
-        why: Unreadable::Empty,
+        cause: why.to_string(),
+        why: Unreadable::Unusable(why),
     })
 }
 
-/// Trims white space, as Coiled's own client does. `None` if the token is empty or cannot be sent in an HTTP header.
-fn extract(text: &SecretString) -> Option<SecretString> {
-    use secrecy::ExposeSecret;
-    let text = text.expose_secret().trim();
-    let token = match serde_json::from_str::<Value>(text) {
-        Ok(Value::Object(map)) => map.get("token")?.as_str()?.trim().to_owned(),
-        _ => text.to_owned(),
-    };
-    let sendable = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-    sendable.then(|| SecretString::from(token))
+fn read(reply: GetSecretValueOutput) -> Result<SecretString, Unusable> {
+    match (reply.secret_string.map(SecretString::from), reply.secret_binary) {
+        (Some(content), _) => text(&content),
+        (None, Some(content)) => binary(content.as_ref()),
+        (None, None) => Err(Unusable::Empty),
+    }
 }
 
-fn unreadable(secret: &str, error: &Error) -> Error {
-    let why = match code(error) {
-        Some("ResourceNotFoundException" | "InvalidParameterException" | "ValidationException") => Unreadable::Missing,
+fn unreadable(secret: &str, error: Error) -> Error {
+    let cause = error.to_string();
+    Error::Secret { arn: secret.to_owned(), cause, why: why(secret, error) }
+}
+
+fn why(secret: &str, error: Error) -> Unreadable {
+    let Error::Aws { code, message, .. } = &error else { return Unreadable::Passing(Box::new(error)) };
+    let says = |words: &str| message.to_ascii_lowercase().contains(words);
+    match code.as_str() {
+        // The same code for a secret without a value: none was stored yet, or only a pending version exists.
+        "ResourceNotFoundException" if says("secret value") || says("staging label") => Unreadable::NoValue,
+        "ResourceNotFoundException" | "InvalidParameterException" | "ValidationException" => Unreadable::Missing,
         // Until its recovery window ends, a deleted secret returns this error and not ResourceNotFoundException.
-        Some("InvalidRequestException") => Unreadable::Deleted,
-        Some("DecryptionFailure" | "DecryptionFailureException") => Unreadable::Encrypted,
-        Some(code) if is_denied(code) => Unreadable::Denied,
-        _ => Unreadable::Passing,
-    };
-    Error::Secret { arn: secret.to_owned(), cause: error.to_string(), why }
+        "InvalidRequestException" => Unreadable::Deleted,
+        "DecryptionFailure" | "DecryptionFailureException" => Unreadable::Encrypted,
+        // "Access to KMS is not allowed", or the denial of kms:Decrypt.
+        code if is_denied(code) && (says("kms:") || says("access to kms")) => Unreadable::KeyDenied(denial(&error)),
+        code if is_denied(code) => {
+            Unreadable::Denied { denial: denial(&error), may_lack_suffix: may_lack_suffix(secret) }
+        }
+        _ => Unreadable::Passing(Box::new(error)),
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use secrecy::ExposeSecret;
+/// Only a denial that names its policy has advice of its own.
+fn denial(error: &Error) -> Option<Denial> {
+    Denial::of(error).filter(|denial| denial.fix().is_some())
+}
 
-    use super::*;
-
-    fn read(text: &str) -> Option<String> {
-        extract(&SecretString::from(text)).map(|token| token.expose_secret().to_owned())
-    }
-
-    #[test]
-    fn a_token_is_read_from_plain_text_or_json() {
-        for text in ["abc-def", " abc-def\n", r#"{"token": "abc-def"}"#, r#"{"token": " abc-def ", "user": "ada"}"#] {
-            assert_eq!(read(text).as_deref(), Some("abc-def"), "{text}");
-        }
-        // A token that consists of digits is also valid JSON.
-        assert_eq!(read("12345").as_deref(), Some("12345"));
-    }
-
-    #[test]
-    fn a_secret_without_a_sendable_token_is_rejected() {
-        for text in ["", "  ", "{}", r#"{"token": ""}"#, r#"{"token": 7}"#, "two words", "line\nline", "tökén"] {
-            assert_eq!(read(text), None, "{text}");
-        }
-    }
+/// Whether the last six characters of an ARN look like the end of the secret's name. Secrets Manager finds a secret
+/// without the six random characters at the end of its ARN, but IAM compares the whole ARN with the role's policy.
+fn may_lack_suffix(secret: &str) -> bool {
+    let suffix = secret.rsplit('-').next().unwrap_or_default();
+    let all = |test: fn(&u8) -> bool| suffix.bytes().all(|byte| test(&byte));
+    // Random characters are seldom all of one kind.
+    all(u8::is_ascii_lowercase) || all(u8::is_ascii_uppercase) || all(u8::is_ascii_digit)
 }

@@ -1,9 +1,13 @@
 //! Failures of AWS, each with its own advice in the status reason.
 
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::primitives::Blob;
+use coiled_aws_stack::config::Config;
 use serde_json::json;
 
-use crate::support::World;
 use crate::support::aws::{AwsFault, AwsHow};
+use crate::support::{FunctionResponse, World, config};
 
 /// "Troubleshoot access denied error messages" of the IAM user guide has the wording of each.
 const PERMANENT: [(&str, &str); 11] = [
@@ -51,4 +55,109 @@ async fn a_missing_permission_of_the_role_is_retried_because_it_may_still_arrive
     fault.times = 2;
     world.aws.fault(fault);
     world.create(json!({})).await.succeeded();
+}
+
+/// Creates a stack whose token is in a secret with this content.
+async fn create_with_secret(world: &World, name: &str, content: Content) -> FunctionResponse {
+    let create = world.secrets.create_secret().name(name);
+    let create = match content {
+        Content::None => create,
+        Content::Text(text) => create.secret_string(text),
+        Content::Binary(bytes) => create.secret_binary(Blob::new(bytes)),
+    };
+    let arn = create.send().await.unwrap().arn.unwrap();
+    world.create(json!({"CoiledTokenSecretArn": arn})).await
+}
+
+enum Content {
+    None,
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+#[tokio::test]
+async fn each_unusable_content_of_a_secret_has_its_own_cause_and_advice() {
+    let text = |text: &str| Content::Text(text.to_owned());
+    for (content, words) in [
+        (Content::None, ["AWSCURRENT", "has no current value"]),
+        (Content::Binary(vec![0x1f, 0x8b, 0x08, 0x00]), ["binary", "--secret-string"]),
+        (Content::Binary(b"abc-def".to_vec()), ["binary", "--secret-string"]),
+        (text("****"), ["mask", "Set CoiledToken again"]),
+        (text("{\"token\": \"****\"}"), ["mask", "Set CoiledToken again"]),
+        (text("\"abc-def\""), ["quotation marks", "without quotation marks"]),
+        (text("'abc-def'"), ["quotation marks", "without quotation marks"]),
+        (text("{\"api_token\": \"abc-def\"}"), ["without the key `token`", "under the key `token`"]),
+        (text("{\"token\": 7}"), ["not a string", "{\"token\": \"TOKEN\"}"]),
+        (text("abc def"), ["white space", "Copy the token again"]),
+        (text(" "), ["empty", "put-secret-value"]),
+    ] {
+        let world = World::new().await;
+        create_with_secret(&world, "mine", content).await.failed(&words).failed(&["deploy again."]);
+        assert_eq!(world.coiled.requests().len(), 0, "{words:?}");
+        world.nothing_left().await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_after_a_byte_order_mark_is_accepted() {
+    let world = World::new().await;
+    let marked = format!("\u{feff}{}\n", world.coiled.token());
+    let little = marked.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big = marked.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    for content in [
+        Content::Text(marked.clone()),
+        Content::Binary(marked.clone().into_bytes()),
+        Content::Binary(little),
+        Content::Binary(big),
+    ] {
+        create_with_secret(&world, "mine", content).await.succeeded();
+        world.delete(json!({})).await.succeeded();
+        world.secrets.delete_secret().secret_id("mine").force_delete_without_recovery(true).send().await.unwrap();
+    }
+}
+
+/// The secret exists, but only a rotation's pending version has a value.
+#[tokio::test]
+async fn a_secret_with_only_a_pending_version_has_its_own_advice() {
+    let world = World::new().await;
+    let message = "Secrets Manager can't find the specified secret value for staging label: AWSCURRENT";
+    let how = AwsHow::Error(400, "ResourceNotFoundException", message);
+    world.aws.fault(AwsFault { action: "GetSecretValue", how, times: u32::MAX });
+    world.create(json!({})).await.failed(&["AWSCURRENT", "has no current value", "rotation"]);
+}
+
+#[tokio::test]
+async fn a_masked_docker_hub_token_is_rejected_before_anything_is_created() {
+    let world = World::new().await;
+    let hub = world.secrets.create_secret().name("hub").secret_string("****").send().await.unwrap().arn.unwrap();
+    let more = json!({"Registry": "docker_hub", "DockerHubUsername": "ada", "DockerHubTokenSecretArn": hub});
+    world.create(more).await.failed(&["hub", "mask"]);
+    world.nothing_left().await;
+}
+
+/// The end of the name looks like the six characters. Secrets Manager would find the secret, IAM does not.
+#[tokio::test]
+async fn a_secret_arn_without_its_last_six_characters_is_named_as_the_cause() {
+    let world = World::where_role_lacks_something().await;
+    let arn = world.secrets.create_secret().name("coiled-secret").secret_string("abc-def").send().await.unwrap().arn;
+    let arn = arn.unwrap();
+    let (partial, _) = arn.rsplit_once('-').unwrap();
+    world.create(json!({"CoiledTokenSecretArn": partial})).await.failed(&["six characters", "describe-secret"]);
+}
+
+/// What AWS says about the KMS key, and not about the secret.
+#[tokio::test]
+async fn a_kms_key_that_cannot_be_used_is_named_as_the_cause() {
+    let user = "User: arn:aws:sts::111122223333:assumed-role/f/f is not authorized to perform: kms:Decrypt on resource: \
+                arn:aws:kms:us-east-1:111122223333:key/1 because no identity-based policy allows the kms:Decrypt action";
+    for (code, message, words) in [
+        ("AccessDeniedException", "Access to KMS is not allowed", "CoiledTokenKmsKeyArn"),
+        ("AccessDeniedException", user, "CoiledTokenKmsKeyArn"),
+        ("DecryptionFailure", "Secrets Manager can't decrypt the protected secret text", "Enable the secret's KMS key"),
+    ] {
+        let world = World::with(Config { access_denied_grace: Duration::ZERO, ..config() }).await;
+        let how = AwsHow::Error(400, code, message);
+        world.aws.fault(AwsFault { action: "GetSecretValue", how, times: u32::MAX });
+        world.create(json!({})).await.failed(&[message, words]);
+    }
 }

@@ -107,11 +107,19 @@ impl Facts {
     /// If a secret has a customer managed KMS key, Secrets Manager decrypts it with the caller's permissions. See
     /// "Secret encryption and decryption in AWS Secrets Manager" in its user guide.
     fn reading(&self, secret: &str) -> Vec<Request> {
+        let secret = self.full_arn(secret);
         let decrypt = self.secret_keys.get(secret).map(|key| {
             let request = Request::new("kms:Decrypt", key).with("kms:ViaService", service_of(secret));
             request.with("kms:EncryptionContext:SecretARN", secret)
         });
         [Request::new("secretsmanager:GetSecretValue", secret)].into_iter().chain(decrypt).collect()
+    }
+
+    /// Secrets Manager also accepts an ARN without the hyphen and the six characters at its end. IAM gets the full ARN:
+    /// "Troubleshoot AWS Secrets Manager", "An AWS SDK request fails with AccessDenied".
+    fn full_arn<'a>(&'a self, secret: &'a str) -> &'a str {
+        let is_full = |arn: &&String| arn.rsplit_once('-').is_some_and(|(name, _)| name == secret);
+        self.secret_arns.iter().find(is_full).map_or(secret, String::as_str)
     }
 }
 

@@ -86,6 +86,8 @@ struct Facts {
     credentials: BTreeMap<String, Vec<String>>,
     /// The customer managed KMS keys, by secret ARN.
     secret_keys: BTreeMap<String, String>,
+    /// The full ARNs of the secrets.
+    secret_arns: BTreeSet<String>,
     role: Option<Arc<Role>>,
     /// The requests that the role denied.
     denied: BTreeSet<String>,
@@ -305,7 +307,7 @@ impl Shared {
         let reply = Box::pin(self.forward(method, uri, headers, body)).await;
         match call.action.as_str() {
             "GetSecretValue" => self.note_secret(&reply),
-            "CreateSecret" => self.note_key_of_secret(call, &reply),
+            "CreateSecret" => self.note_new_secret(call, &reply),
             _ => {}
         }
         self.after(call, reply)

@@ -89,11 +89,14 @@ impl Shared {
         Some(format!("not authorized to perform: {} on resource: {}", missing.action, missing.resource))
     }
 
-    /// Records the customer managed KMS key of a new secret.
-    pub(super) fn note_key_of_secret(&self, call: &AwsCall, reply: &Reply) {
+    /// Records a new secret's full ARN, and its customer managed KMS key.
+    pub(super) fn note_new_secret(&self, call: &AwsCall, reply: &Reply) {
         let created: serde_json::Value = serde_json::from_str(&reply.body).unwrap_or_default();
-        if let (Some(arn), Some(key)) = (created["ARN"].as_str(), call.params.get("KmsKeyId")) {
-            locked(&self.facts).secret_keys.insert(arn.to_owned(), key.clone());
+        let Some(arn) = created["ARN"].as_str() else { return };
+        let mut facts = locked(&self.facts);
+        facts.secret_arns.insert(arn.to_owned());
+        if let Some(key) = call.params.get("KmsKeyId") {
+            facts.secret_keys.insert(arn.to_owned(), key.clone());
         }
     }
 }
