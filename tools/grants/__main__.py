@@ -1,0 +1,54 @@
+"""Checks template.yaml and deployer.yaml. Exits with 0 only if there are no problems."""
+
+import sys
+from pathlib import Path
+
+from . import check, handlers, quotas, roles, rules
+from .reference import FILE, Reference
+from .template import Template
+
+# sam deploy creates its bucket with these two, in a stack of its own (samcli/lib/bootstrap/bootstrap.py). It does not
+# update or delete them.
+BUCKET_OF_SAM = ("AWS::S3::Bucket", "AWS::S3::BucketPolicy")
+
+
+def main():
+    """Prints all problems."""
+    templates = (Template(Path(name).read_text()) for name in ("template.yaml", "deployer.yaml"))
+    found = list(problems(*templates, Reference(FILE)))
+    print("\n".join(found), end="\n" if found else "", file=sys.stderr)
+    return 1 if found else 0
+
+
+def problems(stack, deployer, reference):
+    """Yields all problems of both templates."""
+    folder = deployer.sample("StackName") + "/"
+    yield from (f"template.yaml: {problem}" for problem in _of_one(stack, reference, folder))
+    yield from (f"deployer.yaml: {problem}" for problem in _of_one(deployer, reference, folder))
+    yield from (f"deployer.yaml: {problem}" for problem in _of_deployment(stack, deployer, reference))
+
+
+def _of_one(template, reference, folder):
+    found = (
+        f"{where}: {problem}"
+        for where, statement in template.statements()
+        for found_by in (check.problems(statement, reference), rules.problems(statement, reference, folder))
+        for problem in found_by
+    )
+    # A statement may have the same problem with several values of the parameters.
+    yield from dict.fromkeys(found)
+    yield from quotas.problems(template)
+    yield from roles.problems(template)
+
+
+def _of_deployment(stack, deployer, reference):
+    for resource, needs in (
+        ("CloudFormationRole", handlers.needed(stack.types())),
+        ("DeployerPolicy", handlers.needed(BUCKET_OF_SAM, ["create", "read"])),
+    ):
+        granted, left_out = handlers.granted_to(deployer, resource)
+        yield from (f"{resource}: {p}" for p in handlers.problems(needs, granted, left_out, reference))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""Two rules on top of what AWS's reference says: about resources that do not exist yet, and about SAM's bucket."""
+
+from .check import as_list
+
+# If the user or role does not exist, IAM cannot look up its path and authorizes these calls without one.
+LOOKUPS = {"iam:getrole", "iam:getuser", "iam:listaccesskeys", "iam:listattacheduserpolicies"}
+
+_BUCKET = ":aws-sam-cli-managed-"
+
+
+def problems(statement, reference, folder):
+    """What breaks the two rules. The folder is the stack's own in SAM's bucket."""
+    actions = [action.name for pattern in as_list(statement["Action"]) for action in reference.actions(pattern)]
+    yield from _absent(actions, as_list(statement.get("Resource", [])))
+    yield from _bucket(statement, actions, folder)
+
+
+def _absent(actions, resources):
+    wanted = {without_path(resource) for resource in resources if "/" in resource} - set(resources)
+    for action in actions:
+        if action.lower() in LOOKUPS and wanted:
+            yield f"{action}: if the resource does not exist, IAM asks for {', '.join(sorted(wanted))}"
+
+
+def without_path(arn):
+    """The ARN of a user or role as it would be with the path /."""
+    kind, *_, name = arn.split("/")
+    return f"{kind}/{name}"
+
+
+def _bucket(statement, actions, folder):
+    resources = [r for r in as_list(statement.get("Resource", [])) if _BUCKET in r and ":s3:" in r]
+    keys = [resource.partition("/")[2] for resource in resources]
+    if any(not key.startswith(folder) for key in keys) and not _limited(statement.get("Condition", {}), folder):
+        yield f"{', '.join(actions)}: not limited to the folder {folder} of SAM's bucket or to calls by CloudFormation"
+
+
+def _limited(conditions, folder):
+    values = {key.lower(): as_list(value) for block in conditions.values() for key, value in block.items()}
+    prefixes = values.get("s3:prefix", [])
+    called_via = values.get("aws:calledvia") == ["cloudformation.amazonaws.com"]
+    return called_via or bool(prefixes) and all(prefix.startswith(folder) for prefix in prefixes)

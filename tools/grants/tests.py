@@ -1,0 +1,173 @@
+"""Introduces one fault at a time into a copy of the templates, and expects the check to find it."""
+
+import tomllib
+import unittest
+from pathlib import Path
+
+from .__main__ import problems
+from .arn import matches
+from .check import problems as of_statement
+from .reference import FILE, Reference
+from .template import Template
+
+TEMPLATE, DEPLOYER = (Path(name).read_text() for name in ("template.yaml", "deployer.yaml"))
+REFERENCE = Reference(FILE)
+
+IAM = "arn:${AWS::Partition}:iam::${AWS::AccountId}"
+ROLE = f"{IAM}:role/"
+BUCKET = "arn:${AWS::Partition}:s3:::aws-sam-cli-managed-default-samclisourcebucket-*"
+VIA_CLOUDFORMATION = "              ForAnyValue:StringEquals: {aws:CalledVia: cloudformation.amazonaws.com}\n"
+INDEX_POLICIES = "[logs:DescribeIndexPolicies, logs:DescribeLogGroups, logs:DescribeResourcePolicies]"
+
+
+def replaced(text, old, new):
+    """The text with one passage replaced, which must be there."""
+    if old not in text:
+        raise AssertionError(f"the template does not contain: {old}")
+    return text.replace(old, new)
+
+
+class TemplateFaults(unittest.TestCase):
+    """Faults in the templates themselves."""
+
+    def expect(self, expected, old, new="", file="deployer.yaml"):
+        texts = {"template.yaml": TEMPLATE, "deployer.yaml": DEPLOYER}
+        texts[file] = replaced(texts[file], old, new)
+        found = list(problems(*map(Template, texts.values()), REFERENCE))
+        self.assertTrue(any(p.startswith(file) and expected in p for p in found), found)
+
+    def test_the_templates_have_no_problems(self):
+        self.assertEqual([], list(problems(Template(TEMPLATE), Template(DEPLOYER), REFERENCE)))
+
+    def test_a_role_that_may_be_absent_needs_a_grant_without_its_path(self):
+        without = f"                  - !Sub {ROLE}${{StackName}}-FunctionRole-*\n"
+        self.expect("iam:GetRole: if the resource does not exist", without)
+
+    def test_a_user_that_may_be_absent_needs_a_grant_without_its_path(self):
+        without = f'                  - !If [HasPath, !Sub "{IAM}:user/${{UserName}}", !Ref AWS::NoValue]\n'
+        self.expect("iam:GetUser: if the resource does not exist", without, file="template.yaml")
+
+    def test_an_action_without_resource_level_permissions_needs_all_resources(self):
+        self.expect("logs:DescribeIndexPolicies: does not support", "logs:DeleteLogGroup", "logs:DescribeIndexPolicies")
+        self.expect("iam:ListUsers: does not support", "iam:ListMFADevices", "iam:ListUsers", file="template.yaml")
+
+    def test_a_permission_that_a_handler_needs_is_granted_or_left_out_for_a_reason(self):
+        self.expect("lambda:getfunctionscalingconfig: AWS's", "                  - lambda:GetFunctionScalingConfig\n")
+        self.expect("logs:describeindexpolicies: AWS's", INDEX_POLICIES, "[logs:DescribeLogGroups]")
+        self.expect("lambda:invokefunction: AWS's", "                  - lambda:InvokeFunction\n")
+        self.expect("iam:attachrolepolicy: AWS's", "          - iam:AttachRolePolicy\n")
+        self.expect("s3:putbucketversioning: AWS's", "              - s3:PutBucketVersioning\n")
+
+    def test_a_new_resource_type_needs_the_permissions_of_its_handlers(self):
+        queue = "Resources:\n  Queue:\n    Type: AWS::SQS::Queue\n"
+        texts = replaced(TEMPLATE, "Resources:\n", queue), DEPLOYER
+        found = list(problems(*map(Template, texts), REFERENCE))
+        self.assertTrue(any("sqs:createqueue" in p for p in found), found)
+
+    def test_a_permission_that_is_left_out_must_be_needed_and_not_granted(self):
+        self.expect("no handler needs it", "- lambda:PublishVersion", "- lambda:PublishLayerVersion")
+        self.expect("but it is granted", "- lambda:PublishVersion", "- lambda:CreateFunction")
+
+    def test_a_role_without_a_path_of_its_own_falls_under_coileds_policy(self):
+        self.expect("iam:PassRole on it", "      Path: /stack-deployer/\n")
+        self.expect("iam:PassRole on it", "Path: /stack-deployer/", "Path: /coiled-deployer/")
+        self.expect("iam:PassRole on it", "      Path: /stack-function/\n", file="template.yaml")
+
+    def test_objects_of_other_stacks_in_sams_bucket_are_out_of_reach(self):
+        self.expect("s3:GetObject", f"{BUCKET}/${{StackName}}/*", f"{BUCKET}/*")
+        self.expect("s3:PutObject", f"{BUCKET}/${{StackName}}/*", f"{BUCKET}/other/*")
+        self.expect("s3:ListBucket", '              StringLike: {s3:prefix: !Sub "${StackName}/*"}\n')
+
+    def test_settings_of_sams_bucket_change_only_through_cloudformation(self):
+        self.expect("s3:PutBucketPolicy", VIA_CLOUDFORMATION, '              Bool: {aws:ViaAWSService: "true"}\n')
+        self.expect("s3:CreateBucket", VIA_CLOUDFORMATION, VIA_CLOUDFORMATION.replace("cloudformation", "athena"))
+
+    def test_samconfig_uploads_to_the_folder_that_deployer_yaml_allows(self):
+        deploy = tomllib.loads(Path("samconfig.toml").read_text())["default"]["deploy"]["parameters"]
+        name = Template(DEPLOYER).default("StackName")
+        self.assertEqual((name, name), (deploy["stack_name"], deploy["s3_prefix"]))
+
+    def test_an_action_that_aws_does_not_have_is_found(self):
+        self.expect("iam:GetRoles: AWS has no such action", "iam:GetRolePolicy", "iam:GetRoles")
+        self.expect("AWS has no such action", "sts:AssumeRole", "sts:AssumeTheRole", file="template.yaml")
+        self.expect("AWS has no such action", "logs:PutLogEvents", "log:PutLogEvents", file="template.yaml")
+
+    def test_an_action_on_another_kind_of_resource_is_found(self):
+        self.expect("iam:PassRole: never applies", f"{ROLE}stack-function", f"{IAM}:user/stack-function")
+        self.expect("never applies", "!GetAtt FunctionLogs.Arn", "!GetAtt Function.Arn", file="template.yaml")
+        self.expect("never applies", "!GetAtt FunctionLogs.Arn", "!Ref FunctionLogs", file="template.yaml")
+
+    def test_a_condition_key_that_an_action_does_not_support_is_found(self):
+        self.expect("condition key iam:PolicyARN", "{iam:PermissionsBoundary:", "{iam:PolicyARN:")
+        self.expect("condition key iam:PassedToServices", "iam:PassedToService:", "iam:PassedToServices:")
+        self.expect("condition key kms:ViaServices", "kms:ViaService:", "kms:ViaServices:", file="template.yaml")
+
+    def test_a_fault_in_the_branch_that_applies_with_a_parameter_set_is_found(self):
+        for verb in ("Put", "Delete"):
+            unknown = f"iam:{verb}UserBoundary"
+            self.expect(unknown, f"iam:{verb}UserPermissionsBoundary", unknown, file="template.yaml")
+
+    def test_a_policy_that_iam_does_not_accept_because_of_its_size_is_found(self):
+        actions = "".join(f"              - s3:GetObject{'?' * n}\n" for n in range(100))
+        self.expect("IAM allows 6144", "              - s3:ListTagsForResource\n", actions)
+
+
+class StatementFaults(unittest.TestCase):
+    """Faults that only some policies can have."""
+
+    def expect(self, expected, actions, resources, condition=None):
+        statement = {"Effect": "Allow", "Action": actions, "Resource": resources, "Condition": condition or {}}
+        found = of_statement(statement, REFERENCE)
+        self.assertTrue(any(expected in p for p in found) if expected else not found, found)
+
+    def test_an_object_is_not_a_bucket(self):
+        self.expect("never applies", "s3:GetObject", "arn:aws:s3:::bucket")
+        self.expect("never applies", "s3:ListBucket", "arn:aws:s3:::bucket/*")
+        self.expect(None, ["s3:GetObject", "s3:ListBucket"], "arn:aws:s3:::bucket*")
+
+    def test_an_arn_in_the_wrong_form_is_found(self):
+        self.expect("never applies", "iam:GetUser", "arn:aws:iam:us-east-1:111122223333:user/x")
+        self.expect("never applies", "iam:GetUser", "arn:aws:iam::user/x")
+        self.expect("never applies", "lambda:GetFunction", "arn:aws:lambda:us-east-1:111122223333:functions:x")
+        self.expect("never applies", "logs:PutLogEvents", "arn:aws:logs:us-east-1:111122223333:log-group:x")
+
+    def test_a_resource_that_no_action_takes_is_found_beside_one_that_fits(self):
+        bucket, role = "arn:aws:s3:::bucket", "arn:aws:iam::111122223333:role/x"
+        self.expect(f"{role}: no action", "s3:ListBucket", [bucket, role])
+
+    def test_wildcards_in_actions_mean_all_that_match(self):
+        self.expect(None, "iam:Get*", "arn:aws:iam::111122223333:role/x")
+        self.expect("AWS has no such action", "iam:Got*", "*")
+        self.expect("does not support", "logs:DescribeIndex*", "arn:aws:logs:us-east-1:111122223333:log-group:x")
+
+    def test_keys_and_actions_ignore_the_case(self):
+        self.expect(None, "IAM:passrole", "*", {"StringEquals": {"iam:passedtoservice": "x"}})
+
+    def test_tag_keys_are_not_global(self):
+        self.expect("aws:RequestTag/team", "iam:GetRole", "*", {"StringEquals": {"aws:RequestTag/team": "x"}})
+        self.expect(None, "iam:CreateRole", "*", {"StringEquals": {"aws:RequestTag/team": "x"}})
+        self.expect(None, "iam:GetRole", "*", {"StringEquals": {"aws:ResourceTag/team": "x"}})
+
+    def test_a_key_that_aws_does_not_have_is_found(self):
+        self.expect("aws:CalledBy", "iam:GetRole", "*", {"StringEquals": {"aws:CalledBy": "x"}})
+
+    def test_a_key_of_another_type_than_its_operator_is_found(self):
+        self.expect("ArnEquals cannot", "iam:PassRole", "*", {"ArnEquals": {"iam:PassedToService": "x"}})
+        self.expect(None, "iam:PassRole", "*", {"Null": {"iam:PassedToService": "true"}})
+
+    def test_a_key_with_several_values_needs_a_set_operator(self):
+        self.expect("needs ForAnyValue", "s3:ListBucket", "*", {"StringEquals": {"aws:CalledVia": "x"}})
+        self.expect(None, "s3:ListBucket", "*", {"ForAnyValue:StringEquals": {"aws:CalledVia": "x"}})
+
+    def test_elements_that_the_check_cannot_judge_are_found(self):
+        found = of_statement({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}, REFERENCE)
+        self.assertIn("NotAction", str(found))
+
+    def test_wildcards_do_not_cross_the_first_five_parts_of_an_arn(self):
+        form = "arn:${Partition}:lambda:${Region}:${Account}:function:${FunctionName}"
+        self.assertTrue(matches("arn:*:lambda:*:*:function:x-*", form))
+        self.assertFalse(matches("arn:*:function:x", form))
+
+
+if __name__ == "__main__":
+    unittest.main()
