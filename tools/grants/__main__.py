@@ -42,12 +42,13 @@ def _of_one(template, reference, folder):
 
 
 def _of_deployment(stack, deployer, reference):
-    for resource, needs in (
-        ("CloudFormationRole", handlers.needed(stack.types())),
-        ("DeployerPolicy", handlers.needed(BUCKET_OF_SAM, ["create", "read"])),
-    ):
-        granted, left_out = handlers.granted_to(deployer, resource)
-        yield from (f"{resource}: {p}" for p in handlers.problems(needs, granted, left_out, reference))
+    role, person = (handlers.Grants(deployer, name, reference) for name in ("CloudFormationRole", "DeployerPolicy"))
+    needs = handlers.needed(stack.types())
+    arns = list(handlers.own_arns(stack, deployer.sample("StackName")))
+    for found in (role.differences(needs), role.set_properties(stack), role.unreached(needs, arns)):
+        yield from (f"CloudFormationRole: {problem}" for problem in found)
+    bucket = handlers.needed(BUCKET_OF_SAM, ["create", "read"])
+    yield from (f"DeployerPolicy: {problem}" for problem in person.differences(bucket))
 
 
 if __name__ == "__main__":

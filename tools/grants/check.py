@@ -3,13 +3,17 @@
 from .arn import matches
 from .reference import resource_types, type_of_key
 
-# Other operators accept the text of any type.
-_TYPES_OF_OPERATORS = {
-    "Arn": "ARN",
-    "Numeric": "Numeric",
-    "Date": "Date",
+_COMPARISONS = "Equals NotEquals LessThan LessThanEquals GreaterThan GreaterThanEquals".split()
+# The types of keys that operators can compare. The operators for text accept any type.
+OPERATORS = {
+    **{f"String{name}": None for name in "Equals NotEquals EqualsIgnoreCase NotEqualsIgnoreCase Like NotLike".split()},
+    **{f"Arn{name}": "ARN" for name in "Equals NotEquals Like NotLike".split()},
+    **{f"{kind}{name}": kind for kind in ("Numeric", "Date") for name in _COMPARISONS},
+    "BinaryEquals": "Binary",
+    "Bool": "Bool",
     "IpAddress": "IPAddress",
     "NotIpAddress": "IPAddress",
+    "Null": None,
 }
 _UNJUDGED = ("NotAction", "NotResource")
 
@@ -52,18 +56,17 @@ def _faults(action, statement):
 
 def _fault_of_key(operator, key, kind):
     qualifier, _, plain = operator.rpartition(":")
-    if kind is None:
+    plain = plain if plain in OPERATORS else plain.removesuffix("IfExists")
+    if plain not in OPERATORS or qualifier not in ("", "ForAnyValue", "ForAllValues"):
+        yield f"IAM has no condition operator {operator}"
+    elif kind is None:
         yield f"does not support the condition key {key}"
     elif plain == "Null":
         return
     elif kind.startswith("ArrayOf") and not qualifier:
         yield f"{key} has several values, so {operator} needs ForAnyValue: or ForAllValues:"
-    elif (wanted := _type_of_operator(plain)) and wanted != kind.removeprefix("ArrayOf"):
+    elif (wanted := OPERATORS[plain]) and wanted != kind.removeprefix("ArrayOf"):
         yield f"{operator} cannot compare {key}, which is of type {kind}"
-
-
-def _type_of_operator(operator):
-    return next((kind for prefix, kind in _TYPES_OF_OPERATORS.items() if operator.startswith(prefix)), None)
 
 
 def _unused(statement, actions):

@@ -1,14 +1,16 @@
 """Compares what a principal is granted with what AWS's resource schemas say that CloudFormation needs.
 
-The schemas are the ones that cfn-lint contains. They name the permissions of each handler for all properties of a
-resource. A permission that only other properties need is listed, with the reason, in `Metadata` of the resource that
-has the policy.
+The schemas are the ones that cfn-lint contains. They name the permissions of each handler, for all properties of a
+resource together. `Metadata.NotGranted` of the resource that has the policy lists the permissions that are left out,
+either by the property that needs them, such as `Function.VpcConfig`, or by another reason.
 """
 
+import re
 from fnmatch import fnmatchcase
 
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
+from .arn import matches
 from .check import as_list
 
 # CloudFormation does not list resources when it deploys a stack.
@@ -24,25 +26,72 @@ def needed(types, handlers=DEPLOYMENT):
     return {name.lower() for name in names}
 
 
-def problems(needs, granted, left_out, reference):
-    """Differences between the needed permissions, the granted ones and those that are left out for a reason."""
-    grants = {action.name.lower() for pattern in granted for action in reference.actions(pattern)}
-    patterns = [p.lower() for p in left_out]
-    for name in sorted(needs - grants):
-        if not any(fnmatchcase(name, p) for p in patterns):
-            yield f"{name}: AWS's resource schemas name it, but it is neither granted nor in Metadata.NotGranted"
-    for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in needs):
-            yield f"{pattern}: it is in Metadata.NotGranted, but no handler needs it"
-        if any(fnmatchcase(name, pattern) for name in grants):
-            yield f"{pattern}: it is in Metadata.NotGranted, but it is granted"
+class Grants:
+    """What the policies of one resource grant, and what they leave out."""
+
+    def __init__(self, template, resource, reference):
+        self._granted = {}
+        self._reasons = template.resources[resource].get("Metadata", {}).get("NotGranted", {})
+        for where, statement in template.statements():
+            # A statement without resources belongs to the trust policy.
+            if where.startswith(f"{resource}, ") and statement["Effect"] == "Allow" and "Resource" in statement:
+                self._add(statement, reference)
+
+    def _add(self, statement, reference):
+        for pattern in as_list(statement["Action"]):
+            for action in reference.actions(pattern):
+                _, resources = self._granted.setdefault(action.name.lower(), (action, set()))
+                resources.update(as_list(statement["Resource"]))
+
+    def differences(self, needs):
+        """Permissions that are missing, or that are left out although they are not needed, or granted."""
+        patterns = [p.lower() for actions in self._reasons.values() for p in actions]
+        for name in sorted(needs - self._granted.keys()):
+            if not any(fnmatchcase(name, p) for p in patterns):
+                yield f"{name}: AWS's resource schemas name it, but it is neither granted nor in Metadata.NotGranted"
+        for pattern in patterns:
+            if not any(fnmatchcase(name, pattern) for name in needs):
+                yield f"{pattern}: it is in Metadata.NotGranted, but no handler needs it"
+            if any(fnmatchcase(name, pattern) for name in self._granted):
+                yield f"{pattern}: it is in Metadata.NotGranted, but it is granted"
+
+    def set_properties(self, stack):
+        """Properties that the stack sets, although their permissions are left out."""
+        for reason, actions in self._reasons.items():
+            if not re.fullmatch(r"\w+\.\w+", reason):
+                continue
+            name, _, setting = reason.partition(".")
+            if name not in stack.resources:
+                yield f"{reason}: it is in Metadata.NotGranted, but the stack has no resource {name}"
+            elif setting in stack.resources[name]["Properties"]:
+                yield f"{reason}: the stack sets it, but {', '.join(actions)} is in Metadata.NotGranted"
+
+    def unreached(self, needs, arns):
+        """Needed actions that are granted, but not on the stack's own resources."""
+        for name in sorted(needs & self._granted.keys()):
+            action, resources = self._granted[name]
+            own = [arn for arn in arns if any(matches(arn, t.form) for t in action.resource_types)]
+            for arn in own:
+                if not any(resource == "*" or matches(arn, resource) for resource in resources):
+                    yield f"{name}: it is not granted on {arn}"
 
 
-def granted_to(template, resource):
-    """The actions that the policies of a resource allow, and those that are left out for a reason."""
-    statements = [s for name, s in template.statements() if name.startswith(f"{resource}, ")]
-    reasons = template.resources[resource].get("Metadata", {}).get("NotGranted", {})
-    return [a for s in statements for a in as_list(s["Action"])], [a for actions in reasons.values() for a in actions]
+def own_arns(stack, stack_name):
+    """The ARNs of the stack's resources, with the names that CloudFormation generates."""
+    here = "arn:aws-us-gov:{}:us-gov-west-1:111122223333"
+    for name, resource in stack.resources.items():
+        generated = f"{stack_name}-{name}-AbCdEfGhIjKl"
+        path = resource.get("Properties", {}).get("Path", "/")
+        arns = {
+            "AWS::IAM::Role": f"arn:aws-us-gov:iam::111122223333:role{path}{generated}",
+            "AWS::Logs::LogGroup": f"{here.format('logs')}:log-group:{generated}",
+            # The name of a secret does not contain the stack's name.
+            "AWS::SecretsManager::Secret": f"{here.format('secretsmanager')}:secret:{name}-AbCdEfGhIjKl-123456",
+            "AWS::Lambda::Function": f"{here.format('lambda')}:function:{generated}",
+            "AWS::Serverless::Function": f"{here.format('lambda')}:function:{generated}",
+        }
+        if resource["Type"] in arns:
+            yield arns[resource["Type"]]
 
 
 def _named(kind, handlers):

@@ -1,4 +1,4 @@
-"""Two rules on top of what AWS's reference says: about resources that do not exist yet, and about SAM's bucket."""
+"""Rules on top of AWS's reference: about resources that do not exist yet, other partitions, and SAM's bucket."""
 
 from .check import as_list
 
@@ -9,10 +9,19 @@ _BUCKET = ":aws-sam-cli-managed-"
 
 
 def problems(statement, reference, folder):
-    """What breaks the two rules. The folder is the stack's own in SAM's bucket."""
+    """What breaks these rules. The folder is the stack's own in SAM's bucket."""
     actions = [action.name for pattern in as_list(statement["Action"]) for action in reference.actions(pattern)]
-    yield from _absent(actions, as_list(statement.get("Resource", [])))
+    resources = as_list(statement.get("Resource", []))
+    yield from _absent(actions, resources)
+    yield from (f"{r}: it is in one partition, region or account only" for r in resources if not _here(r))
     yield from _bucket(statement, actions, folder)
+
+
+def _here(arn):
+    """Whether an ARN is in the partition, region and account of the stack. Those of AWS itself have the account aws."""
+    partition, _, region, account = (arn.split(":") + ["*"] * 4)[1:5]
+    here = {"aws-us-gov"}, {"", "us-gov-west-1"}, {"", "111122223333", "aws"}
+    return all(part == "*" or part in samples for part, samples in zip((partition, region, account), here))
 
 
 def _absent(actions, resources):
@@ -36,7 +45,7 @@ def _bucket(statement, actions, folder):
 
 
 def _limited(conditions, folder):
-    values = {key.lower(): as_list(value) for block in conditions.values() for key, value in block.items()}
-    prefixes = values.get("s3:prefix", [])
-    called_via = values.get("aws:calledvia") == ["cloudformation.amazonaws.com"]
+    values = {(operator, key.lower()): as_list(v) for operator, keys in conditions.items() for key, v in keys.items()}
+    prefixes = [p for operator in ("StringEquals", "StringLike") for p in values.get((operator, "s3:prefix"), [])]
+    called_via = values.get(("ForAnyValue:StringEquals", "aws:calledvia")) == ["cloudformation.amazonaws.com"]
     return called_via or bool(prefixes) and all(prefix.startswith(folder) for prefix in prefixes)

@@ -55,8 +55,27 @@ class TemplateFaults(unittest.TestCase):
         self.expect("lambda:getfunctionscalingconfig: AWS's", "                  - lambda:GetFunctionScalingConfig\n")
         self.expect("logs:describeindexpolicies: AWS's", INDEX_POLICIES, "[logs:DescribeLogGroups]")
         self.expect("lambda:invokefunction: AWS's", "                  - lambda:InvokeFunction\n")
-        self.expect("iam:attachrolepolicy: AWS's", "          - iam:AttachRolePolicy\n")
+        self.expect("iam:attachrolepolicy: AWS's", "[iam:AttachRolePolicy, ", "[")
         self.expect("s3:putbucketversioning: AWS's", "              - s3:PutBucketVersioning\n")
+
+    def test_a_grant_on_a_name_that_cloudformation_does_not_generate_is_found(self):
+        self.expect("lambda:createfunction: it is not granted on", "-Function-*", "-Func-*")
+        self.expect("logs:createloggroup: it is not granted on", "-FunctionLogs-*", "-Logs-*")
+        self.expect("iam:passrole: it is not granted on", "role/stack-function/", "role/stack-functions/")
+        renamed = replaced(TEMPLATE, "  TokenSecret:\n", "  TheToken:\n").replace("TokenSecret.Id", "TheToken.Id")
+        found = list(problems(Template(renamed), Template(DEPLOYER), REFERENCE))
+        self.assertTrue(any("secretsmanager:createsecret: it is not granted on" in p for p in found), found)
+
+    def test_a_property_whose_permissions_are_left_out_must_not_be_set(self):
+        timeout = "      Timeout: 900\n"
+        texts = replaced(TEMPLATE, timeout, timeout + "      ReservedConcurrentExecutions: 1\n"), DEPLOYER
+        found = list(problems(*map(Template, texts), REFERENCE))
+        self.assertTrue(any("Function.ReservedConcurrentExecutions: the stack sets it" in p for p in found), found)
+
+    def test_a_fixed_partition_region_or_account_is_found(self):
+        self.expect("in one partition", "arn:${AWS::Partition}:lambda", "arn:aws:lambda")
+        self.expect("in one partition", "lambda:${AWS::Region}", "lambda:us-east-1")
+        self.expect("in one partition", "iam::${AWS::AccountId}", "iam::123456789012", file="template.yaml")
 
     def test_a_new_resource_type_needs_the_permissions_of_its_handlers(self):
         queue = "Resources:\n  Queue:\n    Type: AWS::SQS::Queue\n"
@@ -65,8 +84,8 @@ class TemplateFaults(unittest.TestCase):
         self.assertTrue(any("sqs:createqueue" in p for p in found), found)
 
     def test_a_permission_that_is_left_out_must_be_needed_and_not_granted(self):
-        self.expect("no handler needs it", "- lambda:PublishVersion", "- lambda:PublishLayerVersion")
-        self.expect("but it is granted", "- lambda:PublishVersion", "- lambda:CreateFunction")
+        self.expect("no handler needs it", "[lambda:PublishVersion]", "[lambda:PublishLayerVersion]")
+        self.expect("but it is granted", "[lambda:PublishVersion]", "[lambda:CreateFunction]")
 
     def test_a_role_without_a_path_of_its_own_falls_under_coileds_policy(self):
         self.expect("iam:PassRole on it", "      Path: /stack-deployer/\n")
@@ -81,6 +100,8 @@ class TemplateFaults(unittest.TestCase):
     def test_settings_of_sams_bucket_change_only_through_cloudformation(self):
         self.expect("s3:PutBucketPolicy", VIA_CLOUDFORMATION, '              Bool: {aws:ViaAWSService: "true"}\n')
         self.expect("s3:CreateBucket", VIA_CLOUDFORMATION, VIA_CLOUDFORMATION.replace("cloudformation", "athena"))
+        negated = VIA_CLOUDFORMATION.replace("StringEquals", "StringNotEquals")
+        self.expect("s3:CreateBucket", VIA_CLOUDFORMATION, negated)
 
     def test_samconfig_uploads_to_the_folder_that_deployer_yaml_allows(self):
         deploy = tomllib.loads(Path("samconfig.toml").read_text())["default"]["deploy"]["parameters"]
@@ -153,6 +174,9 @@ class StatementFaults(unittest.TestCase):
 
     def test_a_key_of_another_type_than_its_operator_is_found(self):
         self.expect("ArnEquals cannot", "iam:PassRole", "*", {"ArnEquals": {"iam:PassedToService": "x"}})
+        self.expect("Bool cannot", "iam:PassRole", "*", {"Bool": {"aws:ResourceAccount": "x"}})
+        self.expect("no condition operator", "iam:PassRole", "*", {"StringEqual": {"iam:PassedToService": "x"}})
+        self.expect(None, "iam:PassRole", "*", {"StringEqualsIfExists": {"iam:PassedToService": "x"}})
         self.expect(None, "iam:PassRole", "*", {"Null": {"iam:PassedToService": "true"}})
 
     def test_a_key_with_several_values_needs_a_set_operator(self):
