@@ -43,13 +43,13 @@ class Run:
         return len(self._sts_calls())
 
     def settle_seconds(self):
-        """The time from the response to the last proof until the message that registers the key."""
-        return self._registration().began - self._sts_calls()[-1].ended
+        """The time from the response to the first proof until the message that registers the key."""
+        return self._registration().began - self._sts_calls()[0].ended
 
     def sequential_trips(self):
         """The chain without the round trips that begin and end during the settle time, because these add no time."""
-        proved, registered = self._sts_calls()[-1].ended, self._registration().began
-        return [request for request in self.chain if request.began < proved or request.ended > registered]
+        works, registered = self._sts_calls()[0].ended, self._registration().began
+        return [request for request in self.chain if request.began < works or request.ended > registered]
 
     def cli_settle_seconds(self):
         """The command's own pause: it tries the key, waits, and tries it again before it registers it."""
