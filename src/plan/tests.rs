@@ -35,7 +35,7 @@ fn key(id: &str) -> Key {
 
 fn policy(kind: Kind, spec: &Spec) -> Policy {
     Policy {
-        arn: format!("arn:aws:iam::1:policy/{}", kind.name(&spec.user)),
+        arn: format!("arn:aws:iam::111122223333:policy/{}", kind.name(&spec.user)),
         version: "v1".into(),
         tags: ownership().for_policy(spec),
         document: kind.document().into(),
@@ -115,7 +115,7 @@ fn a_change_to_any_other_property_creates_no_new_key() {
     let observed = connected(&spec(json!({})));
     for change in [
         json!({"AttachSetupPolicy": "false"}),
-        json!({"PermissionsBoundaryArn": "arn:aws:iam::1:policy/b"}),
+        json!({"PermissionsBoundaryArn": "arn:aws:iam::111122223333:policy/b"}),
         json!({"Tags": [{"Key": "a", "Value": "b"}]}),
         json!({"Release": "9"}),
         json!({"ForceDisconnect": "true"}),
@@ -221,14 +221,14 @@ fn a_policy_of_another_release_gets_a_new_default_version() {
 
 #[test]
 fn a_boundary_is_set_and_deleted_if_the_stack_set_it() {
-    let bounded = spec(json!({"PermissionsBoundaryArn": "arn:aws:iam::1:policy/b"}));
+    let bounded = spec(json!({"PermissionsBoundaryArn": "arn:aws:iam::111122223333:policy/b"}));
     let plain = spec(json!({}));
-    assert!(planned(&bounded, &connected(&plain)).contains("set permissions boundary arn:aws:iam::1:policy/b"));
+    assert!(planned(&bounded, &connected(&plain)).contains("set permissions boundary arn:aws:iam::111122223333:policy/b"));
     let mut observed = connected(&plain);
-    seen(&mut observed).user.boundary = Some("arn:aws:iam::1:policy/b".into());
+    seen(&mut observed).user.boundary = Some("arn:aws:iam::111122223333:policy/b".into());
     assert!(plan(&wanted(&bounded, false), &observed).is_empty());
     let mut wanted = wanted(&plain, false);
-    wanted.old_boundary = Some("arn:aws:iam::1:policy/b".into());
+    wanted.old_boundary = Some("arn:aws:iam::111122223333:policy/b".into());
     assert!(plan(&wanted, &observed).to_string().contains("delete permissions boundary"));
     wanted.old_boundary = None;
     assert_eq!(plan(&wanted, &observed).to_string(), "", "a boundary that someone else set is kept");

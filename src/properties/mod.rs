@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, InvalidProperty};
 use crate::iam::document::Kind;
 use crate::redact::shorten;
-use names::{Server, UserName, UserPath, is_region, partition_of};
+use names::{Server, UserName, UserPath, is_name_char, is_region, partition_of};
 use network::{Ingress, Network};
 use reader::Reader;
 use registry::Registry;
@@ -86,7 +86,7 @@ impl Spec {
         let server = read_or(reader, "CoiledServer", Server::DEFAULT, Server::parse);
         let workspace = reader.parsed("Workspace", workspace);
         let user = read_or(reader, "UserName", "coiled", UserName::parse);
-        let path = read_or(reader, "UserPath", "/", UserPath::parse);
+        let path = read_or(reader, "UserPath", "/", user_path);
         let region = read_or(reader, "Region", stack_region, |text| region(text, partition));
         let boundary = reader.parsed("PermissionsBoundaryArn", |text| boundary(text, partition));
         policy_profile(reader);
@@ -95,7 +95,7 @@ impl Spec {
         let ingress = network::ingress(reader);
         let registry = registry::registry(reader, partition);
         let adopt = reader.flag("AdoptExisting", false);
-        let rotate_key = reader.text("RotateKey");
+        let rotate_key = reader.parsed("RotateKey", rotate_key);
         let tags = tags::tags(reader);
         Some(Self {
             token_secret: token_secret?,
@@ -135,6 +135,20 @@ fn workspace(text: &str) -> Result<String, String> {
     Ok(slug.to_owned())
 }
 
+fn user_path(text: &str) -> Result<UserPath, String> {
+    if text.len() > UserPath::LIMIT {
+        return Err(format!("has {} characters, but a path has at most {}", text.chars().count(), UserPath::LIMIT));
+    }
+    UserPath::parse(text)
+}
+
+fn rotate_key(text: &str) -> Result<String, String> {
+    if text.chars().count() > 256 {
+        return Err("must have at most 256 characters".into());
+    }
+    Ok(text.to_owned())
+}
+
 fn region(text: &str, partition: &str) -> Result<String, String> {
     if !is_region(text) {
         return Err("is not a region code such as us-east-2".into());
@@ -148,22 +162,58 @@ fn region(text: &str, partition: &str) -> Result<String, String> {
 
 fn boundary(text: &str, partition: &str) -> Result<String, String> {
     match arn(text).as_slice() {
-        ["arn", theirs, "iam", "", _, resource] if *theirs == partition && resource.starts_with("policy/") => {
+        ["arn", theirs, "iam", "", account, resource]
+            if *theirs == partition && (is_account(account) || *account == "aws") && is_policy(resource) =>
+        {
             Ok(text.to_owned())
         }
         _ => Err(format!("is not a policy ARN (arn:{partition}:iam::ACCOUNT:policy/NAME)")),
     }
 }
 
+/// `policy/NAME`, or with a path before the name.
+fn is_policy(resource: &str) -> bool {
+    let Some(path) = resource.strip_prefix("policy/") else { return false };
+    let names_are_valid = path.split('/').all(|name| !name.is_empty() && name.chars().all(is_name_char));
+    names_are_valid && path.rsplit('/').next().is_some_and(|name| name.len() <= 128)
+}
+
 fn secret_arn(text: &str, partition: &str) -> Result<String, String> {
-    match arn(text).as_slice() {
-        ["arn", theirs, "secretsmanager", region, _, resource]
-            if *theirs == partition && is_region(region) && resource.starts_with("secret:") =>
+    let name = match arn(text).as_slice() {
+        ["arn", theirs, "secretsmanager", region, account, resource]
+            if *theirs == partition && is_region(region) && is_account(account) =>
         {
-            Ok(text.to_owned())
+            resource.strip_prefix("secret:").filter(|name| is_secret_name(name))
         }
-        _ => Err(format!("is not the ARN of a secret (arn:{partition}:secretsmanager:REGION:ACCOUNT:secret:NAME)")),
+        _ => None,
+    };
+    let Some(name) = name else {
+        return Err(format!("is not the ARN of a secret (arn:{partition}:secretsmanager:REGION:ACCOUNT:secret:NAME)"));
+    };
+    if !has_random_suffix(name) {
+        return Err(
+            "lacks the hyphen and six characters that Secrets Manager adds to the name, without which IAM denies \
+                    access: copy the full ARN (aws secretsmanager describe-secret --secret-id NAME)"
+                .into(),
+        );
     }
+    Ok(text.to_owned())
+}
+
+/// Secrets Manager allows 512 characters, and adds seven.
+fn is_secret_name(name: &str) -> bool {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c);
+    (1..=512 + 7).contains(&name.len()) && name.chars().all(is_allowed)
+}
+
+fn has_random_suffix(name: &str) -> bool {
+    name.rsplit_once('-').is_some_and(|(name, suffix)| {
+        !name.is_empty() && suffix.len() == 6 && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The parts of an ARN, up to six. The last part may contain more colons.

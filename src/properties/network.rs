@@ -1,9 +1,12 @@
 //! The properties for an existing network and for access to the schedulers.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::reader::Reader;
+use super::reader::{Reader, in_any_case, list_of};
 
 /// An existing network for the clusters. Serializes with the field names of Coiled's registration message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,9 +49,10 @@ pub fn network(reader: &mut Reader) -> Option<Network> {
     Some(Network { network_id: network_id?, scheduler_subnet_id, worker_subnet_id, firewall_id })
 }
 
+/// EC2's IDs have 8 or 17 hexadecimal digits. Emulators use others.
 fn id(text: &str, prefix: &str) -> Result<String, String> {
-    let hex = text.strip_prefix(prefix).unwrap_or_default();
-    if hex.len() >= 3 && hex.bytes().all(|b| b.is_ascii_alphanumeric()) {
+    let digits = text.strip_prefix(prefix).unwrap_or_default();
+    if digits.len() >= 3 && digits.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
         Ok(text.to_owned())
     } else {
         Err(format!("is not an ID that begins with {prefix}"))
@@ -56,9 +60,20 @@ fn id(text: &str, prefix: &str) -> Result<String, String> {
 }
 
 /// Reads `Ingress`. Rules with errors are left out.
+///
+/// Besides a list of rules, it may be what Coiled's client uses: a single rule (its deprecated option `firewall`), or an
+/// object with the list under `ingress` (the result of `coiled.utils.cluster_firewall`).
 pub fn ingress(reader: &mut Reader) -> Vec<Ingress> {
-    let items = reader.list("Ingress");
+    let items = reader.json("Ingress").map(rules).unwrap_or_default();
     items.iter().enumerate().filter_map(|(n, item)| rule(reader, n, item)).collect()
+}
+
+fn rules(value: Value) -> Vec<Value> {
+    let inner = value.as_object().filter(|map| map.len() == 1).and_then(|map| map.iter().next());
+    match inner {
+        Some((name, inner)) if name.eq_ignore_ascii_case("ingress") => list_of(inner.clone()),
+        _ => list_of(value),
+    }
 }
 
 fn rule(outer: &mut Reader, n: usize, item: &Value) -> Option<Ingress> {
@@ -66,7 +81,14 @@ fn rule(outer: &mut Reader, n: usize, item: &Value) -> Option<Ingress> {
         outer.reject(&format!("Ingress[{n}]"), "must have the form {\"Ports\": [..], \"Cidr\": \"..\"}");
         return None;
     };
-    let mut reader = Reader::new(map, format!("Ingress[{n}]."));
+    let map = match in_any_case(map, &["Ports", "Cidr"]) {
+        Ok(map) => map,
+        Err(problem) => {
+            outer.reject(&format!("Ingress[{n}]"), problem);
+            return None;
+        }
+    };
+    let mut reader = Reader::new(&map, format!("Ingress[{n}]."));
     let ports = ports(&mut reader);
     let cidr = reader.required("Cidr");
     let cidr = cidr.and_then(|text| reader.parse("Cidr", &text, cidr_block));
@@ -77,27 +99,36 @@ fn rule(outer: &mut Reader, n: usize, item: &Value) -> Option<Ingress> {
 }
 
 fn ports(reader: &mut Reader) -> Vec<u16> {
-    let items = reader.list("Ports");
+    let items = reader.scalars("Ports");
     if items.is_empty() {
         reader.reject("Ports", "must contain at least one port");
     }
-    items.iter().filter_map(|value| port(reader, value)).collect()
+    items.iter().filter_map(|text| reader.parse("Ports", text, port)).collect()
 }
 
-fn port(reader: &mut Reader, value: &Value) -> Option<u16> {
-    let text = match value {
-        Value::String(text) => text.trim().to_owned(),
-        other => other.to_string(),
-    };
-    reader.parse("Ports", &text, |text| match text.parse() {
+/// Coiled's client has no ranges either.
+fn port(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        Ok(0) | Err(_) if text.contains(['-', ':']) => {
+            Err("is not a port from 1 to 65535: Coiled takes no ranges, so list each port".into())
+        }
         Ok(0) | Err(_) => Err("is not a port from 1 to 65535".into()),
         Ok(port) => Ok(port),
-    })
+    }
 }
 
+/// An address range, a single address, or `everyone` as in Coiled's client.
 fn cidr_block(text: &str) -> Result<String, String> {
-    match text.parse::<ipnet::IpNet>() {
+    let text = text.trim();
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(IpNet::from(address).to_string());
+    }
+    match text.parse::<IpNet>() {
         Ok(_) => Ok(text.to_owned()),
+        Err(_) if text == "everyone" => Ok("0.0.0.0/0".into()),
+        Err(_) if text == "me" => {
+            Err("means your own address, which only your computer knows: enter it with /32".into())
+        }
         Err(_) => Err("is not an address range in CIDR notation, such as 10.0.0.0/16".into()),
     }
 }

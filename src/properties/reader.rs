@@ -9,7 +9,8 @@ use crate::redact::shorten;
 
 /// Error texts never contain the values of these properties. Someone may enter a token instead of its secret's ARN, or
 /// a server URL with a password.
-const MAY_HOLD_A_SECRET: [&str; 3] = ["CoiledTokenSecretArn", "DockerHubTokenSecretArn", "CoiledServer"];
+const MAY_HOLD_A_SECRET: [&str; 4] =
+    ["CoiledTokenSecretArn", "DockerHubTokenSecretArn", "CoiledServer", "DockerHubUri"];
 
 /// Reads properties by name. It records the validation errors, and the names it was asked for, to find unknown
 /// properties.
@@ -118,24 +119,47 @@ impl<'a> Reader<'a> {
         flag.unwrap_or(default)
     }
 
-    /// A list, as JSON or as a string that contains JSON. Empty if it is not given.
-    pub fn list(&mut self, name: &'static str) -> Vec<Value> {
+    /// A list or an object, as JSON or as a string that contains JSON. `None` if it is not given.
+    ///
+    /// Python prints the same lists with single quotes. The values that are read here contain no quotes themselves.
+    pub fn json(&mut self, name: &'static str) -> Option<Value> {
         self.known.insert(name);
-        match self.map.get(name) {
-            None | Some(Value::Null) => Vec::new(),
-            Some(Value::Array(items)) => items.clone(),
-            Some(Value::String(text)) if text.trim().is_empty() => Vec::new(),
-            Some(Value::String(text)) => match serde_json::from_str(text) {
-                Ok(Value::Array(items)) => items,
-                _ => self.not_a_list(name),
-            },
-            Some(_) => self.not_a_list(name),
+        let value = match self.map.get(name)? {
+            Value::String(text) if text.trim().is_empty() => return None,
+            Value::String(text) => {
+                serde_json::from_str(text).or_else(|_| serde_json::from_str(&text.replace('\'', "\"")))
+            }
+            value => Ok(value.clone()),
+        };
+        match value {
+            Ok(Value::Null) => None,
+            Ok(value @ (Value::Array(_) | Value::Object(_))) => Some(value),
+            _ => {
+                self.reject(name, "must be a list, or a string with a JSON list");
+                None
+            }
         }
     }
 
-    fn not_a_list(&mut self, name: &'static str) -> Vec<Value> {
-        self.reject(name, "must be a list, or a string with a JSON list");
-        Vec::new()
+    /// A list, as JSON or as a string that contains JSON. A single object is a list of one. Empty if it is not given.
+    pub fn list(&mut self, name: &'static str) -> Vec<Value> {
+        self.json(name).map(list_of).unwrap_or_default()
+    }
+
+    /// Scalars: a list of them, a single one, or a string with several, separated by commas. Anything else becomes the JSON
+    /// text of it. Empty if it is not given.
+    pub fn scalars(&mut self, name: &'static str) -> Vec<String> {
+        self.known.insert(name);
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), |text| text.trim().to_owned());
+        match self.map.get(name) {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::String(list)) if list.trim_start().starts_with('[') => {
+                self.list(name).iter().map(text).collect()
+            }
+            Some(Value::String(list)) if list.trim().is_empty() => Vec::new(),
+            Some(Value::String(list)) => list.split(',').map(|item| item.trim().to_owned()).collect(),
+            Some(value) => list_of(value.clone()).iter().map(text).collect(),
+        }
     }
 
     /// All validation errors. A property that nobody read is reported as unknown.
@@ -146,4 +170,25 @@ impl<'a> Reader<'a> {
         }
         self.invalid
     }
+}
+
+/// The items of a list. Anything else is a list of one.
+pub fn list_of(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) => items,
+        other => vec![other],
+    }
+}
+
+/// The fields of an object with the names in `names`, however their case is. Fails if a field is given twice.
+pub fn in_any_case(map: &Map<String, Value>, names: &[&'static str]) -> Result<Map<String, Value>, String> {
+    let mut fields = Map::new();
+    for (name, value) in map {
+        let known = names.iter().find(|known| known.eq_ignore_ascii_case(name));
+        let name = known.map_or(name.as_str(), |known| known);
+        if fields.insert(name.to_owned(), value.clone()).is_some() {
+            return Err(format!("contains {name} twice"));
+        }
+    }
+    Ok(fields)
 }

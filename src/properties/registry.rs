@@ -25,6 +25,9 @@ pub struct DockerHub {
     pub token_secret: String,
 }
 
+/// The longest login, namespace or address.
+const LONGEST: usize = 255;
+
 const DOCKER_HUB: [&str; 4] = ["DockerHubUsername", "DockerHubNamespace", "DockerHubUri", "DockerHubTokenSecretArn"];
 
 /// Reads `Registry` and, for `docker_hub`, the four Docker Hub properties.
@@ -50,16 +53,86 @@ pub fn registry(reader: &mut Reader, partition: &str) -> Option<Registry> {
 
 fn docker_hub(reader: &mut Reader, partition: &str) -> Option<DockerHub> {
     let username = reader.required("DockerHubUsername");
-    let namespace = reader.text("DockerHubNamespace");
+    let username = username.and_then(|text| reader.parse("DockerHubUsername", &text, username_of));
+    let namespace = reader.parsed("DockerHubNamespace", namespace_of);
     let uri = reader.text("DockerHubUri").unwrap_or_else(|| "docker.io".into());
+    let uri = reader.parse("DockerHubUri", &uri, uri_of);
     let token_secret = reader.required("DockerHubTokenSecretArn");
     let token_secret = token_secret
         .and_then(|text| reader.parse("DockerHubTokenSecretArn", &text, |text| secret_arn(text, partition)));
-    let username = username?.trim().to_lowercase();
+    let username = username?;
+    if !reader.given("DockerHubNamespace") && namespace_of(&username).is_err() {
+        reader.reject("DockerHubNamespace", format!("is required, because no image can be named after {username}"));
+    }
     Some(DockerHub {
         namespace: namespace.unwrap_or_else(|| username.clone()),
         username,
-        uri,
+        uri: uri?,
         token_secret: token_secret?,
     })
+}
+
+/// A login of any registry: RFC 7617 forbids only the colon. Quay, GitLab and Harbor use `+` and `$`, others an e-mail
+/// address.
+///
+/// Coiled's own client rejects capital letters.
+fn username_of(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    if name.len() > LONGEST || !name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':') {
+        return Err(format!("must have at most {LONGEST} ASCII characters, without spaces and :"));
+    }
+    Ok(name.to_lowercase())
+}
+
+/// The path of an image's name, by the grammar of distribution's `reference` package. Image names have no capital letters.
+fn namespace_of(text: &str) -> Result<String, String> {
+    let namespace = text.trim().to_lowercase();
+    if namespace.len() > LONGEST || !namespace.split('/').all(is_path_component) {
+        return Err(format!(
+            "must have at most {LONGEST} characters: names of letters and digits with . _ __ or - inside, separated by /"
+        ));
+    }
+    Ok(namespace)
+}
+
+fn is_path_component(name: &str) -> bool {
+    let is_alphanumeric = |c: char| c.is_ascii_alphanumeric();
+    let ends_are_valid = name.starts_with(is_alphanumeric) && name.ends_with(is_alphanumeric);
+    let mut separators = name.split(is_alphanumeric).filter(|separator| !separator.is_empty());
+    ends_are_valid
+        && separators
+            .all(|separator| matches!(separator, "." | "_" | "__") || separator.bytes().all(|byte| byte == b'-'))
+}
+
+/// The registry's address: a host, perhaps with a scheme, a port and a path. A user or password does not belong in it.
+fn uri_of(text: &str) -> Result<String, String> {
+    let uri = text.trim();
+    let rest = ["https://", "http://"].iter().find_map(|scheme| uri.strip_prefix(scheme)).unwrap_or(uri);
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let is_in_path = |byte: u8| byte.is_ascii_alphanumeric() || b"._~%+/-".contains(&byte);
+    if uri.len() > LONGEST || !is_authority(authority) || !path.bytes().all(is_in_path) {
+        return Err("must be a registry's host such as docker.io, perhaps with a port and a path".into());
+    }
+    Ok(uri.to_owned())
+}
+
+fn is_authority(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let port_is_valid =
+        port.is_none_or(|port| (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit()));
+    port_is_valid && (is_host(host) || is_ipv6(host))
+}
+
+fn is_host(text: &str) -> bool {
+    let is_alphanumeric = |c: char| c.is_ascii_alphanumeric();
+    let is_allowed = |c: char| is_alphanumeric(c) || matches!(c, '.' | '-');
+    text.starts_with(is_alphanumeric) && text.ends_with(is_alphanumeric) && text.chars().all(is_allowed)
+}
+
+fn is_ipv6(text: &str) -> bool {
+    let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    inner.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok())
 }

@@ -1,8 +1,10 @@
 //! The stack tags: the property `Tags`, for the IAM user and the policies.
 
+use icu_properties::CodePointMapData;
+use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
 use serde_json::Value;
 
-use super::reader::Reader;
+use super::reader::{Reader, in_any_case};
 
 /// IAM allows 50 tags per resource. The rest is reserved for ownership and state tags.
 const LIMIT: usize = 38;
@@ -47,7 +49,7 @@ pub fn keys_leniently(properties: &Value) -> Vec<String> {
     let items = Reader::new(map, "").list("Tags");
     items
         .iter()
-        .filter_map(|item| item.get("Key")?.as_str().map(str::to_owned))
+        .filter_map(|item| in_any_case(item.as_object()?, &["Key"]).ok()?.get("Key")?.as_str().map(str::to_owned))
         .filter(|key| !is_reserved(key))
         .collect()
 }
@@ -57,7 +59,14 @@ fn tag(outer: &mut Reader, n: usize, item: &Value) -> Option<Tag> {
         outer.reject(&format!("Tags[{n}]"), "must have the form {\"Key\": \"..\", \"Value\": \"..\"}");
         return None;
     };
-    let mut reader = Reader::new(map, format!("Tags[{n}]."));
+    let map = match in_any_case(map, &["Key", "Value"]) {
+        Ok(map) => map,
+        Err(problem) => {
+            outer.reject(&format!("Tags[{n}]"), problem);
+            return None;
+        }
+    };
+    let mut reader = Reader::new(&map, format!("Tags[{n}]."));
     let key = reader.required("Key");
     let key = key.and_then(|text| reader.parse("Key", &text, key_of));
     let value = reader.text("Value").unwrap_or_default();
@@ -73,14 +82,14 @@ fn key_of(text: &str) -> Result<String, String> {
         return Err("is reserved (aws:* for AWS, coiled-stack:* for this stack)".into());
     }
     if text.chars().count() > 128 || !is_tag_text(text) {
-        return Err("must have at most 128 letters, digits, spaces or characters of _.:/=+-@".into());
+        return Err("must have at most 128 characters: letters, numbers, spaces and _.:/=+-@".into());
     }
     Ok(text.to_owned())
 }
 
 fn value_of(text: &str) -> Result<String, String> {
     if text.chars().count() > 256 || !is_tag_text(text) {
-        return Err("must have at most 256 letters, digits, spaces or characters of _.:/=+-@".into());
+        return Err("must have at most 256 characters: letters, numbers, spaces and _.:/=+-@".into());
     }
     Ok(text.to_owned())
 }
@@ -90,6 +99,12 @@ fn is_reserved(key: &str) -> bool {
     key.starts_with("aws:") || key.starts_with("coiled-stack:")
 }
 
-fn is_tag_text(text: &str) -> bool {
-    text.chars().all(|c| c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c))
+/// IAM's own rule for keys and values: `[\p{L}\p{Z}\p{N}_.:/=+\-@]`.
+///
+/// Rust's `char::is_alphabetic` also contains marks and symbols, which IAM rejects.
+pub fn is_tag_text(text: &str) -> bool {
+    let categories =
+        GeneralCategoryGroup::Letter.union(GeneralCategoryGroup::Separator).union(GeneralCategoryGroup::Number);
+    let map = CodePointMapData::<GeneralCategory>::new();
+    text.chars().all(|c| categories.contains(map.get(c)) || "_.:/=+-@".contains(c))
 }

@@ -36,4 +36,5 @@ mod sts;
 mod tags;
 mod twice;
 mod update;
+mod values;
 mod window;

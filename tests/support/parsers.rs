@@ -11,7 +11,8 @@ use coiled_aws_stack::properties::tags::{Tag, keys_leniently};
 use coiled_aws_stack::properties::{Remnant, Spec};
 use coiled_aws_stack::redact::{ResponseUrl, scrub, shorten};
 use coiled_aws_stack::request::Envelope;
-use secrecy::SecretString;
+use coiled_aws_stack::secrets;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 /// Parses a request, and reads its properties with the strict and the lenient reader.
@@ -64,9 +65,12 @@ pub fn coiled(bytes: &[u8]) {
     assert_eq!(shown.digest(), shown.clone().digest());
 }
 
-/// Redacts a secret in a text. The first line is the secret, the rest is the text around it.
+/// Finds a token in the content of a secret, as text and as bytes. Redacts a secret in a text. The first line is the secret, the rest is the text around it.
 pub fn secrets(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
+    for token in [secrets::text(&SecretString::from(&*text)), secrets::binary(bytes)].into_iter().flatten() {
+        assert!(token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()), "a token fits into a header");
+    }
     let (secret, around) = text.split_once('\n').unwrap_or((&text, ""));
     // Secrets of fewer than 4 characters occur in ordinary text by chance. A secret with `*` can match its own
     // replacement.

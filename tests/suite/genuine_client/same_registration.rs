@@ -26,6 +26,9 @@ fn inputs() -> Vec<(Value, Value)> {
                                {"Ports": ["443"], "Cidr": "0.0.0.0/0"}]}),
             json!({"aws_region": "us-east-1", "ingress": ingress}),
         ),
+        // The client's own spelling, given to both.
+        (json!({"Ingress": ingress.to_string()}), json!({"aws_region": "us-east-1", "ingress": ingress})),
+        (json!({"Ingress": ingress[0]}), json!({"aws_region": "us-east-1", "firewall": ingress[0]})),
         (
             json!({"Registry": "docker_hub", "DockerHubUsername": "ada", "DockerHubTokenSecretArn": "<hub>"}),
             json!({"aws_region": "us-east-1", "registry_type": "docker_hub", "registry_username": "ada",
@@ -37,6 +40,14 @@ fn inputs() -> Vec<(Value, Value)> {
             json!({"aws_region": "us-east-1", "registry_type": "docker_hub", "registry_username": "ada",
                    "registry_access_token": "hub-token", "registry_namespace": "team",
                    "registry_uri": "hub.example"}),
+        ),
+        (
+            json!({"Registry": "docker_hub", "DockerHubUsername": "gitlab+deploy-token-1",
+                   "DockerHubNamespace": "group/project", "DockerHubUri": "registry.example.com:5000",
+                   "DockerHubTokenSecretArn": "<hub>"}),
+            json!({"aws_region": "us-east-1", "registry_type": "docker_hub",
+                   "registry_username": "gitlab+deploy-token-1", "registry_access_token": "hub-token",
+                   "registry_namespace": "group/project", "registry_uri": "registry.example.com:5000"}),
         ),
     ]
 }

@@ -3,6 +3,9 @@
 //!
 //! The limit of tags is in `tags.rs`. moto itself limits a user to two access keys and a policy to five versions.
 
+use icu_properties::CodePointMapData;
+use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
+
 use super::Shared;
 use super::call::AwsCall;
 use super::reply::{Reply, inside};
@@ -62,6 +65,7 @@ fn malformed(call: &AwsCall) -> Option<String> {
         _ => None,
     };
     let name = new_name.filter(|(name, longest)| !is_name(call.param(name), *longest)).map(|(name, _)| name.to_owned());
+    let is_path = if call.action == "CreatePolicy" { is_policy_path } else { is_path };
     let path = call.params.get("Path").filter(|path| !is_path(path)).map(|_| "path".to_owned());
     let tag = tags(call).into_iter().find(|(key, value)| !is_tag(key, value)).map(|(key, _)| format!("tag {key}"));
     name.or(path).or(tag)
@@ -75,8 +79,20 @@ fn is_path(path: &str) -> bool {
     path.len() <= 512 && path.starts_with('/') && path.ends_with('/') && path.chars().all(|c| c.is_ascii_graphic())
 }
 
+/// IAM's type policyPathType: `((/[A-Za-z0-9\.,\+@=_-]+)*)/`.
+fn is_policy_path(path: &str) -> bool {
+    let names = path.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
+    is_path(path) && (path == "/" || names.is_some_and(|names| names.split('/').all(|name| is_name(name, 512))))
+}
+
+/// IAM's type tagValueType: `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`. Marks, which some scripts need, are no letters.
 fn is_tag(key: &str, value: &str) -> bool {
-    let is_text = |text: &str| text.chars().all(|c| c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c));
+    let categories = CodePointMapData::<GeneralCategory>::new();
+    let is_mark = |c: char| GeneralCategoryGroup::Mark.contains(categories.get(c));
+    let is_symbol = |c: char| GeneralCategoryGroup::Symbol.contains(categories.get(c));
+    let is_word = |c: char| c.is_alphanumeric() && !is_mark(c) && !is_symbol(c);
+    let is_separator = |c: char| GeneralCategoryGroup::Separator.contains(categories.get(c));
+    let is_text = |text: &str| text.chars().all(|c| is_word(c) || is_separator(c) || "_.:/=+-@".contains(c));
     let length = |text: &str| text.chars().count();
     (1..=128).contains(&length(key))
         && length(value) <= 256

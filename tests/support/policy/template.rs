@@ -98,7 +98,7 @@ impl Template {
             pattern.is_match(value)
         };
         let is_one_of = |values: &Value| values.as_array().expect("a list").iter().any(|one| plain(one) == value);
-        let fits = |longest: &Value| value.len() as u64 <= longest.as_u64().expect("a number");
+        let fits = |longest: &Value| value.chars().count() as u64 <= longest.as_u64().expect("a number");
         parameter.get("AllowedPattern").is_none_or(is_like)
             && parameter.get("AllowedValues").is_none_or(is_one_of)
             && parameter.get("MaxLength").is_none_or(fits)
