@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::advice;
 use crate::denial::Denial;
 use crate::redact::shorten;
 use crate::secrets::Unusable;
@@ -44,6 +45,14 @@ pub enum Error {
     #[error("region {region}: {cause}")]
     Region {
         /// The region's code, such as `us-east-2`.
+        region: String,
+        /// The error of its STS endpoint.
+        cause: String,
+    },
+    /// The account has the region, but its STS endpoint is switched off in IAM's settings.
+    #[error("region {region}: {cause}")]
+    StsInactive {
+        /// The region's code.
         region: String,
         /// The error of its STS endpoint.
         cause: String,
@@ -166,8 +175,8 @@ impl Unreadable {
                     .into()
             }
             Self::NoValue => format!(
-                "The secret exists but has no current value. {STORE_TOKEN} If a rotation is pending, let it finish \
-                 first."
+                "The secret exists but has no current value. If its rotation is pending, let it finish. Otherwise: \
+                 {STORE_TOKEN}"
             ),
             Self::Deleted => {
                 "Restore the secret (aws secretsmanager restore-secret --secret-id ARN), then deploy again.".into()
@@ -252,9 +261,6 @@ impl Unusable {
     }
 }
 
-/// The advice for AWS errors that have no more specific advice.
-const RETRY_AWS: &str = "Try again. If it keeps failing, the AWS message above names the cause.";
-
 impl Error {
     /// Combines errors into one. Returns `None` for an empty list.
     pub fn all(mut errors: Vec<Error>) -> Option<Error> {
@@ -289,6 +295,10 @@ impl Error {
                  policy blocks it, ask your AWS Organizations administrator. Then deploy again."
                     .into()
             }
+            Error::StsInactive { region, .. } => format!(
+                "Activate STS in {region}: IAM console, Account settings, Security Token Service (STS), Endpoints. The \
+                 Regions page does not do that. Or choose another Region. Then deploy again."
+            ),
             Error::Foreign { .. } => {
                 "Choose another UserName, or delete the existing resource if nothing uses it. If `coiled setup aws` \
                  created it, you can set AdoptExisting to true instead (this cannot be undone). If it belongs to this \
@@ -311,11 +321,14 @@ impl Error {
                  lease instead (aws iam untag-user --user-name NAME --tag-keys coiled-stack:lease)."
                     .into()
             }
-            Error::Aws { call, code, message } => {
-                Denial::read(code, message).and_then(Denial::fix).unwrap_or_else(|| aws_fix(call, code))
-            }
+            Error::Aws { call, code, message } => advice::aws(call, code, message),
             Error::Coiled { status: 426, .. } => {
                 "Deploy the newest release of this stack (git pull, then make deploy or make update).".into()
+            }
+            Error::Coiled { words, .. } if words.contains("an HTML page") => {
+                "Check that CoiledServer is Coiled, and check the proxy, firewall or load balancer before it. Then try \
+                 again."
+                    .into()
             }
             Error::Coiled { .. } => {
                 "Try again. If it keeps failing and Coiled's message does not help, send it to support@coiled.io."
@@ -353,20 +366,6 @@ impl Error {
 /// The advice for a token that no longer works.
 const NEW_TOKEN: &str = "Create a new token at Coiled (Profile, API tokens). Set CoiledToken to it, or store it in \
                          your secret. Then deploy again.";
-
-fn aws_fix(call: &str, code: &str) -> String {
-    if !is_denied(code) {
-        return RETRY_AWS.into();
-    }
-    let allow = "Allow the denied action in your service control policies and in FunctionPermissionsBoundaryArn, and \
-                 undo manual changes to the function's role. Then try again.";
-    // IAM looks a user up by name and authorizes the call against its real ARN, path included. The role's permissions
-    // end at the stack's own path, so a denied read may mean that the user exists under another path.
-    if ["GetUser", "ListAccessKeys", "ListAttachedUserPolicies"].contains(&call) {
-        return format!("{allow} If a user with this name exists under another path, choose another UserName instead.");
-    }
-    allow.into()
-}
 
 /// Whether an AWS error code means that a permission is missing or explicitly denied.
 pub fn is_denied(code: &str) -> bool {
@@ -442,5 +441,126 @@ impl fmt::Display for Failure {
             write!(f, " Left in the account: {}.", self.leftovers.join(", "))?;
         }
         write!(f, " {}", self.error.fix())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn aws(code: &str, message: &str) -> Error {
+        Error::Aws { call: "CreateUser", code: code.into(), message: message.into() }
+    }
+
+    fn unreadable(why: Unreadable) -> Error {
+        Error::Secret { arn: "arn".into(), cause: "cause".into(), why }
+    }
+
+    /// One of each.
+    fn all() -> Vec<Error> {
+        let text = || "text".to_owned();
+        let coiled = |status, words: &str| Error::Coiled { call: text(), status, words: words.into() };
+        let explicit = Denial::read("AccessDenied", "with an explicit deny in a service control policy");
+        let denied = |denial, may_lack_suffix| unreadable(Unreadable::Denied { denial, may_lack_suffix });
+        let mut all = vec![
+            Error::Request(text()),
+            Error::Properties(vec![InvalidProperty::new("Region", "is required")]),
+            Error::Identity(vec![text()]),
+            unreadable(Unreadable::Missing),
+            unreadable(Unreadable::NoValue),
+            unreadable(Unreadable::Deleted),
+            unreadable(Unreadable::Encrypted),
+            unreadable(Unreadable::KeyDenied(None)),
+            unreadable(Unreadable::KeyDenied(explicit)),
+            denied(None, false),
+            denied(None, true),
+            denied(explicit, false),
+            unreadable(Unreadable::Passing(Box::new(aws("Throttling", "Rate exceeded")))),
+            Error::Token { status: 401, words: text() },
+            Error::Token { status: 403, words: text() },
+            Error::Workspace(text()),
+            Error::Region { region: text(), cause: text() },
+            Error::StsInactive { region: text(), cause: text() },
+            Error::Foreign { what: text() },
+            Error::Unbounded { arn: text(), wanted: text() },
+            Error::Connected { workspace: text(), shown: text() },
+            Error::Busy(text()),
+            coiled(426, "upgrade"),
+            coiled(500, "sorry"),
+            coiled(502, "an HTML page"),
+            Error::Unreachable { call: text(), server: text(), cause: text() },
+            Error::Rejected(text()),
+            Error::OutcomeUnknown(text()),
+            Error::Unconfirmed(text()),
+            Error::Confirm(text()),
+            Error::Blocked(vec![text()]),
+            Error::Deadline,
+            Error::Internal(text()),
+        ];
+        let contents = [
+            Unusable::Empty,
+            Unusable::Binary,
+            Unusable::Masked,
+            Unusable::Quoted,
+            Unusable::NoKey,
+            Unusable::NotText,
+            Unusable::Unsendable,
+        ];
+        all.extend(contents.map(|why| unreadable(Unreadable::Unusable(why))));
+        let codes = ["LimitExceeded", "NoSuchEntity", "SignatureDoesNotMatch", "RequestExpired", "ExpiredToken"];
+        let others = ["AccessDenied", "EntityAlreadyExists", "DeleteConflict", "ServiceUnavailable", "no response"];
+        all.extend(codes.iter().chain(&others).map(|code| aws(code, "")));
+        all.extend(["unreadable response", "InvalidClientTokenId", "SomethingNew"].map(|code| aws(code, "")));
+        all
+    }
+
+    /// A sentence that begins with what the person does who reads it.
+    #[test]
+    fn every_advice_names_an_action() {
+        const ACTIONS: [&str; 24] = [
+            "Activate",
+            "Add",
+            "Allow",
+            "Ask",
+            "Check",
+            "Choose",
+            "Complete",
+            "Copy",
+            "Correct",
+            "Create",
+            "Delete",
+            "Deploy",
+            "Detach",
+            "Disconnect",
+            "Enable",
+            "Fix",
+            "Restore",
+            "Run",
+            "Send",
+            "Set",
+            "Stop",
+            "Store",
+            "Try again",
+            "Wait",
+        ];
+        for error in all() {
+            let fix = error.fix();
+            let mut sentences = fix.split(['.', ':', ',']).map(str::trim);
+            let is_action = |sentence: &str| {
+                let verb = |action: &&str| sentence.to_lowercase().starts_with(&action.to_lowercase());
+                ACTIONS.iter().any(verb)
+            };
+            assert!(sentences.any(is_action) && fix.ends_with('.'), "{error:?}: {fix}");
+        }
+    }
+
+    /// Time does not heal these.
+    #[test]
+    fn only_failures_that_may_pass_are_answered_with_try_again_alone() {
+        for error in all().iter().filter(|error| error.fix().starts_with("Try again")) {
+            let may_pass =
+                matches!(error, Error::Aws { .. } | Error::Coiled { .. } | Error::Unconfirmed(_) | Error::Deadline);
+            assert!(may_pass, "{error:?}: {}", error.fix());
+        }
     }
 }

@@ -25,11 +25,12 @@
 //! - [`iam`]: user, keys, policies, contents, and the tags, which are the only stored state. [`sts`]: the function's
 //!   account, and whether a key works. [`secrets`]: reads tokens from Secrets Manager.
 //! - [`coiled`]: the Coiled server's API. [`coiled::registration`] builds the message, [`coiled::socket`] sends it.
-//! - [`error`]: causes of failures, with advice. [`denial`]: which kind of policy denies an AWS call. [`redact`]: keeps
-//!   secrets out of logs and responses.
+//! - [`error`]: causes of failures, with advice. [`advice`]: the advice for AWS errors. [`denial`]: which kind of policy
+//!   denies an AWS call. [`page`]: responses that a proxy sent. [`redact`]: keeps secrets out of logs and responses.
 //! - [`deadline`]: divides the time between work, undo and response. [`config`]: wait times and retries.
 
 pub mod absent;
+pub mod advice;
 pub mod apply;
 pub mod aws;
 pub mod coiled;
@@ -42,6 +43,7 @@ pub mod handler;
 pub mod iam;
 pub mod log;
 pub mod observe;
+pub mod page;
 pub mod plan;
 pub mod present;
 pub mod properties;

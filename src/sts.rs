@@ -53,11 +53,17 @@ impl Sts {
 
     fn no_region(&self, error: &Error) -> Error {
         let cause = match crate::aws::code(error) {
-            Some("InvalidClientTokenId" | "UnrecognizedClientException" | "RegionDisabledException") => {
+            Some("InvalidClientTokenId" | "UnrecognizedClientException") => {
                 format!("it is not enabled in this account ({error})")
             }
+            // The account has the region, but switched its STS endpoint off.
+            Some("RegionDisabledException") => {
+                let cause = format!("its STS endpoint is not active in this account ({error})");
+                return Error::StsInactive { region: self.region.clone(), cause };
+            }
             Some("no response") => format!("it does not exist or cannot be reached ({error})"),
-            _ => format!("its STS endpoint rejected the function ({error})"),
+            // Nothing is wrong with the region.
+            _ => return error.clone(),
         };
         Error::Region { region: self.region.clone(), cause }
     }

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::{AGENT, Coiled};
 use crate::aws::innermost;
 use crate::error::Error;
+use crate::page;
 use crate::redact::{scrub, shorten};
 
 /// Larger than any response that is read here. It keeps a faulty server from filling the function's memory.
@@ -31,7 +32,8 @@ impl Response {
             return Err(self.error());
         }
         serde_json::from_str(&self.body).map_err(|_| {
-            let words = format!("the response is not JSON: {}", shorten(&self.body, 200));
+            let words = page::describe(&self.body).unwrap_or_else(|| shorten(&self.body, 200));
+            let words = format!("the response is not JSON: {words}");
             Error::Coiled { call: self.call.clone(), status: self.status, words }
         })
     }
@@ -45,7 +47,8 @@ impl Response {
     pub fn error(&self) -> Error {
         let words = words(&self.body);
         match self.status {
-            401 | 403 => Error::Token { status: self.status, words },
+            // A proxy's page says nothing about the token.
+            401 | 403 if page::describe(&self.body).is_none() => Error::Token { status: self.status, words },
             status => Error::Coiled { call: self.call.clone(), status, words },
         }
     }
@@ -62,6 +65,9 @@ impl Response {
 
 /// The message in an error's body: `message`, `detail`, `non_field_errors` or `code`, otherwise the text itself.
 pub fn words(body: &str) -> String {
+    if let Some(page) = page::describe(body) {
+        return page;
+    }
     let value: Value = serde_json::from_str(body).unwrap_or(Value::Null);
     let fields = ["message", "detail", "non_field_errors", "code"];
     let found = fields.iter().find_map(|field| text_in(value.get(field)?));

@@ -223,7 +223,9 @@ fn a_policy_of_another_release_gets_a_new_default_version() {
 fn a_boundary_is_set_and_deleted_if_the_stack_set_it() {
     let bounded = spec(json!({"PermissionsBoundaryArn": "arn:aws:iam::111122223333:policy/b"}));
     let plain = spec(json!({}));
-    assert!(planned(&bounded, &connected(&plain)).contains("set permissions boundary arn:aws:iam::111122223333:policy/b"));
+    assert!(
+        planned(&bounded, &connected(&plain)).contains("set permissions boundary arn:aws:iam::111122223333:policy/b")
+    );
     let mut observed = connected(&plain);
     seen(&mut observed).user.boundary = Some("arn:aws:iam::111122223333:policy/b".into());
     assert!(plan(&wanted(&bounded, false), &observed).is_empty());

@@ -6,6 +6,7 @@ use aws_sdk_secretsmanager::primitives::Blob;
 use coiled_aws_stack::config::Config;
 use serde_json::json;
 
+use crate::stand_in::{Call, Fault, How};
 use crate::support::aws::{AwsFault, AwsHow};
 use crate::support::{FunctionResponse, World, config};
 
@@ -160,4 +161,76 @@ async fn a_kms_key_that_cannot_be_used_is_named_as_the_cause() {
         world.aws.fault(AwsFault { action: "GetSecretValue", how, times: u32::MAX });
         world.create(json!({})).await.failed(&[message, words]);
     }
+}
+
+/// Each with its own advice, from the message of the AWS service.
+#[tokio::test]
+async fn a_used_up_quota_a_wrong_clock_and_a_changed_request_have_their_own_advice() {
+    let expired =
+        "Signature expired: 20261125T010000Z is now earlier than 20261125T015500Z (20261125T020000Z - 5 min.)";
+    for (action, status, code, message, words) in [
+        ("CreateUser", 409, "LimitExceeded", "Cannot exceed quota for UsersPerAccount: 5000", "5,000 IAM users"),
+        ("CreatePolicy", 409, "LimitExceeded", "Cannot exceed quota for PoliciesPerAccount: 1500", "Service Quotas"),
+        (
+            "AttachUserPolicy",
+            409,
+            "LimitExceeded",
+            "Cannot exceed quota for PoliciesPerUser: 10",
+            "10 managed policies",
+        ),
+        ("CreateUser", 403, "SignatureDoesNotMatch", expired, "clock"),
+        ("GetCallerIdentity", 403, "SignatureDoesNotMatch", expired, "clock"),
+        ("GetSecretValue", 400, "InvalidSignatureException", expired, "clock"),
+        ("GetUser", 400, "RequestExpired", "Request has expired.", "clock"),
+        (
+            "CreateUser",
+            403,
+            "SignatureDoesNotMatch",
+            "The request signature we calculated does not match",
+            "TLS inspection",
+        ),
+    ] {
+        let world = World::new().await;
+        world.aws.fault(AwsFault { action, how: AwsHow::Error(status, code, message), times: u32::MAX });
+        world.create(json!({})).await.failed(&[action, code, words]);
+        world.aws.clear_faults();
+        world.nothing_left().await;
+    }
+}
+
+/// The account has the region: the Regions page shows it as enabled.
+#[tokio::test]
+async fn an_inactive_sts_endpoint_is_told_from_a_region_that_is_not_enabled() {
+    let world = World::new().await;
+    let message = "STS is not activated in this region for account:111122223333. Your account administrator can activate \
+                   STS in this region using the IAM Console.";
+    let how = AwsHow::Error(403, "RegionDisabledException", message);
+    world.aws.fault(AwsFault { action: "GetCallerIdentity", how, times: u32::MAX });
+    let words = ["us-east-1", "Account settings", "Regions page does not"];
+    world.create(json!({})).await.failed(&words);
+    world.nothing_left().await;
+}
+
+/// Its status may be any, also one that means a wrong token at Coiled.
+#[tokio::test]
+async fn a_proxys_page_in_place_of_coiled_is_named_and_not_taken_for_coileds_word() {
+    for status in [200, 403, 502] {
+        let world = World::new().await;
+        let page = "<!DOCTYPE html><html><head><title>Blocked by Example Proxy</title></head><body>no</body></html>";
+        let how = How::Text(status, page.into());
+        world.coiled.fault(Fault { on: Call::Me, how, times: u32::MAX });
+        let words = [&status.to_string(), "HTML page", "Blocked by Example Proxy", "check the proxy"];
+        world.create(json!({})).await.failed(&words);
+        world.nothing_left().await;
+    }
+}
+
+/// Coiled may still hold the key: the page does not say that the token is wrong.
+#[tokio::test]
+async fn a_delete_fails_if_a_proxy_answers_in_place_of_coiled() {
+    let world = World::new().await;
+    world.create(json!({})).await.succeeded();
+    let how = How::Text(403, "<html><title>Blocked</title></html>".into());
+    world.coiled.fault(Fault { on: Call::BackendOptions, how, times: u32::MAX });
+    world.delete(json!({})).await.failed(&["HTML page", "force-disconnect"]);
 }
