@@ -281,9 +281,10 @@ impl<'a> Run<'a> {
     async fn register(&self) -> Result<(), Error> {
         let link = self.link()?;
         let request_id = &self.context.envelope.request_id;
-        let ids = (self.context.envelope.physical_resource_id(), request_id.as_str());
+        let physical_id = self.context.envelope.physical_resource_id();
+        let ids = (physical_id.plain(), request_id.as_str());
         let key = self.key()?;
-        let message = Message::new(&self.prepared.spec, &key, link.hub_token.as_ref(), (&ids.0, ids.1));
+        let message = Message::new(&self.prepared.spec, &key, link.hub_token.as_ref(), ids);
         self.journal.note(Undo::Registration);
         let socket = locked(&self.socket).take();
         let coiled = link.coiled.paced(link.coiled.pace().ending(self.context.work_until()));

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use aws_config::SdkConfig;
 use futures_util::FutureExt;
@@ -19,9 +19,10 @@ use crate::error::{Error, Failure};
 use crate::iam::tags::{LEASE, Lease, Owner, OwnershipTags};
 use crate::iam::{Account, Iam};
 use crate::observe::{self, SeenUser};
+use crate::physical_id::PhysicalId;
 use crate::properties::names::{Server, UserName};
 use crate::properties::tags::Tag;
-use crate::request::{Envelope, RequestType};
+use crate::request::{Envelope, Request, RequestType};
 use crate::{secrets, sts::Sts};
 
 /// One run: a request with its clients and deadlines.
@@ -48,6 +49,7 @@ pub struct Context<'a> {
     began: Instant,
     step: Mutex<String>,
     writes_lease: AtomicBool,
+    default_workspace: OnceLock<String>,
 }
 
 impl<'a> Context<'a> {
@@ -75,12 +77,30 @@ impl<'a> Context<'a> {
             began: Instant::now(),
             step: Mutex::new("start".into()),
             writes_lease: AtomicBool::new(false),
+            default_workspace: OnceLock::new(),
         }
     }
 
     /// Sets the current step. If the run is canceled or panics, the status reason names it.
     pub fn enter(&self, step: impl Into<String>) {
         *locked(&self.step) = step.into();
+    }
+
+    /// Records the workspace that a stack without the property `Workspace` is created in, for its physical ID. The ID
+    /// never changes afterwards, so no other request records one.
+    pub fn created_in(&self, slug: &str) {
+        if self.envelope.request == Request::Create {
+            self.default_workspace.get_or_init(|| slug.to_owned());
+        }
+    }
+
+    /// The physical ID to respond with.
+    pub fn physical_id(&self) -> PhysicalId {
+        let id = self.envelope.physical_resource_id();
+        match self.default_workspace.get() {
+            Some(slug) => id.in_workspace(slug),
+            None => id,
+        }
     }
 
     /// A failure at the current step.

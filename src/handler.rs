@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::deadline::Deadlines;
 use crate::error::{Error, Failure};
+use crate::physical_id::PhysicalId;
 use crate::request::{Envelope, RequestType};
 use crate::response::{Data, Response, Sender, Undelivered};
 use crate::{absent, present};
@@ -60,12 +61,13 @@ impl Function {
             tracing::error!("the request has no valid ResponseURL, so nothing was changed and no response was sent");
             return Ok(());
         };
-        let outcome = self.decide(&envelope, deadlines).await;
+        let (outcome, physical_id) = self.decide(&envelope, deadlines).await;
         match &outcome {
             Ok(_) => tracing::info!(request_id = %envelope.request_id, "SUCCESS"),
             Err(failure) => tracing::error!(request_id = %envelope.request_id, reason = %failure, "FAILED"),
         }
-        let body = Response::new(&envelope, &outcome, &invocation.log).encode();
+        let response = Response::new(&envelope, &outcome, &invocation.log).with_physical_id(&physical_id);
+        let body = response.encode();
         let sent = self.sender.send(url, &body, deadlines).await;
         if let Err(undelivered) = &sent {
             // With this text a person can end the wait: PUT it to the request's ResponseURL.
@@ -75,24 +77,26 @@ impl Function {
         sent
     }
 
-    async fn decide(&self, envelope: &Envelope, deadlines: Deadlines) -> Result<Data, Failure> {
+    /// The outcome, and the physical ID to respond with.
+    async fn decide(&self, envelope: &Envelope, deadlines: Deadlines) -> (Result<Data, Failure>, PhysicalId) {
         let request = envelope.request_type();
         let deadlines = if request == Some(RequestType::Delete) { deadlines.without_undo() } else { deadlines };
         let context = Context::new(&self.sdk, &self.config, &self.http, self.iam.clone(), envelope, deadlines);
-        match request {
+        let outcome = match request {
             Some(RequestType::Delete) => Box::pin(absent::run(&context)).await,
             Some(request) => Box::pin(present::run(&context, request)).await,
             None => {
-                let cause = format!("RequestType is \"{}\"", crate::redact::shorten(&envelope.request_type, 60));
+                let cause = format!("RequestType is \"{}\"", crate::redact::shorten(envelope.type_name(), 60));
                 Err(Failure::at("request", Error::Request(cause)))
             }
-        }
+        };
+        (outcome, context.physical_id())
     }
 }
 
 fn announce(envelope: &Envelope) {
     tracing::info!(
-        request_type = %crate::redact::shorten(&envelope.request_type, 60),
+        request_type = %crate::redact::shorten(envelope.type_name(), 60),
         request_id = %envelope.request_id,
         stack_id = %envelope.stack_id,
         logical_resource_id = %envelope.logical_resource_id,

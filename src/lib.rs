@@ -27,6 +27,7 @@
 //! - [`coiled`]: the Coiled server's API. [`coiled::registration`] builds the message, [`coiled::socket`] sends it.
 //! - [`error`]: causes of failures, with advice. [`advice`]: the advice for AWS errors. [`denial`]: which kind of policy
 //!   denies an AWS call. [`page`]: responses that a proxy sent. [`redact`]: keeps secrets out of logs and responses.
+//! - [`physical_id`]: what CloudFormation stores.
 //! - [`deadline`]: divides the time between work, undo and response. [`config`]: wait times and retries.
 
 pub mod absent;
@@ -44,6 +45,7 @@ pub mod iam;
 pub mod log;
 pub mod observe;
 pub mod page;
+pub mod physical_id;
 pub mod plan;
 pub mod present;
 pub mod properties;

@@ -109,8 +109,8 @@ fn wanted<'p>(context: &Context<'_>, prepared: &'p Prepared) -> Wanted<'p> {
         spec: &prepared.spec,
         tags: context.ownership.for_policy(&prepared.spec),
         user_tags: context.ownership.for_user(&prepared.spec, workspace),
-        old_tag_keys: tags::keys_leniently(&context.envelope.old_properties),
-        old_boundary: Remnant::read(&context.envelope.old_properties).boundary,
+        old_tag_keys: tags::keys_leniently(context.envelope.old_properties()),
+        old_boundary: Remnant::read(context.envelope.old_properties()).boundary,
         registers: prepared.link.is_some(),
         held: held(prepared),
     }
@@ -132,6 +132,9 @@ fn parse(context: &Context<'_>) -> Result<Spec, Error> {
     let missing = context.envelope.missing();
     if !missing.is_empty() {
         return Err(Error::Request(format!("{} missing", missing.join(", "))));
+    }
+    if let Some(reason) = &context.envelope.malformed {
+        return Err(Error::Request(reason.clone()));
     }
     let stack = context.envelope.stack();
     let own_region = context.sdk.region().map(|region| region.as_ref().to_owned()).unwrap_or_default();
@@ -353,7 +356,7 @@ fn foreign_policies(context: &Context<'_>, spec: &Spec, observed: &Observed) -> 
 /// Rejects an Update that changes the server, the workspace, the user's name or its path. The state tags decide, not
 /// `OldResourceProperties`, which name the rejected values when CloudFormation rolls back.
 fn check_identity(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
-    let old = Remnant::read(&context.envelope.old_properties);
+    let old = Remnant::read(context.envelope.old_properties());
     let changed = match seen.filter(|seen| seen.owner == Owner::Ours) {
         Some(seen) => {
             let tag = |key| get(&seen.user.tags, key);

@@ -10,7 +10,7 @@ use url::Url;
 
 /// The pre-signed URL for the response. Its query contains a signature: anyone who has it can respond for this
 /// function.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct ResponseUrl(Url);
 
 impl ResponseUrl {

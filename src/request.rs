@@ -1,13 +1,18 @@
-//! Reads CloudFormation's requests from raw JSON.
+//! Reads CloudFormation's requests.
 //!
-//! With a typed event, Lambda fails before the handler runs if a property does not parse, and CloudFormation never gets
-//! a response. So the fields are read one by one from a [`Value`], and each may be missing. Only `ResponseURL` is
-//! required to respond.
+//! A well-formed event is read through the types of `aws_lambda_events`. If the handler took those types as its argument,
+//! an event that does not fit them would fail before the handler runs, and CloudFormation would never get a response. So
+//! the handler takes a [`Value`]. An event that does not fit is read field by field, so that a response is sent. The
+//! types print `ResponseURL` with its signature, so they stay in this module.
 
+use aws_lambda_events::event::cloudformation::CloudFormationCustomResourceRequest;
+use serde::Deserialize;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
+use crate::physical_id::PhysicalId;
 use crate::redact::ResponseUrl;
+
+type Typed = CloudFormationCustomResourceRequest<Value, Value>;
 
 /// The operation that CloudFormation requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,13 +25,34 @@ pub enum RequestType {
     Delete,
 }
 
-/// The fields of a request. A missing field is empty.
+/// What a request asks for, with the fields that only some requests have.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Request {
+    /// Create the connection.
+    Create,
+    /// Change the connection in place.
+    Update {
+        /// The resource's physical ID as CloudFormation knows it.
+        physical_id: String,
+        /// The properties before the Update. Read them leniently: an earlier version may have accepted other values.
+        old_properties: Value,
+    },
+    /// Delete the connection.
+    Delete {
+        /// The resource's physical ID as CloudFormation knows it.
+        physical_id: String,
+    },
+    /// A request type that CloudFormation does not send, as it was written.
+    Unknown(String),
+}
+
+/// A request. A field that a malformed event lacks is empty.
 ///
 /// Source: "Custom resource request objects" in the CloudFormation user guide.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Envelope {
-    /// The unparsed text. [`Envelope::request_type`] parses it.
-    pub request_type: String,
+    /// What is requested.
+    pub request: Request,
     /// Where to PUT the response. `None` if it is missing or not a web address.
     pub response_url: Option<ResponseUrl>,
     /// `arn:P:cloudformation:R:A:stack/NAME/GUID`.
@@ -35,38 +61,96 @@ pub struct Envelope {
     pub request_id: String,
     /// The resource's name in the template.
     pub logical_resource_id: String,
-    /// The resource's physical ID as CloudFormation knows it. Empty in a Create.
-    pub sent_physical_id: String,
     /// The wanted properties.
     pub properties: Value,
-    /// The properties before an Update. Read them leniently: an earlier version may have accepted other values.
-    pub old_properties: Value,
+    /// Why the event is not one that CloudFormation sends. `None` if it is well-formed.
+    pub malformed: Option<String>,
+}
+
+/// The envelope of a typed request, whose three kinds have the same fields by the same names.
+macro_rules! envelope {
+    ($typed:ident, $request:expr) => {
+        Envelope {
+            request: $request,
+            response_url: ResponseUrl::parse(&$typed.response_url),
+            stack_id: $typed.stack_id,
+            request_id: $typed.request_id,
+            logical_resource_id: $typed.logical_resource_id,
+            properties: $typed.resource_properties,
+            malformed: None,
+        }
+    };
 }
 
 impl Envelope {
     /// Reads any JSON value and never fails.
     pub fn read(event: &Value) -> Self {
+        Self::typed(event).unwrap_or_else(|reason| Self { malformed: Some(reason), ..Self::lenient(event) })
+    }
+
+    /// Reads an event as CloudFormation sends it, and says why any other event is none.
+    fn typed(event: &Value) -> Result<Self, String> {
+        match Typed::deserialize(event).map_err(|error| error.to_string())? {
+            Typed::Create(event) => Ok(envelope!(event, Request::Create)),
+            Typed::Update(event) => {
+                let (physical_id, old_properties) = (event.physical_resource_id, event.old_resource_properties);
+                Ok(envelope!(event, Request::Update { physical_id, old_properties }))
+            }
+            Typed::Delete(event) => {
+                let physical_id = event.physical_resource_id;
+                Ok(envelope!(event, Request::Delete { physical_id }))
+            }
+            _ => Err("unknown request type".into()),
+        }
+    }
+
+    /// Reads each field that is there.
+    fn lenient(event: &Value) -> Self {
         let text = |field: &str| event.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
         let value = |field: &str| event.get(field).cloned().unwrap_or(Value::Null);
+        let physical_id = text("PhysicalResourceId");
+        let request = match text("RequestType").as_str() {
+            "Create" => Request::Create,
+            "Update" => Request::Update { physical_id, old_properties: value("OldResourceProperties") },
+            "Delete" => Request::Delete { physical_id },
+            other => Request::Unknown(other.to_owned()),
+        };
         Self {
-            request_type: text("RequestType"),
+            request,
             response_url: ResponseUrl::parse(&text("ResponseURL")),
             stack_id: text("StackId"),
             request_id: text("RequestId"),
             logical_resource_id: text("LogicalResourceId"),
-            sent_physical_id: text("PhysicalResourceId"),
             properties: value("ResourceProperties"),
-            old_properties: value("OldResourceProperties"),
+            malformed: None,
         }
     }
 
-    /// The parsed request type. `None` if it is unknown.
+    /// The request type. `None` if it is unknown.
     pub fn request_type(&self) -> Option<RequestType> {
-        match self.request_type.as_str() {
-            "Create" => Some(RequestType::Create),
-            "Update" => Some(RequestType::Update),
-            "Delete" => Some(RequestType::Delete),
-            _ => None,
+        match self.request {
+            Request::Create => Some(RequestType::Create),
+            Request::Update { .. } => Some(RequestType::Update),
+            Request::Delete { .. } => Some(RequestType::Delete),
+            Request::Unknown(_) => None,
+        }
+    }
+
+    /// The request type as it was written, for the log.
+    pub fn type_name(&self) -> &str {
+        match &self.request {
+            Request::Create => "Create",
+            Request::Update { .. } => "Update",
+            Request::Delete { .. } => "Delete",
+            Request::Unknown(name) => name,
+        }
+    }
+
+    /// The properties before an Update; null in every other request.
+    pub fn old_properties(&self) -> &Value {
+        match &self.request {
+            Request::Update { old_properties, .. } => old_properties,
+            Request::Create | Request::Delete { .. } | Request::Unknown(_) => &Value::Null,
         }
     }
 
@@ -84,23 +168,28 @@ impl Envelope {
         !self.stack_id.is_empty() && !self.logical_resource_id.is_empty()
     }
 
-    /// The physical ID of this resource, which never changes.
-    ///
-    /// If an Update returns another ID, CloudFormation deletes the resource with the old one. A log stream's name as ID
-    /// caused that (aws-cdk#13527). A digest keeps the ID within CloudFormation's limit of 1 KB.
-    pub fn physical_resource_id(&self) -> String {
-        let mut digest = Sha256::new();
-        digest.update(self.stack_id.as_bytes());
-        digest.update([0]);
-        digest.update(self.logical_resource_id.as_bytes());
-        let hex = crate::redact::hex(&digest.finalize());
-        format!("coiled-connection-{}", hex.get(..32).unwrap_or_default())
+    /// The physical ID to respond with: the one that CloudFormation sent, if it is one of this resource.
+    pub fn physical_resource_id(&self) -> PhysicalId {
+        self.sent_physical_id().unwrap_or_else(|| self.new_physical_id())
     }
 
     /// Whether this function has ever responded for this resource. If the Create was canceled or timed out,
     /// CloudFormation generates another physical ID itself (cloudformation-coverage-roadmap#1814).
     pub fn was_answered(&self) -> bool {
-        self.sent_physical_id == self.physical_resource_id()
+        self.sent_physical_id().is_some()
+    }
+
+    fn new_physical_id(&self) -> PhysicalId {
+        PhysicalId::new(&self.stack_id, &self.logical_resource_id)
+    }
+
+    fn sent_physical_id(&self) -> Option<PhysicalId> {
+        match &self.request {
+            Request::Update { physical_id, .. } | Request::Delete { physical_id } => {
+                self.new_physical_id().sent(physical_id)
+            }
+            Request::Create | Request::Unknown(_) => None,
+        }
     }
 
     /// Reads the stack's partition, region and account from the StackId.
@@ -123,37 +212,4 @@ pub struct Stack<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn envelope(stack_id: &str, logical_resource_id: &str) -> Envelope {
-        Envelope::read(&json!({"StackId": stack_id, "LogicalResourceId": logical_resource_id}))
-    }
-
-    #[test]
-    fn an_event_of_any_shape_can_be_read() {
-        for event in [json!(null), json!([]), json!({"StackId": 7, "ResponseURL": {}})] {
-            assert_eq!(Envelope::read(&event).missing(), ["StackId", "RequestId", "LogicalResourceId"]);
-        }
-    }
-
-    #[test]
-    fn a_stack_id_contains_partition_region_and_account() {
-        let envelope = envelope("arn:aws-cn:cloudformation:cn-north-1:123456789012:stack/a/b", "C");
-        let stack = envelope.stack();
-        assert_eq!(stack.partition, Some("aws-cn"));
-        assert_eq!(stack.region, Some("cn-north-1"));
-        assert_eq!(stack.account, Some("123456789012"));
-    }
-
-    #[test]
-    fn the_physical_id_depends_only_on_the_stack_and_the_logical_id() {
-        let id = envelope("stack", "Connection").physical_resource_id();
-        assert_eq!(id, envelope("stack", "Connection").physical_resource_id());
-        assert_ne!(id, envelope("stack", "Other").physical_resource_id());
-        assert_ne!(id, envelope("stackC", "onnection").physical_resource_id());
-        assert!(id.len() < 1024);
-    }
-}
+mod tests;

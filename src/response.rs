@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::deadline::Deadlines;
 use crate::error::Failure;
+use crate::physical_id::PhysicalId;
 use crate::redact::{ResponseUrl, shorten};
 use crate::request::{Envelope, RequestType};
 
@@ -51,12 +52,17 @@ impl<'a> Response<'a> {
         Self {
             status,
             reason,
-            physical_resource_id: envelope.physical_resource_id(),
+            physical_resource_id: envelope.physical_resource_id().to_string(),
             stack_id: &envelope.stack_id,
             request_id: &envelope.request_id,
             logical_resource_id: &envelope.logical_resource_id,
             data,
         }
+    }
+
+    /// The same response with this physical ID.
+    pub fn with_physical_id(self, id: &PhysicalId) -> Self {
+        Self { physical_resource_id: id.to_string(), ..self }
     }
 
     /// Encodes the response within [`LIMIT`]. If it is too long, the `Reason` is shortened first, then `Data` is

@@ -19,11 +19,11 @@ use serde_json::Value;
 pub fn request(bytes: &[u8]) {
     let Ok(event) = serde_json::from_slice::<Value>(bytes) else { return };
     let envelope = Envelope::read(&event);
-    assert!((1..=1024).contains(&envelope.physical_resource_id().len()));
+    assert!((1..=1024).contains(&envelope.physical_resource_id().to_string().len()));
     assert_eq!(envelope.physical_resource_id(), Envelope::read(&event).physical_resource_id());
     let stack = envelope.stack();
     let partition = stack.partition.unwrap_or("aws");
-    for properties in [&envelope.properties, &envelope.old_properties, &event] {
+    for properties in [&envelope.properties, envelope.old_properties(), &event] {
         if let Err(error) = Spec::parse(properties, stack.region.unwrap_or("us-east-1"), partition) {
             assert!(!error.to_string().is_empty() && !error.fix().is_empty());
         }

@@ -108,8 +108,12 @@ impl Wrong {
     /// Builds the event.
     pub fn make(self, world: &World) -> Value {
         let mut event = world.event(self.request_type, self.properties(world));
-        event["OldResourceProperties"] = world.properties(json!({}));
-        event["PhysicalResourceId"] = json!("coiled-connection-0123456789abcdef0123456789abcdef");
+        if self.request_type != "Create" {
+            event["PhysicalResourceId"] = json!("coiled-connection-0123456789abcdef0123456789abcdef/ada");
+        }
+        if self.request_type == "Update" {
+            event["OldResourceProperties"] = world.properties(json!({}));
+        }
         let parent = self.place.rsplit_once('/').map_or("", |(parent, _)| parent);
         let key = self.place.rsplit('/').next().unwrap_or_default();
         let old = event.pointer(self.place).cloned().unwrap_or_default();
