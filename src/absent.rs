@@ -4,9 +4,11 @@
 
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tokio::time::{Instant, sleep};
 
 use crate::aws::{code, gone_is_fine};
+use crate::coiled::Coiled;
 use crate::coiled::connection::Disconnected;
 use crate::coiled::registration::is_ours;
 use crate::context::Context;
@@ -21,6 +23,7 @@ use crate::properties::names::{Server, UserName, UserPath, partition_of};
 use crate::properties::tags::Tag;
 use crate::response::Data;
 use crate::restore::restore;
+use crate::trust::{self, Workspace};
 
 /// The longest wait for Coiled if `ForceDisconnect` is set, because its errors are then ignored.
 const FORCED_PATIENCE: Duration = Duration::from_secs(30);
@@ -33,6 +36,8 @@ struct Owned {
     force: bool,
     token_secret: Option<String>,
     server: Option<Server>,
+    /// The workspace that the stack names; `None` means the token's default.
+    workspace: Option<Workspace>,
 }
 
 impl Owned {
@@ -45,6 +50,15 @@ impl Owned {
     fn keeps_user(&self) -> bool {
         let pending = self.user.as_ref().and_then(|user| get(&user.user.tags, PENDING));
         self.adopted().is_some() && pending.is_none()
+    }
+
+    /// What Coiled keeps if it is not asked to disconnect, for the log.
+    fn kept_at_coiled(&self, tags: &[Tag]) -> String {
+        let named = self.workspace.as_ref().map(|workspace| workspace.slug.as_str());
+        let slug = named.or_else(|| get(tags, WORKSPACE)).unwrap_or("(the token's default)");
+        let server = self.server.as_ref().map(ToString::to_string);
+        let server = server.or_else(|| get(tags, SERVER).map(str::to_owned)).unwrap_or_default();
+        format!("the AWS credentials of workspace {slug} at {server}")
     }
 
     /// The steps for the log, in order.
@@ -155,6 +169,7 @@ async fn find(context: &Context<'_>) -> Result<Option<Owned>, Error> {
         return Ok(None);
     }
     let tagged = owned.as_ref().and_then(|user| get(&user.user.tags, FORCE_DISCONNECT)) == Some("true");
+    let physical_id = context.envelope.physical_resource_id();
     Ok(Some(Owned {
         name,
         user: owned,
@@ -162,6 +177,7 @@ async fn find(context: &Context<'_>) -> Result<Option<Owned>, Error> {
         force: remnant.force_disconnect || tagged,
         token_secret: remnant.token_secret,
         server: remnant.server,
+        workspace: Workspace::named(remnant.workspace.as_deref(), physical_id.workspace()),
     }))
 }
 
@@ -274,33 +290,29 @@ async fn disconnect(context: &Context<'_>, owned: &Owned, tags: &[Tag]) -> Resul
         tracing::info!("no key was ever registered; not calling Coiled");
         return Ok(AtCoiled::NotThisStack);
     }
-    let server =
-        get(tags, SERVER).and_then(|server| Server::parse(server).ok()).or_else(|| trusted_server(context, owned));
-    let (Some(server), Some(workspace)) = (server, get(tags, WORKSPACE)) else {
-        tracing::warn!("the tags with server and workspace are missing; Coiled keeps the registration");
-        return Ok(AtCoiled::ThisStack);
-    };
-    let kept_at_coiled = format!("the AWS credentials of workspace {workspace} at {server}");
-    let token = match &owned.token_secret {
-        Some(secret) => context.token(secret).await,
-        None => Err(Error::Request("no secret ARN in the properties".into())),
-    };
-    let token = match token {
-        Ok(token) => token,
+    let kept_at_coiled = owned.kept_at_coiled(tags);
+    let (server, token) = match server_and_token(context, owned).await {
+        Ok(found) => found,
         // The next Delete may be able to read the token, so this one fails instead of abandoning the registration.
         Err(error @ Error::Secret { why: Unreadable::Passing(_), .. }) if !owned.force => {
             return Err(with_way_out(error, &owned.name));
         }
         Err(error) => {
-            tracing::warn!(%error, kept_at_coiled, "can't read the token; deleting the key without disconnecting");
+            tracing::warn!(%error, kept_at_coiled, "can't use the token; deleting the key without disconnecting");
             return Ok(AtCoiled::ThisStack);
         }
     };
-    let coiled = context.coiled(&server, token, coiled_deadline(context, owned.force));
-    match disconnect_if_owned(&coiled, workspace, tags, owned.force).await {
+    let coiled = context.coiled(server, token, coiled_deadline(context, owned.force));
+    match disconnect_if_owned(&coiled, owned, tags).await {
         Ok(connection) => Ok(connection),
         Err(error @ (Error::Token { .. } | Error::Workspace(_))) => {
             tracing::warn!(%error, kept_at_coiled, "Coiled denies access; deleting the key without disconnecting");
+            Ok(AtCoiled::ThisStack)
+        }
+        Err(Error::OtherWorkspace(other)) => {
+            let (slug, tagged) = (&other.named.slug, &other.tagged);
+            let kept_at_coiled = format!("the AWS credentials of workspace {slug} or {tagged} at {server}");
+            tracing::warn!(error = %other, kept_at_coiled, "deleting the key without disconnecting either workspace");
             Ok(AtCoiled::ThisStack)
         }
         Err(error) if owned.force => {
@@ -311,17 +323,28 @@ async fn disconnect(context: &Context<'_>, owned: &Owned, tags: &[Tag]) -> Resul
     }
 }
 
-/// The server in the properties, if the function may send the token there.
-fn trusted_server(context: &Context<'_>, owned: &Owned) -> Option<Server> {
-    owned.server.clone().filter(|server| context.config.trusts(server))
+/// The server in the properties, and the token, if the function was deployed for both.
+async fn server_and_token<'o>(context: &Context<'_>, owned: &'o Owned) -> Result<(&'o Server, SecretString), Error> {
+    let (Some(server), Some(secret)) = (&owned.server, &owned.token_secret) else {
+        return Err(Error::Request("no valid server or no secret ARN in the properties".into()));
+    };
+    trust::check_token(context.config, server, secret)?;
+    Ok((server, context.token(secret).await?))
 }
 
-async fn disconnect_if_owned(
-    coiled: &crate::coiled::Coiled,
-    workspace: &str,
-    tags: &[Tag],
-    force: bool,
-) -> Result<AtCoiled, Error> {
+/// The slug of the workspace to disconnect. A workspace that the user's tag does not confirm is not asked about.
+async fn workspace(coiled: &Coiled, owned: &Owned, tags: &[Tag]) -> Result<String, Error> {
+    let workspace = match &owned.workspace {
+        Some(named) => named.clone(),
+        None => Workspace::of_token(coiled.workspace(None).await?),
+    };
+    workspace.check_tag(owned.name.as_str(), tags)?;
+    Ok(workspace.slug)
+}
+
+async fn disconnect_if_owned(coiled: &Coiled, owned: &Owned, tags: &[Tag]) -> Result<AtCoiled, Error> {
+    let slug = workspace(coiled, owned, tags).await?;
+    let workspace = slug.as_str();
     let shown = coiled.shown(workspace).await?;
     if !shown.is_connected() && get(tags, PENDING).is_none() {
         tracing::info!(workspace, "the workspace is no longer connected");
@@ -332,7 +355,7 @@ async fn disconnect_if_owned(
         tracing::warn!(workspace, shown = %shown.describe(), "keeping a connection that this stack did not create");
         return Ok(AtCoiled::NotThisStack);
     }
-    match coiled.disconnect(workspace, force).await? {
+    match coiled.disconnect(workspace, owned.force).await? {
         Disconnected::Now => tracing::info!(workspace, "disconnected the workspace"),
         Disconnected::Already => tracing::info!(workspace, "the workspace was already disconnected"),
     }

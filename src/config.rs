@@ -1,8 +1,10 @@
-//! Settings from environment variables: wait times, retries, and the Coiled server that may receive the token.
+//! Settings from environment variables: wait times, retries, and the server, secrets and registry that the function was
+//! deployed for.
 
 use std::time::Duration;
 
 use crate::properties::names::Server;
+use crate::trust::Pins;
 
 /// The settings. Each duration is an environment variable in milliseconds.
 #[derive(Debug, Clone)]
@@ -31,6 +33,8 @@ pub struct Config {
     /// token sent to another server. `COILED_SERVER`, set by the template. By default any server in the properties is
     /// allowed.
     pub server: Option<String>,
+    /// The secrets and the registry that the function was deployed for.
+    pub pins: Pins,
 }
 
 impl Default for Config {
@@ -44,6 +48,7 @@ impl Default for Config {
             consistency: Duration::from_secs(120),
             coiled_retry: Duration::from_secs(300),
             server: None,
+            pins: Pins::default(),
         }
     }
 }
@@ -70,6 +75,7 @@ impl Config {
             consistency: millis("CONSISTENCY_MILLIS", defaults.consistency),
             coiled_retry: millis("COILED_RETRY_MILLIS", defaults.coiled_retry),
             server: variable("COILED_SERVER").filter(|server| !server.is_empty()),
+            pins: Pins::read(&variable),
         }
     }
 
@@ -93,6 +99,18 @@ mod tests {
         assert_eq!(config.key_settle, Duration::from_millis(250));
         assert_eq!(config.poll, Duration::from_millis(10));
         assert_eq!(config.consistency, Config::default().consistency);
+    }
+
+    #[test]
+    fn the_environment_pins_secrets_and_registry() {
+        let config = Config::read(|name| name.starts_with("DOCKER_HUB_").then(|| name.to_lowercase()));
+        let pins = Pins {
+            token_secret: None,
+            hub_token_secret: Some("docker_hub_token_secret_arn".into()),
+            hub_uri: Some("docker_hub_uri".into()),
+            hub_username: Some("docker_hub_username".into()),
+        };
+        assert_eq!(config.pins, pins);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::advice;
 use crate::denial::Denial;
 use crate::redact::shorten;
 use crate::secrets::Unusable;
+use crate::trust::OtherWorkspace;
 
 /// One cause of a failed request. `Display` describes the cause. [`Error::fix`] says what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +42,9 @@ pub enum Error {
     /// The token cannot be used for this workspace.
     #[error("{0}")]
     Workspace(String),
+    /// The user's tag names another workspace than the stack does.
+    #[error("{0}")]
+    OtherWorkspace(Box<OtherWorkspace>),
     /// The region is not enabled, does not exist, or its STS endpoint rejects the function.
     #[error("region {region}: {cause}")]
     Region {
@@ -290,6 +294,7 @@ impl Error {
             Error::Workspace(_) => {
                 "Correct Workspace, or use a token whose owner is an admin of that workspace. Then deploy again.".into()
             }
+            Error::OtherWorkspace(other) => other.fix(),
             Error::Region { .. } => {
                 "Enable the region (AWS console: Account, AWS Regions) or choose another Region. If a service control \
                  policy blocks it, ask your AWS Organizations administrator. Then deploy again."

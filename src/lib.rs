@@ -27,7 +27,7 @@
 //! - [`coiled`]: the Coiled server's API. [`coiled::registration`] builds the message, [`coiled::socket`] sends it.
 //! - [`error`]: causes of failures, with advice. [`advice`]: the advice for AWS errors. [`denial`]: which kind of policy
 //!   denies an AWS call. [`page`]: responses that a proxy sent. [`redact`]: keeps secrets out of logs and responses.
-//! - [`physical_id`]: what CloudFormation stores.
+//! - [`trust`]: which server, secrets and workspace a run may use. [`physical_id`]: what CloudFormation stores.
 //! - [`deadline`]: divides the time between work, undo and response. [`config`]: wait times and retries.
 
 pub mod absent;
@@ -55,4 +55,5 @@ pub mod response;
 pub mod restore;
 pub mod secrets;
 pub mod sts;
+pub mod trust;
 pub mod undo;

@@ -11,7 +11,7 @@ use crate::coiled::registration::{held_key, is_ours};
 use crate::coiled::socket::Socket;
 use crate::coiled::{Coiled, settings_url};
 use crate::context::{Context, locked};
-use crate::error::{Error, Failure, InvalidProperty};
+use crate::error::{Error, Failure};
 use crate::iam::Account;
 use crate::iam::document::Kind;
 use crate::iam::policy::Policy;
@@ -19,9 +19,11 @@ use crate::iam::tags::{ACCESS_KEY_ID, Owner, SERVER, WORKSPACE, get};
 use crate::observe::{self, Observed, SeenUser};
 use crate::plan::{Registration, Wanted, plan, registration};
 use crate::properties::registry::Registry;
-use crate::properties::{Remnant, Spec, tags};
+use crate::properties::tags::{self, Tag};
+use crate::properties::{Remnant, Spec};
 use crate::request::RequestType;
 use crate::response::Data;
+use crate::trust::{self, Workspace};
 use crate::undo::Journal;
 
 /// What a run needs to register a key with Coiled.
@@ -146,13 +148,17 @@ fn parse(context: &Context<'_>) -> Result<Spec, Error> {
 /// Two rounds of parallel checks. The status reason lists every failed check of the second round, so that one more
 /// deployment can fix them all.
 async fn check(context: &Context<'_>, request: RequestType, spec: Spec) -> Result<Prepared, Error> {
+    // An Update may be a rollback to what is registered, which contacts nobody and must not fail.
+    if request == RequestType::Create {
+        trust::check_pins(context.config, &spec)?;
+    }
     let (seen, found) = first_round(context, request, &spec).await?;
     let mut observed = Observed { user: seen, ..Observed::default() };
     if request == RequestType::Update {
         check_identity(context, &spec, observed.user.as_ref())?;
     }
-    check_server(context, &spec, observed.user.as_ref())?;
     let state = registration(&spec, &observed);
+    note_workspace_again(context, &spec, &observed, state);
     let found = match found {
         None if state != Registration::Current => Some(look_up(context, &spec).await),
         found => found,
@@ -175,6 +181,15 @@ async fn check(context: &Context<'_>, request: RequestType, spec: Spec) -> Resul
     match Error::all(errors) {
         Some(error) => Err(error),
         None => Ok(Prepared { spec, account: account?, observed, link }),
+    }
+}
+
+/// A Create that was delivered again finds its work done and does not ask Coiled. It must send the same physical ID as
+/// the first delivery. CloudFormation has already stored that one, so the tag decides nothing here.
+fn note_workspace_again(context: &Context<'_>, spec: &Spec, observed: &Observed, state: Registration) {
+    let tagged = observed.owned().and_then(|seen| get(&seen.user.tags, WORKSPACE));
+    if let (Registration::Current, None, Some(slug)) = (state, &spec.workspace, tagged) {
+        context.created_in(slug);
     }
 }
 
@@ -255,15 +270,21 @@ struct Found {
     account: Result<Account, Error>,
 }
 
+/// Reads no secret that the function was not deployed for, and none for a server or registry that it was not deployed
+/// for.
 async fn look_up(context: &Context<'_>, spec: &Spec) -> Found {
+    let pinned = trust::check_pins(context.config, spec);
+    let token = async {
+        pinned.clone()?;
+        context.token(&spec.token_secret).await
+    };
     let hub_token = async {
-        match &spec.registry {
-            Registry::DockerHub(hub) => context.token(&hub.token_secret).await.map(Some),
-            Registry::Ecr => Ok(None),
+        match (&spec.registry, &pinned) {
+            (Registry::DockerHub(hub), Ok(())) => context.token(&hub.token_secret).await.map(Some),
+            _ => Ok(None),
         }
     };
-    let (token, hub_token, account) =
-        tokio::join!(context.token(&spec.token_secret), hub_token, context.account(&spec.region));
+    let (token, hub_token, account) = tokio::join!(token, hub_token, context.account(&spec.region));
     Found { token, hub_token, account }
 }
 
@@ -293,27 +314,41 @@ async fn link(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>, found
     };
     let coiled = context.coiled(&spec.server, token, context.work_until());
     let owned = seen.filter(|seen| seen.owner == Owner::Ours);
-    let tagged = owned.and_then(|seen| get(&seen.user.tags, WORKSPACE));
-    let (workspace, before) = find_connection(&coiled, spec, tagged).await.map_err(|error| vec![error])?;
+    let tags = owned.map(|seen| seen.user.tags.as_slice()).unwrap_or_default();
+    let (workspace, before) = find_connection(context, &coiled, spec, tags).await.map_err(|error| vec![error])?;
     if before.is_connected() && !spec.adopt && !owned.is_some_and(|seen| is_ours(&seen.user.tags, &before)) {
         return Err(vec![Error::Connected { workspace, shown: before.describe() }]);
     }
     Ok(Link { coiled, workspace, before, hub_token, socket: Mutex::default() })
 }
 
-/// The workspace's slug and its connection. If the slug is known, both requests run in parallel.
-async fn find_connection(coiled: &Coiled, spec: &Spec, tagged: Option<&str>) -> Result<(String, Shown), Error> {
-    if let Some(slug) = tagged {
-        return Ok((slug.to_owned(), coiled.shown(slug).await?));
-    }
-    let named = spec.workspace.as_deref();
-    let Some(guess) = named else {
-        let slug = coiled.workspace(None).await?;
+/// The workspace's slug and its connection. A workspace that the user's tag does not confirm is rejected.
+async fn find_connection(
+    context: &Context<'_>,
+    coiled: &Coiled,
+    spec: &Spec,
+    tags: &[Tag],
+) -> Result<(String, Shown), Error> {
+    let Some(named) = named_workspace(context, spec) else {
+        let default = Workspace::of_token(coiled.workspace(None).await?);
+        context.created_in(&default.slug);
+        default.check_tag(spec.user.as_str(), tags)?;
+        let shown = coiled.shown(&default.slug).await?;
+        return Ok((default.slug, shown));
+    };
+    named.check_tag(spec.user.as_str(), tags)?;
+    let slug = named.slug;
+    // An earlier run has checked that the token's owner is a member of the tagged workspace.
+    if get(tags, WORKSPACE).is_some() {
         let shown = coiled.shown(&slug).await?;
         return Ok((slug, shown));
-    };
-    let (slug, shown) = tokio::join!(coiled.workspace(named), coiled.shown(guess));
-    Ok((slug?, shown?))
+    }
+    let (checked, shown) = tokio::join!(coiled.workspace(Some(&slug)), coiled.shown(&slug));
+    Ok((checked?, shown?))
+}
+
+fn named_workspace(context: &Context<'_>, spec: &Spec) -> Option<Workspace> {
+    Workspace::named(spec.workspace.as_deref(), context.envelope.physical_resource_id().workspace())
 }
 
 /// Rejects a user that this stack neither owns nor may adopt.
@@ -353,23 +388,34 @@ fn foreign_policies(context: &Context<'_>, spec: &Spec, observed: &Observed) -> 
     foreign.map(|policy| Error::Foreign { what: format!("policy {}", policy.arn) }).collect()
 }
 
-/// Rejects an Update that changes the server, the workspace, the user's name or its path. The state tags decide, not
-/// `OldResourceProperties`, which name the rejected values when CloudFormation rolls back.
+/// Rejects an Update that changes the server, the workspace, the user's name or its path.
+///
+/// A rollback must pass, and its `OldResourceProperties` name the rejected values. So a server or a workspace counts as
+/// changed only if the state tags name another one too. If only the tag differs, somebody may have changed the tag,
+/// and [`trust`] decides.
 fn check_identity(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
     let old = Remnant::read(context.envelope.old_properties());
+    let physical_id = context.envelope.physical_resource_id();
+    let left = |slug: &str| spec.workspace.as_deref().is_some_and(|new| new != slug);
     let changed = match seen.filter(|seen| seen.owner == Owner::Ours) {
         Some(seen) => {
-            let tag = |key| get(&seen.user.tags, key);
-            let named = spec.workspace.as_deref();
+            let tags_differ = |key, new: &str| get(&seen.user.tags, key).is_some_and(|tagged| tagged != new);
+            let server = spec.server.to_string();
+            let moved = match (physical_id.workspace(), &spec.workspace) {
+                (Some(created_in), _) => left(created_in),
+                (None, Some(new)) => old.workspace.as_ref() != Some(new) && tags_differ(WORKSPACE, new),
+                (None, None) => false,
+            };
             vec![
-                ("CoiledServer", tag(SERVER).is_some_and(|server| server != spec.server.to_string())),
-                ("Workspace", named.is_some() && tag(WORKSPACE).is_some() && tag(WORKSPACE) != named),
+                ("CoiledServer", old.server.as_ref() != Some(&spec.server) && tags_differ(SERVER, &server)),
+                ("Workspace", moved),
                 ("UserName", seen.user.name != spec.user.as_str()),
                 ("UserPath", seen.user.path != spec.path.as_str()),
             ]
         }
         None => vec![
             ("CoiledServer", old.server.is_some_and(|server| server != spec.server)),
+            ("Workspace", physical_id.workspace().is_some_and(left)),
             ("UserName", old.user.is_some_and(|user| user != spec.user)),
             ("UserPath", old.path.is_some_and(|path| path != spec.path)),
         ],
@@ -378,27 +424,13 @@ fn check_identity(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>) -
     if changed.is_empty() { Ok(()) } else { Err(Error::Identity(changed)) }
 }
 
-/// Rejects a server that the function was not deployed for, before the token is sent there. Anyone who may invoke the
-/// function can send it an event that names their own server.
-///
-/// The server in the state tags is also allowed. While CloudFormation rolls back a change of `CoiledServer`, the
-/// function's environment may still contain the rejected server.
-fn check_server(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
-    let owned = seen.filter(|seen| seen.owner == Owner::Ours);
-    let is_tagged =
-        owned.and_then(|seen| get(&seen.user.tags, SERVER)).is_some_and(|server| server == spec.server.to_string());
-    if is_tagged || context.config.trusts(&spec.server) {
-        return Ok(());
-    }
-    let problem = "does not match COILED_SERVER, the server this function was deployed for";
-    Err(Error::Properties(vec![InvalidProperty::new("CoiledServer", problem)]))
-}
-
 /// The attributes that `Fn::GetAtt` returns.
 fn data(prepared: &Prepared, run: &Run<'_>) -> Data {
     let Prepared { spec, account, observed, link } = prepared;
     let tag = |key| observed.owned().and_then(|seen| get(&seen.user.tags, key)).map(str::to_owned);
-    let workspace = link.as_ref().map(|link| link.workspace.clone()).or_else(|| tag(WORKSPACE)).unwrap_or_default();
+    let named = || named_workspace(run.context, spec).map(|workspace| workspace.slug);
+    let linked = link.as_ref().map(|link| link.workspace.clone());
+    let workspace = linked.or_else(named).or_else(|| tag(WORKSPACE)).unwrap_or_default();
     let arn = |kind: Kind| account.policy_arn(spec.path.as_str(), &kind.name(&spec.user));
     Data::from([
         ("UserArn", account.user_arn(spec.path.as_str(), spec.user.as_str())),

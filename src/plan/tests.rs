@@ -11,6 +11,7 @@ use crate::properties::tags::keys_leniently;
 use crate::request::Envelope;
 
 const SECRET: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:coiled-token-AbCdEf";
+const HUB: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:hub-token-AbCdEf";
 
 fn spec(more: Value) -> Spec {
     let mut properties = json!({"CoiledTokenSecretArn": SECRET});
@@ -101,7 +102,7 @@ fn a_change_to_a_registered_property_creates_a_new_key() {
         json!({"RotateKey": "2"}),
         json!({"NetworkId": "vpc-123"}),
         json!({"Ingress": [{"Ports": ["22"], "Cidr": "10.0.0.0/8"}]}),
-        json!({"Registry": "docker_hub", "DockerHubUsername": "a", "DockerHubTokenSecretArn": SECRET}),
+        json!({"Registry": "docker_hub", "DockerHubUsername": "a", "DockerHubTokenSecretArn": HUB}),
     ] {
         let plan = planned(&spec(change.clone()), &observed);
         assert!(plan.starts_with("acquire the lease > (create access key"), "{change}: {plan}");

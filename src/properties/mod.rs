@@ -94,6 +94,7 @@ impl Spec {
         let network = network::network(reader);
         let ingress = network::ingress(reader);
         let registry = registry::registry(reader, partition);
+        reject_shared_secret(reader, token_secret.as_deref(), registry.as_ref());
         let adopt = reader.flag("AdoptExisting", false);
         let rotate_key = reader.parsed("RotateKey", rotate_key);
         let tags = tags::tags(reader);
@@ -216,6 +217,29 @@ fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// The token's secret must not be sent to a registry as well.
+fn reject_shared_secret(reader: &mut Reader, token_secret: Option<&str>, registry: Option<&Registry>) {
+    let (Some(token), Some(Registry::DockerHub(hub))) = (token_secret, registry) else { return };
+    if is_same_secret(token, &hub.token_secret) {
+        reader.reject("DockerHubTokenSecretArn", "must not be the secret in CoiledTokenSecretArn");
+    }
+}
+
+/// Whether two ARNs name one secret. Secrets Manager also accepts an ARN without the six characters at its end, and a
+/// replica in another region has the same ARN except for the region.
+fn is_same_secret(one: &str, other: &str) -> bool {
+    let parts = |text| arn(text).into_iter().enumerate().filter(|(n, _)| *n != 3).map(|(_, part)| part);
+    let without_region = |text| parts(text).collect::<Vec<_>>().join(":");
+    let (one, other) = (without_region(one), without_region(other));
+    one == other || without_suffix(&one) == Some(&other) || without_suffix(&other) == Some(&one)
+}
+
+/// The ARN without the hyphen and the six characters that Secrets Manager adds to a secret's name.
+fn without_suffix(arn: &str) -> Option<&str> {
+    let (name, suffix) = arn.rsplit_once('-')?;
+    (suffix.len() == 6 && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(name)
+}
+
 /// The parts of an ARN, up to six. The last part may contain more colons.
 pub fn arn(text: &str) -> Vec<&str> {
     text.splitn(6, ':').collect()
@@ -237,6 +261,8 @@ pub struct Remnant {
     pub token_secret: Option<String>,
     /// The Coiled server. `None` if the value is invalid.
     pub server: Option<Server>,
+    /// The workspace's slug. `None` if the property is missing or invalid.
+    pub workspace: Option<String>,
     /// The IAM user's name. `None` if IAM does not allow such a name.
     pub user: Option<UserName>,
     /// The path of the user and its policies. `None` if the value is invalid.
@@ -256,6 +282,7 @@ impl Remnant {
             // A value that is not an ARN may be the token itself, so it must not reach a log line.
             token_secret: reader.text("CoiledTokenSecretArn").filter(|text| text.starts_with("arn:")),
             server: read_or(&mut reader, "CoiledServer", Server::DEFAULT, Server::parse),
+            workspace: reader.parsed("Workspace", workspace),
             user: read_or(&mut reader, "UserName", "coiled", UserName::parse),
             path: read_or(&mut reader, "UserPath", "/", UserPath::parse),
             boundary: reader.text("PermissionsBoundaryArn"),

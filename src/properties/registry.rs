@@ -25,6 +25,22 @@ pub struct DockerHub {
     pub token_secret: String,
 }
 
+impl DockerHub {
+    /// Whether this text names the same address. Empty text means Docker Hub itself.
+    pub fn has_uri(&self, text: &str) -> bool {
+        let text = if text.trim().is_empty() { DEFAULT_URI } else { text };
+        uri_of(text).as_ref() == Ok(&self.uri)
+    }
+
+    /// Whether this text names the same login.
+    pub fn has_username(&self, text: &str) -> bool {
+        username_of(text).as_ref() == Ok(&self.username)
+    }
+}
+
+/// Docker Hub itself.
+const DEFAULT_URI: &str = "docker.io";
+
 /// The longest login, namespace or address.
 const LONGEST: usize = 255;
 
@@ -55,7 +71,7 @@ fn docker_hub(reader: &mut Reader, partition: &str) -> Option<DockerHub> {
     let username = reader.required("DockerHubUsername");
     let username = username.and_then(|text| reader.parse("DockerHubUsername", &text, username_of));
     let namespace = reader.parsed("DockerHubNamespace", namespace_of);
-    let uri = reader.text("DockerHubUri").unwrap_or_else(|| "docker.io".into());
+    let uri = reader.text("DockerHubUri").unwrap_or_else(|| DEFAULT_URI.into());
     let uri = reader.parse("DockerHubUri", &uri, uri_of);
     let token_secret = reader.required("DockerHubTokenSecretArn");
     let token_secret = token_secret

@@ -3,6 +3,7 @@ use serde_json::json;
 use super::*;
 
 const SECRET: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:coiled-token-AbCdEf";
+const HUB: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:hub-token-AbCdEf";
 
 fn parse(properties: Value) -> Result<Spec, Error> {
     Spec::parse(&properties, "us-east-1", "aws")
@@ -114,8 +115,30 @@ fn a_remnant_ignores_invalid_properties() {
 
 #[test]
 fn the_docker_hub_namespace_defaults_to_the_user_name() -> Result<(), Error> {
-    let more = json!({"Registry": "docker_hub", "DockerHubUsername": "Ada", "DockerHubTokenSecretArn": SECRET});
+    let more = json!({"Registry": "docker_hub", "DockerHubUsername": "Ada", "DockerHubTokenSecretArn": HUB});
     let Registry::DockerHub(hub) = parse(with(more))?.registry else { return Err(Error::Deadline) };
     assert_eq!((hub.username.as_str(), hub.namespace.as_str(), hub.uri.as_str()), ("ada", "ada", "docker.io"));
     Ok(())
+}
+
+#[test]
+fn the_token_s_secret_is_rejected_as_the_secret_of_a_registry_however_it_is_written() {
+    let docker_hub = |token: &str, hub: &str| {
+        json!({
+            "CoiledTokenSecretArn": token, "Registry": "docker_hub", "DockerHubUsername": "ada",
+            "DockerHubTokenSecretArn": hub
+        })
+    };
+    // The name ends with a word of six letters, which looks like the suffix of a full ARN.
+    let without_suffix = SECRET.replace("coiled-token-AbCdEf", "coiled-tokens");
+    let token = format!("{without_suffix}-AbCdEf");
+    let replica = token.replace("us-east-1", "eu-west-1");
+    for same in [&token, &without_suffix, &replica] {
+        assert_eq!(invalid(docker_hub(&token, same)), ["DockerHubTokenSecretArn"], "{same}");
+        assert_eq!(invalid(docker_hub(same, &token)), ["DockerHubTokenSecretArn"], "{same}");
+    }
+    let (renamed, longer) = (token.replace("AbCdEf", "GhIjKl"), format!("{without_suffix}-more-AbCdEf"));
+    for other in [HUB, &renamed, &longer, &token.replace("111122223333", "444455556666")] {
+        assert!(parse(docker_hub(&token, other)).is_ok(), "{other}");
+    }
 }

@@ -182,18 +182,20 @@ async fn the_token_is_sent_only_to_the_server_that_the_function_was_deployed_for
     world.update(json!({}), other_server.clone()).await.failed(&["CoiledServer", "cannot change"]);
     world.connected().await;
     world.delete(other_server).await.succeeded();
-    world.nothing_left().await;
+    assert!(world.user_tags("coiled").await.is_none());
     assert!(elsewhere.requests().is_empty());
 }
 
-/// During a rollback, CloudFormation may invoke the function before it restores the function's environment.
+/// Only an update that needs Coiled is rejected, before it changes anything. The rollback that follows does not need it.
 #[tokio::test]
-async fn update_and_delete_keep_the_connections_server_if_the_function_is_deployed_for_another() {
+async fn an_update_is_rejected_if_it_needs_a_server_that_the_function_was_not_deployed_for() {
     let mut world = World::new().await;
     world.create(json!({})).await.succeeded();
     world.deployed_for("https://coiled.example.com".into());
-    world.update(json!({}), json!({"RotateKey": "2"})).await.succeeded();
-    world.connected().await;
-    world.delete(json!({})).await.succeeded();
-    world.nothing_left().await;
+    let before = world.snapshot().await;
+    let asked = world.coiled.requests().len();
+    world.update(json!({}), json!({"RotateKey": "2"})).await.failed(&["CoiledServer", "COILED_SERVER"]);
+    world.update(json!({"RotateKey": "2"}), json!({})).await.succeeded();
+    assert_eq!(before, world.snapshot().await);
+    assert_eq!(asked, world.coiled.requests().len());
 }

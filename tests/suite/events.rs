@@ -20,12 +20,14 @@ async fn event(world: &World, name: &str) -> Value {
     if event.get("ResponseURL").is_some() {
         event["ResponseURL"] = world.bucket.url(&request_id).into();
     }
+    let hub = world.hub_secret().await;
     for field in ["ResourceProperties", "OldResourceProperties"] {
         let Some(properties) = event[field].as_object_mut() else { continue };
         for (name, value) in properties {
             match name.as_str() {
                 "CoiledServer" => *value = world.coiled.url().into(),
-                "CoiledTokenSecretArn" | "DockerHubTokenSecretArn" => *value = world.secret_arn.clone().into(),
+                "CoiledTokenSecretArn" => *value = world.secret_arn.clone().into(),
+                "DockerHubTokenSecretArn" => *value = hub.clone().into(),
                 // IAM rejects a boundary that does not exist.
                 "PermissionsBoundaryArn" => *value = AWS_POLICY.into(),
                 _ => {}

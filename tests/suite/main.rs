@@ -34,6 +34,7 @@ mod role;
 mod stand_in_checks;
 mod sts;
 mod tags;
+mod trust;
 mod twice;
 mod update;
 mod values;

@@ -215,9 +215,10 @@ async fn delete_waits_for_a_late_create_only_if_the_create_never_responded() {
     world.coiled.set_token("another-token-altogether");
     let failed = world.create(json!({})).await.failed(&["token"]);
     let mut delete = world.event("Delete", world.properties(json!({})));
-    delete["PhysicalResourceId"] = failed.value["PhysicalResourceId"].clone();
-    world.send(delete).await.succeeded();
+    assert_eq!(delete["PhysicalResourceId"], failed.value["PhysicalResourceId"]);
+    world.send(delete.clone()).await.succeeded();
     assert!(!waited(&world));
-    world.delete(json!({})).await.succeeded();
+    delete["PhysicalResourceId"] = json!("coiled-Connection-1A2B3C4D5E6F");
+    world.send(delete).await.succeeded();
     assert!(waited(&world));
 }

@@ -16,6 +16,7 @@ mod role;
 mod serve;
 pub mod snapshot;
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -23,6 +24,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_iam::config::Credentials;
 use coiled_aws_stack::config::Config;
 use coiled_aws_stack::handler::{Function, Invocation};
+use coiled_aws_stack::trust::Pins;
 use serde_json::{Map, Value, json};
 use tracing::subscriber::DefaultGuard;
 
@@ -60,6 +62,10 @@ pub struct World {
     pub timeout: Duration,
     function: Function,
     requests: Mutex<u32>,
+    /// The IDs of the requests that were a Create.
+    creates: Mutex<BTreeSet<String>>,
+    /// Whether CloudFormation has a physical ID of release 0.1.0, which never contained a workspace.
+    has_plain_id: bool,
     /// The errors that invocations returned, as Lambda would log them.
     errors: Mutex<Vec<String>>,
     // The subscriber belongs to the current thread. A #[tokio::test] stays on one thread, so the log is this test's
@@ -93,6 +99,7 @@ pub fn config() -> Config {
         consistency: Duration::from_secs(3),
         coiled_retry: Duration::from_millis(800),
         server: None,
+        pins: Pins::default(),
     }
 }
 
@@ -132,6 +139,8 @@ impl World {
             role_lacks_something: false,
             timeout: Duration::from_secs(20),
             requests: Mutex::new(0),
+            creates: Mutex::default(),
+            has_plain_id: false,
             errors: Mutex::default(),
             aws,
             coiled,
@@ -154,8 +163,45 @@ impl World {
 
     /// Replaces the function with one that was deployed for this Coiled server.
     pub fn deployed_for(&mut self, server: String) {
-        let config = Config { server: Some(server), ..config() };
+        self.deploy_function(Config { server: Some(server), ..config() });
+    }
+
+    /// Replaces the function with one that has the environment that the template gives it for these properties.
+    pub fn deployed_by_template(&mut self, more: Value) {
+        let environment = self.environment(&self.properties(more));
+        let variable = |name: &str| environment.get(name).cloned();
+        self.deploy_function(Config { server: variable("COILED_SERVER"), pins: Pins::read(variable), ..config() });
+    }
+
+    /// The ARN of a secret with a Docker Hub token, which is created on the first call.
+    pub async fn hub_secret(&self) -> String {
+        let created = self.secrets.create_secret().name("hub-token").secret_string("hub-token-c4n4ry-0123456789");
+        match created.send().await {
+            Ok(created) => created.arn.unwrap(),
+            Err(_) => self.secrets.describe_secret().secret_id("hub-token").send().await.unwrap().arn.unwrap(),
+        }
+    }
+
+    fn deploy_function(&mut self, config: Config) {
         self.function = Function::new(&sdk(&self.aws.url(), FUNCTION_KEY), config).unwrap();
+    }
+
+    /// From now on, CloudFormation sends the physical ID that release 0.1.0 would have returned.
+    pub fn forget_workspace_in_id(&mut self) {
+        self.has_plain_id = true;
+    }
+
+    /// The physical ID that CloudFormation stored from the response to the last Create. It generates one if there was
+    /// no response.
+    fn physical_id(&self) -> String {
+        let creates = locked(&self.creates);
+        let is_create = |value: &Value| value["RequestId"].as_str().is_some_and(|id| creates.contains(id));
+        let puts = self.bucket.puts().into_iter().rev().filter(|put| put.confirmed);
+        let responses = puts.map(|put| serde_json::from_slice::<Value>(&put.body).unwrap_or_default());
+        let stored = responses.filter(is_create).find(|value| value["StackId"] == self.stack_id());
+        let id = stored.and_then(|value| value["PhysicalResourceId"].as_str().map(str::to_owned));
+        let id = id.unwrap_or_else(|| "coiled-Connection-1A2B3C4D5E6F".to_owned());
+        if self.has_plain_id { id.split('/').next().unwrap_or_default().to_owned() } else { id }
     }
 
     /// An event as CloudFormation sends it, with a new request ID.
@@ -163,7 +209,7 @@ impl World {
         let mut count = locked(&self.requests);
         *count += 1;
         let request_id = format!("00000000-0000-4000-8000-{count:012}");
-        json!({
+        let mut event = json!({
             "RequestType": request_type,
             "ServiceToken": "arn:aws:lambda:us-east-1:111122223333:function:coiled",
             "ResponseURL": self.bucket.url(&request_id),
@@ -172,7 +218,13 @@ impl World {
             "LogicalResourceId": "Connection",
             "ResourceType": "Custom::CoiledConnection",
             "ResourceProperties": properties,
-        })
+        });
+        if request_type == "Create" {
+            locked(&self.creates).insert(request_id);
+        } else {
+            event["PhysicalResourceId"] = json!(self.physical_id());
+        }
+        event
     }
 
     pub fn stack_id(&self) -> String {
@@ -193,15 +245,12 @@ impl World {
     pub fn update_event(&self, old: Value, new: Value) -> Value {
         let mut event = self.event("Update", self.properties(new));
         event["OldResourceProperties"] = self.properties(old);
-        event["PhysicalResourceId"] = json!("whatever-it-was");
         event
     }
 
     /// Sends a Delete with these properties in addition to the required ones.
     pub async fn delete(&self, more: Value) -> FunctionResponse {
-        let mut event = self.event("Delete", self.properties(more));
-        event["PhysicalResourceId"] = json!("whatever-it-was");
-        self.send(event).await
+        self.send(self.event("Delete", self.properties(more))).await
     }
 
     /// Sends an event and returns its only response, which CloudFormation must accept as valid.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_iam::types::Tag;
 use coiled_aws_stack::config::Config;
+use coiled_aws_stack::trust::Pins;
 use serde_json::{Value, json};
 
 use super::scenario::{Before, Event, HUB, Scenario};
@@ -34,6 +35,7 @@ fn config() -> Config {
         consistency: Duration::from_millis(300),
         coiled_retry: Duration::from_millis(300),
         server: None,
+        pins: Pins::default(),
     }
 }
 
@@ -46,8 +48,7 @@ impl Stage {
     pub async fn prepare(scenario: &Scenario) -> Self {
         let mut world = World::with(config()).await;
         world.timeout = PATIENT;
-        let secret = world.secrets.create_secret().name("hub-token").secret_string("hub-token-c4n4ry-0123456789");
-        let hub = secret.send().await.unwrap().arn.unwrap();
+        let hub = world.hub_secret().await;
         let stage = Self { world, scenario: scenario.clone(), hub };
         stage.add_foreign_resources().await;
         stage.reach_state_before().await;
@@ -159,9 +160,7 @@ impl Stage {
     }
 
     fn delete(&self) -> Value {
-        let mut event = self.world.event("Delete", self.world.properties(self.old_target()));
-        event["PhysicalResourceId"] = json!("whatever-it-was");
-        event
+        self.world.event("Delete", self.world.properties(self.old_target()))
     }
 
     /// Resets every connection to Coiled until [`Stage::clear_faults`].

@@ -1,7 +1,7 @@
 //! The template's parameters: which values they accept, and how they reach the function.
 
 use coiled_aws_stack::properties::Spec;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::policy::template::{Parameters, Place, Stack, Template};
 
@@ -38,7 +38,10 @@ fn an_invalid_combination_of_parameters_fails_exactly_one_template_rule() {
     for pairs in allowed {
         assert_eq!(with_stack(pairs, |stack| stack.broken_rules()), Vec::<String>::new(), "{pairs:?}");
     }
-    let rejected: [(&[(&str, &str)], &str); 12] = [
+    let shared =
+        [secret, ("Registry", "docker_hub"), ("DockerHubUsername", "ada"), ("DockerHubTokenSecretArn", SECRET)];
+    let rejected: [(&[(&str, &str)], &str); 13] = [
+        (&shared, "must not be the secret in CoiledTokenSecretArn"),
         (&[], "either CoiledToken or CoiledTokenSecretArn"),
         (&[("CoiledToken", "t"), secret], "not both"),
         (&[("CoiledToken", "t"), ("CoiledTokenKmsKeyArn", KEY)], "Enter CoiledTokenSecretArn too"),
@@ -93,16 +96,29 @@ fn the_release_in_the_template_is_the_crate_version() {
     );
 }
 
-/// The function rejects any CoiledServer that differs from its environment variable.
+/// The function rejects a property that differs from its environment variable.
 #[test]
-fn the_function_and_its_connection_get_the_same_coiled_server() {
-    let server = ("CoiledServer", "https://coiled.example.com");
-    let texts = with_stack(&[("CoiledToken", "t"), server], |stack| {
-        let function: Value = stack.properties("Function").unwrap();
-        let connection: Value = stack.properties("Connection").unwrap();
-        (function["Environment"]["Variables"]["COILED_SERVER"].clone(), connection["CoiledServer"].clone())
-    });
-    assert_eq!(texts, (json!(server.1), json!(server.1)));
+fn the_function_s_environment_pins_the_connection_s_server_secrets_and_registry() {
+    let hub = [("Registry", "docker_hub"), ("DockerHubUsername", "ada"), ("DockerHubTokenSecretArn", HUB)];
+    let (server, uri) = (("CoiledServer", "https://coiled.example.com"), ("DockerHubUri", "hub.example.com"));
+    let sets = [vec![("CoiledToken", "t")], vec![("CoiledTokenSecretArn", SECRET), server], {
+        [&[("CoiledTokenSecretArn", SECRET), uri][..], &hub].concat()
+    }];
+    for pairs in sets {
+        let (function, connection) = with_stack(&pairs, |stack| {
+            (stack.properties("Function").unwrap(), stack.properties("Connection").unwrap())
+        });
+        for (variable, property) in [
+            ("COILED_SERVER", "CoiledServer"),
+            ("COILED_TOKEN_SECRET_ARN", "CoiledTokenSecretArn"),
+            ("DOCKER_HUB_TOKEN_SECRET_ARN", "DockerHubTokenSecretArn"),
+            ("DOCKER_HUB_URI", "DockerHubUri"),
+            ("DOCKER_HUB_USERNAME", "DockerHubUsername"),
+        ] {
+            let pinned = &function["Environment"]["Variables"][variable];
+            assert!(pinned.is_string() && *pinned == connection[property], "{variable} with {pairs:?}");
+        }
+    }
 }
 
 #[test]

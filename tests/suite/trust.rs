@@ -1,0 +1,409 @@
+//! No tag and no event decides where a secret goes: the function's environment, the properties and the
+//! `PhysicalResourceId` do.
+
+use serde_json::{Value, json};
+
+use crate::stand_in::StandIn;
+use crate::support::World;
+
+/// A connection, made by a function that was deployed with the template's parameters for these properties.
+async fn deployed(properties: Value) -> World {
+    let mut world = World::new().await;
+    world.deployed_by_template(properties.clone());
+    world.create(properties).await.succeeded();
+    world.aws.forget_calls();
+    world
+}
+
+/// Someone else's server, which accepts the token and connects everyone.
+async fn strangers_server(world: &World) -> StandIn {
+    let server = StandIn::start().await;
+    server.set_token(&world.coiled.token());
+    server
+}
+
+fn reads_of_secrets(world: &World) -> usize {
+    world.aws.actions().iter().filter(|action| *action == "GetSecretValue").count()
+}
+
+// The server
+
+#[tokio::test]
+async fn a_server_in_a_tag_receives_nothing_from_an_update() {
+    let world = deployed(json!({})).await;
+    let stranger = strangers_server(&world).await;
+    world.tag_user("coiled", "coiled-stack:server", &stranger.url()).await;
+    world.update(json!({}), json!({"RotateKey": "2"})).await.succeeded();
+    world.connected().await;
+    assert_eq!(world.tag("coiled-stack:server").await, world.coiled.url());
+    assert!(stranger.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_server_in_a_tag_receives_nothing_from_a_delete() {
+    let world = deployed(json!({})).await;
+    let stranger = strangers_server(&world).await;
+    world.tag_user("coiled", "coiled-stack:server", &stranger.url()).await;
+    world.delete(json!({})).await.succeeded();
+    world.nothing_left().await;
+    assert!(stranger.requests().is_empty());
+}
+
+/// The attacker may invoke the function and tag the user: both then name the same server.
+#[tokio::test]
+async fn a_server_in_a_tag_and_in_an_event_receives_nothing() {
+    let world = deployed(json!({})).await;
+    let stranger = strangers_server(&world).await;
+    world.tag_user("coiled", "coiled-stack:server", &stranger.url()).await;
+    let before = world.snapshot().await;
+    let forged = json!({"CoiledServer": stranger.url(), "RotateKey": "2"});
+    for old in [json!({}), forged.clone()] {
+        world.update(old, forged.clone()).await.failed(&["CoiledServer"]);
+        world.create(forged.clone()).await.failed(&["CoiledServer", "COILED_SERVER", "Nothing was changed"]);
+    }
+    assert_eq!(before, world.snapshot().await);
+    world.delete(forged).await.succeeded();
+    assert!(world.user_tags("coiled").await.is_none());
+    assert!(stranger.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_rejected_server_costs_no_read_of_the_secret() {
+    let world = deployed(json!({})).await;
+    let forged = json!({"CoiledServer": "https://coiled.example.com", "RotateKey": "2"});
+    world.update(forged.clone(), forged.clone()).await.failed(&["CoiledServer", "COILED_SERVER"]);
+    world.create(forged.clone()).await.failed(&["CoiledServer", "COILED_SERVER"]);
+    world.delete(forged).await.succeeded();
+    assert_eq!(reads_of_secrets(&world), 0);
+}
+
+/// A rollback to the registered settings contacts nobody, so it works whatever the function was deployed for.
+#[tokio::test]
+async fn an_update_that_contacts_nobody_needs_no_trusted_server() {
+    let mut world = deployed(json!({})).await;
+    world.tag_user("coiled", "coiled-stack:server", "https://stranger.example.com").await;
+    world.deployed_for("https://coiled.example.com".into());
+    let (keys, asked) = (world.keys("coiled").await, world.coiled.requests().len());
+    world.update(json!({"RotateKey": "2"}), json!({"AttachSetupPolicy": "false"})).await.succeeded();
+    world.connected().await;
+    assert_eq!((world.keys("coiled").await, world.coiled.requests().len()), (keys, asked));
+}
+
+#[tokio::test]
+async fn a_delete_for_another_server_sends_nothing_and_says_what_remains() {
+    let mut world = deployed(json!({})).await;
+    world.deployed_for("https://coiled.example.com".into());
+    let asked = world.coiled.requests().len();
+    world.delete(json!({})).await.succeeded();
+    assert!(world.user_tags("coiled").await.is_none() && world.policies().await.is_empty());
+    assert_eq!((world.coiled.requests().len(), reads_of_secrets(&world)), (asked, 0));
+    let kept = format!("the AWS credentials of workspace ada at {}", world.coiled.url());
+    assert!(world.logs.text().contains(&kept) && world.logs.text().contains("COILED_SERVER"));
+}
+
+// Secrets and registries
+
+fn docker_hub(secret: &str) -> Value {
+    json!({"Registry": "docker_hub", "DockerHubUsername": "ada", "DockerHubTokenSecretArn": secret})
+}
+
+fn with(base: &Value, more: Value) -> Value {
+    let mut map = base.as_object().cloned().unwrap_or_default();
+    map.extend(more.as_object().cloned().unwrap_or_default());
+    Value::Object(map)
+}
+
+#[tokio::test]
+async fn the_token_s_own_secret_is_never_sent_to_a_registry() {
+    for pinned in [true, false] {
+        let mut world = World::new().await;
+        if pinned {
+            world.deployed_by_template(json!({}));
+        }
+        world.create(json!({})).await.succeeded();
+        world.aws.forget_calls();
+        let full = world.secret_arn.clone();
+        let without_suffix = full.rsplit_once('-').unwrap().0.to_owned();
+        for secret in [full, without_suffix] {
+            let forged = with(&docker_hub(&secret), json!({"DockerHubUri": "registry.example.com"}));
+            world.update(json!({}), forged.clone()).await.failed(&["DockerHubTokenSecretArn", "Nothing was changed"]);
+            world.create(forged).await.failed(&["DockerHubTokenSecretArn"]);
+        }
+        assert_eq!(reads_of_secrets(&world), 0);
+        world.connected().await;
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_the_stack_does_not_have_receives_nothing() {
+    let world = deployed(json!({})).await;
+    let before = world.snapshot().await;
+    let forged = with(&docker_hub(&world.hub_secret().await), json!({"DockerHubUri": "registry.example.com"}));
+    let words = ["DOCKER_HUB_TOKEN_SECRET_ARN", "DOCKER_HUB_URI", "DOCKER_HUB_USERNAME", "Nothing was changed"];
+    world.update(json!({}), forged.clone()).await.failed(&words);
+    world.create(forged).await.failed(&words);
+    assert_eq!(before, world.snapshot().await);
+    assert_eq!(reads_of_secrets(&world), 0);
+}
+
+#[tokio::test]
+async fn each_pinned_property_of_a_forged_event_is_named_before_a_secret_is_read() {
+    let mut world = World::new().await;
+    let hub = docker_hub(&world.hub_secret().await);
+    world.deployed_by_template(hub.clone());
+    world.create(hub.clone()).await.succeeded();
+    world.aws.forget_calls();
+    let other = world.secret_arn.replace("coiled-token", "another");
+    for (property, value, variable) in [
+        ("CoiledTokenSecretArn", other.as_str(), "COILED_TOKEN_SECRET_ARN"),
+        ("DockerHubTokenSecretArn", other.as_str(), "DOCKER_HUB_TOKEN_SECRET_ARN"),
+        ("DockerHubUri", "registry.example.com", "DOCKER_HUB_URI"),
+        ("DockerHubUsername", "eve", "DOCKER_HUB_USERNAME"),
+    ] {
+        let forged = with(&hub, json!({property: value, "RotateKey": "2"}));
+        world.update(hub.clone(), forged.clone()).await.failed(&[property, variable, "stack update"]);
+        world.create(forged).await.failed(&[property, variable]);
+        assert_eq!(reads_of_secrets(&world), 0, "{property}");
+    }
+    world.connected().await;
+    world.update(hub.clone(), with(&hub, json!({"RotateKey": "2"}))).await.succeeded();
+    world.connected().await;
+}
+
+/// What is sent counts, not how it was written.
+#[tokio::test]
+async fn a_pinned_value_may_be_written_differently() {
+    let mut world = World::new().await;
+    let hub = docker_hub(&world.hub_secret().await);
+    world.deployed_by_template(hub.clone());
+    world.create(with(&hub, json!({"DockerHubUri": "docker.io", "DockerHubUsername": "Ada"}))).await.succeeded();
+    world.connected().await;
+}
+
+#[tokio::test]
+async fn a_delete_with_another_secret_reads_none_and_says_what_remains() {
+    let world = deployed(json!({})).await;
+    let other = world.secrets.create_secret().name("other").secret_string(world.coiled.token()).send().await.unwrap();
+    let asked = world.coiled.requests().len();
+    world.delete(json!({"CoiledTokenSecretArn": other.arn.unwrap()})).await.succeeded();
+    assert!(world.user_tags("coiled").await.is_none() && world.policies().await.is_empty());
+    assert_eq!((world.coiled.requests().len(), reads_of_secrets(&world)), (asked, 0));
+    assert!(world.logs.text().contains("COILED_TOKEN_SECRET_ARN"));
+    assert!(world.logs.text().contains("the AWS credentials of workspace ada"));
+}
+
+// The workspace
+
+/// How a stack names its workspace.
+const NAMED: [&str; 3] = ["property", "physical ID", "default"];
+
+/// A connection of the workspace `ada`, and a second workspace of the same token, connected by someone else.
+async fn beside_a_team(how: &str) -> (World, Value) {
+    let mut world = World::new().await;
+    let properties = if how == "property" { json!({"Workspace": "ada"}) } else { json!({}) };
+    world.deployed_by_template(properties.clone());
+    world.create(properties.clone()).await.succeeded();
+    if how == "default" {
+        world.forget_workspace_in_id();
+    }
+    world.coiled.add_workspace("team", "Team", false);
+    let options = world.coiled.connection("ada").unwrap().data;
+    world.coiled.connect("team", options);
+    (world, properties)
+}
+
+fn asked_about(world: &World, slug: &str) -> usize {
+    world.coiled.requests().iter().filter(|request| request.path.contains(&format!("/{slug}/"))).count()
+}
+
+#[tokio::test]
+async fn a_workspace_in_a_tag_gets_no_key_and_a_rollback_passes() {
+    for how in NAMED {
+        let (world, properties) = beside_a_team(how).await;
+        world.tag_user("coiled", "coiled-stack:workspace", "team").await;
+        let before = world.snapshot().await;
+        let change = with(&properties, json!({"RotateKey": "2"}));
+        let words = ["ada", "team", "coiled-stack:workspace", "Nothing was changed", "aws iam tag-user"];
+        world.update(properties.clone(), change.clone()).await.failed(&words);
+        assert_eq!(before, world.snapshot().await, "{how}");
+        world.update(change, properties.clone()).await.succeeded();
+        assert_eq!(before, world.snapshot().await, "{how}");
+        assert_eq!(asked_about(&world, "team"), 0, "{how}");
+
+        // The command in the status reason.
+        world.tag_user("coiled", "coiled-stack:workspace", "ada").await;
+        world.update(properties.clone(), with(&properties, json!({"RotateKey": "3"}))).await.succeeded();
+        world.connected().await;
+    }
+}
+
+#[tokio::test]
+async fn a_delete_disconnects_no_workspace_if_a_tag_names_another() {
+    for how in NAMED {
+        let (world, properties) = beside_a_team(how).await;
+        world.tag_user("coiled", "coiled-stack:workspace", "team").await;
+        world.delete(properties).await.succeeded();
+        assert!(world.user_tags("coiled").await.is_none() && world.policies().await.is_empty(), "{how}");
+        for slug in ["ada", "team"] {
+            assert!(world.coiled.connection(slug).is_some(), "{how}: {slug}");
+        }
+        assert_eq!(asked_about(&world, "team"), 0, "{how}");
+        let log = world.logs.text();
+        assert!(log.contains("the AWS credentials of workspace ada") && log.contains("team"), "{how}");
+    }
+}
+
+#[tokio::test]
+async fn a_create_again_after_its_workspace_tag_was_changed_registers_nothing_there() {
+    let (world, properties) = beside_a_team("property").await;
+    world.tag_user("coiled", "coiled-stack:workspace", "team").await;
+    let before = world.snapshot().await;
+    world.create(with(&properties, json!({"RotateKey": "2"}))).await.failed(&["ada", "team"]);
+    assert_eq!(before, world.snapshot().await);
+    assert_eq!(asked_about(&world, "team"), 0);
+}
+
+#[tokio::test]
+async fn a_missing_workspace_tag_changes_nothing() {
+    for how in NAMED {
+        let (world, properties) = beside_a_team(how).await;
+        let untag = world.iam.untag_user().user_name("coiled").tag_keys("coiled-stack:workspace");
+        untag.send().await.unwrap();
+        world.update(properties.clone(), with(&properties, json!({"RotateKey": "2"}))).await.succeeded();
+        world.connected().await;
+        assert_eq!(world.tag("coiled-stack:workspace").await, "ada", "{how}");
+        let untag = world.iam.untag_user().user_name("coiled").tag_keys("coiled-stack:workspace");
+        untag.send().await.unwrap();
+        world.delete(properties).await.succeeded();
+        world.nothing_left().await;
+        assert!(world.coiled.connection("team").is_some(), "{how}");
+    }
+}
+
+/// The stack was created without `Workspace`. Its physical ID says which workspace was the default then.
+#[tokio::test]
+async fn a_new_default_workspace_of_the_token_does_not_move_the_connection() {
+    for tagged in [true, false] {
+        let world = deployed(json!({})).await;
+        world.coiled.add_workspace("team", "Team", true);
+        if !tagged {
+            let untag = world.iam.untag_user().user_name("coiled").tag_keys("coiled-stack:workspace");
+            untag.send().await.unwrap();
+        }
+        world.update(json!({}), json!({"RotateKey": "2"})).await.succeeded();
+        world.connected().await;
+        world.delete(json!({})).await.succeeded();
+        world.nothing_left().await;
+        assert_eq!(asked_about(&world, "team"), 0);
+    }
+}
+
+/// A stack of an earlier release has an ID without a workspace. It may name the tagged workspace from then on.
+#[tokio::test]
+async fn after_a_new_default_workspace_a_stack_with_a_plain_id_has_to_name_its_own() {
+    let mut world = deployed(json!({})).await;
+    world.forget_workspace_in_id();
+    world.coiled.add_workspace("team", "Team", true);
+    let before = world.snapshot().await;
+    world.update(json!({}), json!({"RotateKey": "2"})).await.failed(&["team", "ada", "set Workspace to ada"]);
+    assert_eq!(before, world.snapshot().await);
+    world.update(json!({"RotateKey": "2"}), json!({})).await.succeeded();
+    let named = json!({"Workspace": "ada", "RotateKey": "2"});
+    world.update(json!({}), named.clone()).await.succeeded();
+    world.connected().await;
+    world.delete(named).await.succeeded();
+    world.nothing_left().await;
+    assert!(world.coiled.connection("team").is_none());
+}
+
+#[tokio::test]
+async fn after_a_new_default_workspace_a_delete_with_a_plain_id_disconnects_nothing() {
+    let mut world = deployed(json!({})).await;
+    world.forget_workspace_in_id();
+    world.coiled.add_workspace("team", "Team", true);
+    world.coiled.connect("team", world.coiled.connection("ada").unwrap().data);
+    world.delete(json!({})).await.succeeded();
+    assert!(world.user_tags("coiled").await.is_none());
+    assert!(world.coiled.connection("ada").is_some() && world.coiled.connection("team").is_some());
+    assert!(world.logs.text().contains("the AWS credentials of workspace team or ada"));
+}
+
+#[tokio::test]
+async fn a_stack_that_was_created_without_workspace_cannot_move_to_another() {
+    let (world, _) = beside_a_team("physical ID").await;
+    world.tag_user("coiled", "coiled-stack:workspace", "team").await;
+    let before = world.snapshot().await;
+    for more in [json!({}), json!({"RotateKey": "2"})] {
+        let moved = with(&json!({"Workspace": "team"}), more);
+        world.update(json!({}), moved.clone()).await.failed(&["Workspace", "Nothing was changed"]);
+        world.update(moved, json!({})).await.succeeded();
+    }
+    assert_eq!(before, world.snapshot().await);
+    assert_eq!(asked_about(&world, "team"), 0);
+}
+
+// The physical ID
+
+fn id(answer: &crate::support::FunctionResponse) -> String {
+    answer.value["PhysicalResourceId"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_physical_id_contains_the_workspace_that_no_property_names() {
+    let world = World::new().await;
+    let created = id(&world.create(json!({})).await.succeeded());
+    assert!(created.starts_with("coiled-connection-") && created.ends_with("/ada"), "{created}");
+    // It is not a replacement to name the workspace later, or to fail.
+    let named = json!({"Workspace": "ada"});
+    assert_eq!(id(&world.update(json!({}), named.clone()).await.succeeded()), created);
+    assert_eq!(id(&world.update(named.clone(), json!({"UserName": "b"})).await.failed(&["UserName"])), created);
+    assert_eq!(id(&world.delete(named).await.succeeded()), created);
+
+    let world = World::new().await;
+    let plain = id(&world.create(json!({"Workspace": "ada"})).await.succeeded());
+    assert!(!plain.contains('/'), "{plain}");
+}
+
+#[tokio::test]
+async fn a_failed_create_returns_the_workspace_too_and_its_delete_uses_it() {
+    let world = World::new().await;
+    world.coiled.fault(crate::stand_in::Fault {
+        on: crate::stand_in::Call::WsFinish,
+        how: crate::stand_in::How::IsError("no quota".into()),
+        times: 1,
+    });
+    let failed = world.create(json!({})).await.failed(&["no quota"]);
+    assert!(id(&failed).ends_with("/ada"), "{}", id(&failed));
+    world.coiled.add_workspace("team", "Team", true);
+    let deleted = world.delete(json!({})).await.succeeded();
+    assert_eq!(id(&deleted), id(&failed));
+    world.nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_physical_id_of_an_earlier_release_never_changes() {
+    let mut world = World::new().await;
+    let created = id(&world.create(json!({})).await.succeeded());
+    let plain = created.split('/').next().unwrap().to_owned();
+    world.forget_workspace_in_id();
+    assert_eq!(id(&world.update(json!({}), json!({"RotateKey": "2"})).await.succeeded()), plain);
+    assert_eq!(id(&world.update(json!({}), json!({"UserName": "b"})).await.failed(&["UserName"])), plain);
+    assert_eq!(id(&world.delete(json!({})).await.succeeded()), plain);
+    world.nothing_left().await;
+}
+
+/// CloudFormation generates an ID for a Create that never responded.
+#[tokio::test]
+async fn a_generated_physical_id_names_no_workspace() {
+    let world = World::new().await;
+    let created = id(&world.create(json!({})).await.succeeded());
+    for generated in ["coiled-Connection-1A2B3C4D5E6F", "coiled-connection-0/team", "2025/11/25/[$LATEST]ab"] {
+        let mut event = world.event("Delete", world.properties(json!({"UserName": "nobody"})));
+        event["PhysicalResourceId"] = json!(generated);
+        assert_eq!(id(&world.send(event).await.succeeded()), created.split('/').next().unwrap(), "{generated}");
+    }
+    let mut event = world.event("Delete", world.properties(json!({})));
+    event["PhysicalResourceId"] = json!("coiled-Connection-1A2B3C4D5E6F");
+    world.send(event).await.succeeded();
+    world.nothing_left().await;
+}
