@@ -407,3 +407,70 @@ async fn a_generated_physical_id_names_no_workspace() {
     world.send(event).await.succeeded();
     world.nothing_left().await;
 }
+
+// What remains possible: the table in docs/trust.md
+
+/// Whoever may invoke the function can do what a stack update or a deletion can.
+#[tokio::test]
+async fn an_event_sent_by_hand_can_attach_the_setup_policy_rotate_the_key_and_delete_the_user() {
+    let detached = json!({"AttachSetupPolicy": "false"});
+    let world = deployed(detached.clone()).await;
+    let old = world.keys("coiled").await;
+    world.update(detached, json!({"AttachSetupPolicy": "true", "RotateKey": "2"})).await.succeeded();
+    assert_eq!(world.attached("coiled").await, ["coiled-ongoing", "coiled-setup"]);
+    assert_ne!(world.keys("coiled").await, old);
+    world.delete(json!({})).await.succeeded();
+    world.nothing_left().await;
+}
+
+/// While the user exists, its tag and the event would have to name the same workspace.
+#[tokio::test]
+async fn an_event_sent_by_hand_can_connect_another_workspace_of_the_token_only_after_it_deleted_the_user() {
+    let world = deployed(json!({})).await;
+    world.coiled.add_workspace("team", "Team", false);
+    let forged = json!({"Workspace": "team", "RotateKey": "2"});
+    for old in [json!({}), forged.clone()] {
+        world.update(old, forged.clone()).await.failed(&["Workspace"]);
+    }
+    world.create(forged.clone()).await.failed(&["team", "ada"]);
+    assert!(world.coiled.connection("team").is_none());
+    world.delete(json!({})).await.succeeded();
+    world.create(forged).await.succeeded();
+    assert!(world.coiled.connection("team").is_some());
+}
+
+/// Both together name the same server in every place. The stack's own template then deploys the function for it.
+#[tokio::test]
+async fn a_stack_update_together_with_a_tag_can_move_the_connection_to_another_server() {
+    let mut world = deployed(json!({})).await;
+    let other = strangers_server(&world).await;
+    let moved = json!({"CoiledServer": other.url(), "RotateKey": "2"});
+    world.deployed_by_template(moved.clone());
+    // The update alone is rejected: the server is fixed for the life of a stack.
+    world.update(json!({}), moved.clone()).await.failed(&["CoiledServer", "cannot change"]);
+    assert!(other.requests().is_empty());
+    world.tag_user("coiled", "coiled-stack:server", &other.url()).await;
+    world.update(json!({}), moved).await.succeeded();
+    assert!(other.connection("ada").is_some());
+}
+
+/// Tags are all the state that there is, so whoever may change them can confuse the stack, but not redirect it.
+#[tokio::test]
+async fn a_changed_state_tag_costs_a_rotation_or_a_failure_but_no_secret() {
+    for (tag, value) in [
+        ("coiled-stack:registered", "v1:0:0"),
+        ("coiled-stack:access-key-id", "AKIA0000000000000000"),
+        ("coiled-stack:pending-access-key-id", "AKIA0000000000000000"),
+        ("coiled-stack:server", "https://stranger.example.com"),
+        ("coiled-stack:lease", "x/1/1"),
+        ("coiled-stack:adopted", "keys"),
+    ] {
+        let world = deployed(json!({})).await;
+        world.tag_user("coiled", tag, value).await;
+        let failed = !world.update(json!({"Release": "1"}), json!({"Release": "2"})).await.is_success();
+        let held = world.coiled.connection("ada").expect("the workspace is connected").access_key_id();
+        let works = world.key_works(&held, "us-east-1").await;
+        // Whatever the tag says: Coiled holds a key that works, or the status reason says why not.
+        assert!(failed || works, "{tag}");
+    }
+}

@@ -6,5 +6,6 @@
 
 mod known_cases;
 mod parameters;
+mod reach;
 mod rendering;
 mod rights;
