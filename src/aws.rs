@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep};
 use crate::config::Config;
 use crate::denial::Denial;
 use crate::error::Error;
+use crate::redact::shown;
 
 /// How long errors that may be transient are retried.
 #[derive(Debug, Clone)]
@@ -99,8 +100,8 @@ where
 {
     let (code, message) = match error {
         SdkError::ServiceError(service) => (
-            service.err().code().unwrap_or("unknown error").to_owned(),
-            service.err().message().unwrap_or("no message").to_owned(),
+            shown(service.err().code().unwrap_or("unknown error")),
+            shown(service.err().message().unwrap_or("no message")),
         ),
         SdkError::TimeoutError(_) => ("no response".to_owned(), "the service did not respond in time".to_owned()),
         SdkError::DispatchFailure(failure) => {

@@ -22,6 +22,7 @@ use crate::observe::{self, SeenUser};
 use crate::physical_id::PhysicalId;
 use crate::properties::names::{Server, UserName};
 use crate::properties::tags::Tag;
+use crate::redact::shown;
 use crate::request::{Envelope, Request, RequestType};
 use crate::{secrets, sts::Sts};
 
@@ -252,7 +253,9 @@ pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    // A panic can quote the data that caused it.
+    text.map_or_else(|| "no message".into(), |text| shown(&text))
 }
 
 #[cfg(test)]
@@ -279,6 +282,12 @@ mod tests {
     async fn a_panic_is_a_failure_of_the_current_step() {
         let failure = failure(async { panic!("on purpose") }).await;
         assert_eq!(failure, Failure::at("register", Error::Internal("on purpose".into())));
+    }
+
+    #[tokio::test]
+    async fn a_panic_that_quotes_an_access_key_does_not_show_it() {
+        let failure = failure(async { panic!("no such key: {:?}", "k".repeat(40)) }).await;
+        assert_eq!(failure.error, Error::Internal("no such key: \"***\"".into()));
     }
 
     #[tokio::test]

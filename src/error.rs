@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::advice;
 use crate::denial::Denial;
-use crate::redact::shorten;
+use crate::redact::{cut_middle, shorten};
 use crate::secrets::Unusable;
 use crate::trust::OtherWorkspace;
 
@@ -139,7 +139,7 @@ pub enum Error {
     #[error("internal error: {0}")]
     Internal(String),
     /// Independent causes, reported together.
-    #[error("{}", several(.0))]
+    #[error("{}", several(.0, Error::to_string))]
     Several(Vec<Error>),
 }
 
@@ -388,8 +388,8 @@ fn fixes(errors: &[Error]) -> String {
     all.join(" ")
 }
 
-fn several(errors: &[Error]) -> String {
-    let numbered = errors.iter().enumerate().map(|(n, error)| format!("{}) {error}", n + 1));
+fn several(errors: &[Error], text: impl Fn(&Error) -> String) -> String {
+    let numbered = errors.iter().enumerate().map(|(n, error)| format!("{}) {}", n + 1, text(error)));
     format!("{} causes: {}", errors.len(), numbered.collect::<Vec<_>>().join("; "))
 }
 
@@ -437,15 +437,39 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The failure for the status reason. Long causes lose their middle, and the log contains them whole.
+    ///
+    /// [`crate::response::Response::encode`] cuts the middle of a long status reason once more. The leftovers must survive
+    /// that, so they follow the cause directly.
+    pub fn reason(&self) -> String {
+        self.text(&brief(&self.error))
+    }
+
+    fn text(&self, cause: &str) -> String {
+        let leftovers = match self.leftovers.as_slice() {
+            [] => String::new(),
+            leftovers => format!(" Left in the account: {}.", leftovers.join(", ")),
+        };
+        format!("{}: {}.{leftovers} {}", self.step, cause.trim_end_matches('.'), self.error.fix())
+    }
+}
+
 impl fmt::Display for Failure {
-    /// The leftovers follow the cause directly. [`crate::response::Response::encode`] cuts the middle of a long status
-    /// reason, and the leftovers must survive that.
+    /// The whole failure, for the log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}.", self.step, shorten(self.error.to_string().trim_end_matches('.'), 1800))?;
-        if !self.leftovers.is_empty() {
-            write!(f, " Left in the account: {}.", self.leftovers.join(", "))?;
-        }
-        write!(f, " {}", self.error.fix())
+        f.write_str(&self.text(&self.error.to_string()))
+    }
+}
+
+/// The longest cause in a status reason, in bytes.
+const BRIEF: usize = 1800;
+
+/// The cause within [`BRIEF`]. Of several causes each gets its part, so that a long one does not hide the others.
+fn brief(error: &Error) -> String {
+    match error {
+        Error::Several(errors) => several(errors, |error| cut_middle(&error.to_string(), BRIEF / errors.len().max(1))),
+        error => cut_middle(&error.to_string(), BRIEF),
     }
 }
 

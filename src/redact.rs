@@ -1,12 +1,17 @@
-//! Keeps secrets out of logs and responses: a URL type that does not print its signature, and a filter for text from
+//! Keeps secrets out of logs and responses: a URL type that does not print its signature, and filters for text from
 //! other servers.
 
+mod escape;
+
 use std::fmt;
+use std::ops::Range;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
+
+use escape::{Unit, units};
 
 /// The pre-signed URL for the response. Its query contains a signature: anyone who has it can respond for this
 /// function.
@@ -67,20 +72,96 @@ fn scrubbed(value: Value, secrets: &[&SecretString]) -> Value {
     }
 }
 
-/// Replaces the secrets as plain text, as escaped JSON and as percent-encoded URL text.
+/// Replaces the secrets, however they are written.
 fn scrub_text(text: &str, secrets: &[&SecretString]) -> String {
-    let forms =
-        secrets.iter().map(|secret| secret.expose_secret()).filter(|secret| secret.len() >= 4).flat_map(|secret| {
-            let json = Value::from(secret).to_string();
-            let json = json.trim_matches('"').to_owned();
-            let url = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
-            [secret.to_owned(), json.replace('/', "\\/"), json, url.replace("%2D", "-").replace("%5F", "_"), url]
-        });
-    let mut forms: Vec<String> = forms.collect();
-    // Replace the longest first. If one secret contains another, the shorter replacement would leave part of the longer
-    // one.
-    forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
-    forms.iter().fold(text.to_owned(), |text, form| text.replace(form.as_str(), "***"))
+    // A shorter secret would occur in any text by chance.
+    let secrets = secrets.iter().map(|secret| secret.expose_secret()).filter(|secret| secret.len() >= 4);
+    mask(text, secrets.flat_map(|secret| occurrences(text, secret)).collect())
+}
+
+/// Where a secret occurs: as it is, as JSON and as a URL write it, and with any of its characters escaped.
+fn occurrences(text: &str, secret: &str) -> Vec<Range<usize>> {
+    let json = Value::from(secret).to_string();
+    let url = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
+    let json = json.trim_matches('"');
+    let forms = [secret, json, &json.replace('/', "\\/"), &url];
+    let written = forms.into_iter().flat_map(|form| text.match_indices(form).map(|(at, _)| at..at + form.len()));
+    written.chain(escaped_occurrences(text, secret)).collect()
+}
+
+fn escaped_occurrences(text: &str, secret: &str) -> Vec<Range<usize>> {
+    if !text.contains(['\\', '%', '&']) {
+        return Vec::new();
+    }
+    let units: Vec<Unit> = units(text).collect();
+    let plain: String = units.iter().map(|unit| unit.char).collect();
+    // Where each character of `plain` starts, so that its unit can be found.
+    let starts: Vec<usize> = plain.char_indices().map(|(at, _)| at).collect();
+    let unit = |at: usize| starts.binary_search(&at).ok().and_then(|number| units.get(number));
+    let span = |at: usize| Some(unit(at)?.start..unit(at + secret.len()).map_or(text.len(), |next| next.start));
+    plain.match_indices(secret).filter_map(|(at, _)| span(at)).collect()
+}
+
+/// The length of a secret access key.
+const KEY_LENGTH: usize = 40;
+/// AWS's encoded authorization messages contain `-` and `_` as well, and between two of these may stand 40 characters by
+/// chance. They have about a thousand characters. Names with dashes around a key are shorter than this.
+const LONGEST_NAME: usize = 160;
+
+/// Replaces whatever may be a secret access key: each run of exactly 40 letters, digits, `/` and `+`.
+///
+/// A server may know keys of earlier runs, which this run cannot know. A longer run is not a key.
+pub fn mask_keys(text: &str) -> String {
+    let units: Vec<Unit> = units(text).collect();
+    let words = units.chunk_by(|one, next| is_in_word(one.char) == is_in_word(next.char));
+    let runs = words.filter(|word| word.len() <= LONGEST_NAME).flat_map(|word| word.split(|unit| is_dash(unit.char)));
+    let keys = runs.filter(|run| run.len() == KEY_LENGTH && run.iter().all(|unit| is_in_key(unit.char)));
+    mask(text, keys.filter_map(|run| Some(run.first()?.start..run.last()?.end)).collect())
+}
+
+fn is_in_key(char: char) -> bool {
+    char.is_ascii_alphanumeric() || matches!(char, '/' | '+')
+}
+
+fn is_dash(char: char) -> bool {
+    matches!(char, '-' | '_')
+}
+
+fn is_in_word(char: char) -> bool {
+    is_in_key(char) || is_dash(char)
+}
+
+/// The text without what may be the first part of a key at its end.
+pub fn without_last_word(text: &str) -> &str {
+    text.trim_end_matches(|char| is_in_word(char) || matches!(char, '\\' | '%' | '&' | '#' | ';'))
+}
+
+/// Replaces each span with `***`. Spans that overlap are replaced as one, because what one leaves of another would still
+/// be part of a secret.
+fn mask(text: &str, mut spans: Vec<Range<usize>>) -> String {
+    spans.sort_by_key(|span| (span.start, span.end));
+    let mut masked = String::with_capacity(text.len());
+    let mut end = 0;
+    for span in spans {
+        if span.start >= end {
+            masked.push_str(text.get(end..span.start).unwrap_or_default());
+            masked.push_str("***");
+        }
+        end = end.max(span.end);
+    }
+    masked.push_str(text.get(end..).unwrap_or_default());
+    masked
+}
+
+/// The longest text from another server in a log line. AWS's encoded authorization messages must fit, because nobody can
+/// decode a part of one. The status reason is cut again, see [`crate::error::Failure::reason`].
+const SHOWN: usize = 16 << 10;
+
+/// Text from another server, ready for an error or a log line. Known secrets must be replaced before, see [`scrub`].
+///
+/// It is cut last, because the first part of a key would not be recognized.
+pub fn shown(text: &str) -> String {
+    shorten(&mask_keys(text), SHOWN)
 }
 
 /// At most `limit` bytes of a text, cut between characters. A cut text ends with `…`.
@@ -90,6 +171,18 @@ pub fn shorten(text: &str, limit: usize) -> String {
     }
     let end = (0..=limit.saturating_sub('…'.len_utf8())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
     format!("{}…", text.get(..end).unwrap_or_default())
+}
+
+/// At most `limit` bytes of a text, without its middle if it is longer. In a status reason the head contains the step and
+/// the cause, the tail the advice.
+pub fn cut_middle(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let tail_length = (limit / 3).min(600);
+    let start = (text.len() - tail_length..=text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len());
+    let tail = text.get(start..).unwrap_or_default();
+    format!("{}{tail}", shorten(text, limit - tail.len()))
 }
 
 /// Lower-case hexadecimal, two digits per byte.
@@ -123,6 +216,94 @@ mod tests {
         assert_eq!(scrub(r#"{"a\u002fb\u002bc": ["\u0074ok-en"]}"#, &[&token, &key]), r#"{"***":["***"]}"#);
         let digits = SecretString::from("12345");
         assert_eq!(scrub(r#"{"token": 12345, "n": 7}"#, &[&digits]), r#"{"n":7,"token":"***"}"#);
+    }
+
+    #[test]
+    fn scrub_finds_a_secret_with_any_of_its_characters_escaped() {
+        let key = SecretString::from("a/b+c=d-e");
+        for form in
+            [r"\u0061\u002fb+c=d-e", r"a\\/b+c=d-e", "a%2fb%2bc%3dd-e", "%61/b+c=d%2De", "a&#x2F;b&plus;c&#61;d-e"]
+        {
+            assert_eq!(scrub(&format!("no {form} here"), &[&key]), "no *** here", "{form}");
+            assert_eq!(scrub(&format!("<{form}"), &[&key]), "<***", "{form}");
+        }
+        // A secret may contain what looks like an escape.
+        for secret in ["a%2Fb", r"a\/b", "a&#47;b"] {
+            assert_eq!(scrub(&format!("no {secret} here"), &[&SecretString::from(secret)]), "no *** here", "{secret}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_contains_or_overlaps_another_leaves_no_part_of_itself() {
+        let secret = |text: &str| SecretString::from(text);
+        let (short, long, other) = (secret("abcd"), secret("abcdefgh"), secret("ghijkl"));
+        for secrets in [[&short, &long, &other], [&other, &long, &short], [&long, &other, &short]] {
+            assert_eq!(scrub("<abcdefgh>", &secrets), "<***>");
+            assert_eq!(scrub("<abcdefghijkl> abcd", &secrets), "<***> ***");
+            assert_eq!(scrub("abcdghijkl", &secrets), "******");
+        }
+    }
+
+    #[test]
+    fn exactly_40_characters_of_a_secret_keys_alphabet_are_masked() {
+        let key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+        assert_eq!(key.len(), 40);
+        for around in [
+            "@",
+            "<@>",
+            "key=@&x",
+            "\"@\"",
+            r"\n@\n",
+            r#"{\"@\":1}"#,
+            "%20@%20",
+            "a-@-b",
+            "x_@",
+            "(@)",
+            "é@é",
+            "@, @",
+            "%3D@",
+        ] {
+            let (text, masked) = (around.replace('@', key), around.replace('@', "***"));
+            assert_eq!(mask_keys(&text), masked);
+        }
+        for form in ["\\/", "\\u002f", "\\u002F", "\\\\/", "%2F", "%2f", "%252F", "&#47;", "&#x2F;", "\\x2f"] {
+            let written = key.replace('/', form);
+            assert_eq!(mask_keys(&format!("no {written}.")), "no ***.", "{form}");
+            assert_eq!(mask_keys(&written), "***", "{form}");
+        }
+        let written: String = key.chars().map(|char| format!("\\u{:04x}", u32::from(char))).collect();
+        assert_eq!(mask_keys(&format!("\"{written}\"")), "\"***\"");
+        assert_eq!(mask_keys(&key.replace('+', "%2B").replace('/', "%2F")), "***");
+    }
+
+    #[test]
+    fn the_last_word_of_a_cut_text_is_dropped_with_its_escapes() {
+        for cut in ["abc/DEF+123", r"abc\/", r"abc\u00", "abc%2", "abc&#x2f;x", "abc-d_e", ""] {
+            assert_eq!(without_last_word(&format!("key \"{cut}")), "key \"");
+        }
+    }
+
+    #[test]
+    fn a_longer_or_shorter_run_is_not_masked() {
+        let run = |length: usize| "wJalrXUtnFEMI/K7MDENG+bPxRfi".chars().cycle().take(length).collect::<String>();
+        for length in [1, 39, 41, 64, 80, 1000] {
+            let text = format!("message: {}.", run(length));
+            assert_eq!(mask_keys(&text), text);
+            let written = text.replace('/', "\\/").replace('+', "%2B");
+            assert_eq!(mask_keys(&written), written);
+        }
+        // An encoded authorization message: between two of its dashes may stand 40 characters.
+        let encoded = format!("message: {}-{}_{}-{}", run(400), run(40), run(40), run(200));
+        assert_eq!(mask_keys(&encoded), encoded);
+    }
+
+    #[test]
+    fn a_shown_text_is_masked_before_it_is_cut() {
+        let key = "k".repeat(40);
+        assert_eq!(shown(&key), "***");
+        let text = shown(&format!("{} {key} after", ".".repeat(SHOWN - 20)));
+        assert!(text.ends_with("*** after") && !text.contains("kk"), "{}", text.len());
+        assert!(shown(&".".repeat(2 * SHOWN)).len() <= SHOWN);
     }
 
     #[test]

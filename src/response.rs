@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::deadline::Deadlines;
 use crate::error::Failure;
 use crate::physical_id::PhysicalId;
-use crate::redact::{ResponseUrl, shorten};
+use crate::redact::{ResponseUrl, cut_middle, shorten};
 use crate::request::{Envelope, RequestType};
 
 /// The longest response that CloudFormation accepts, in bytes after JSON encoding (aws-cdk#23958).
@@ -46,7 +46,7 @@ impl<'a> Response<'a> {
             Ok(data) => ("SUCCESS", String::new(), data.clone()),
             Err(failure) => {
                 let advice = if envelope.request_type() == Some(RequestType::Create) { AFTER_CREATE } else { "" };
-                ("FAILED", format!("{failure}{advice} Log: {}", shorten(log, 400)), Data::new())
+                ("FAILED", format!("{}{advice} Log: {}", failure.reason(), shorten(log, 400)), Data::new())
             }
         };
         Self {
@@ -94,17 +94,6 @@ impl<'a> Response<'a> {
         // Encoding cannot fail: the struct contains only strings and a map of strings.
         serde_json::to_vec(self).unwrap_or_default()
     }
-}
-
-/// Cuts the middle. The head contains the step and the cause, the tail the advice and the location of the log.
-fn cut_middle(text: &str, limit: usize) -> String {
-    if text.len() <= limit {
-        return text.to_owned();
-    }
-    let tail_length = (limit / 3).min(600);
-    let start = (text.len() - tail_length..=text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len());
-    let tail = text.get(start..).unwrap_or_default();
-    format!("{}{tail}", shorten(text, limit - tail.len()))
 }
 
 fn head(text: &str, limit: usize) -> &str {

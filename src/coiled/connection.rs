@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::Coiled;
 use super::http::words;
 use crate::error::Error;
-use crate::redact::hex;
+use crate::redact::{hex, shown};
 
 /// A workspace's connection as Coiled shows it: all options except the credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Shown {
     pub fn describe(&self) -> String {
         let parts = [self.option("provider_name"), self.option("aws_region_name")];
         let known: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        if known.is_empty() { format!("backend {}", self.backend()) } else { known.join(", ") }
+        shown(&if known.is_empty() { format!("backend {}", self.backend()) } else { known.join(", ") })
     }
 }
 

@@ -10,7 +10,7 @@ use super::{AGENT, Coiled};
 use crate::aws::innermost;
 use crate::error::Error;
 use crate::page;
-use crate::redact::{scrub, shorten};
+use crate::redact::shown;
 
 /// Larger than any response that is read here. It keeps a faulty server from filling the function's memory.
 const BODY_LIMIT: usize = 1 << 20;
@@ -20,7 +20,7 @@ const BODY_LIMIT: usize = 1 << 20;
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
-    /// The body as text, with the token masked.
+    /// The body as text, with everything masked that was sent to Coiled.
     pub body: String,
     call: String,
 }
@@ -32,8 +32,9 @@ impl Response {
             return Err(self.error());
         }
         serde_json::from_str(&self.body).map_err(|_| {
-            let words = page::describe(&self.body).unwrap_or_else(|| shorten(&self.body, 200));
-            let words = format!("the response is not JSON: {words}");
+            // A page's title is text from a server, too.
+            let words = page::describe(&self.body).unwrap_or_else(|| self.body.clone());
+            let words = shown(&format!("the response is not JSON: {words}"));
             Error::Coiled { call: self.call.clone(), status: self.status, words }
         })
     }
@@ -63,16 +64,17 @@ impl Response {
     }
 }
 
-/// The message in an error's body: `message`, `detail`, `non_field_errors` or `code`, otherwise the text itself.
+/// The message in an error's body: `message`, `detail`, `non_field_errors` or `code`, otherwise the text itself. It is
+/// ready to be shown.
 pub fn words(body: &str) -> String {
     if let Some(page) = page::describe(body) {
-        return page;
+        return shown(&page);
     }
     let value: Value = serde_json::from_str(body).unwrap_or(Value::Null);
     let fields = ["message", "detail", "non_field_errors", "code"];
     let found = fields.iter().find_map(|field| text_in(value.get(field)?));
     let text = found.or_else(|| text_in(&value)).unwrap_or_else(|| body.trim().to_owned());
-    if text.is_empty() { "no error message".to_owned() } else { shorten(&text, 600) }
+    if text.is_empty() { "no error message".to_owned() } else { shown(&text) }
 }
 
 fn text_in(value: &Value) -> Option<String> {
@@ -135,7 +137,7 @@ impl Coiled {
         };
         let lost = |cause: String| Error::Unreachable { call: call.clone(), server: self.server.to_string(), cause };
         match timeout_at(self.pace.attempt_end(), exchange).await {
-            Ok(Ok((status, body))) => Ok(Response { status, body: scrub(&body, &[&self.token]), call }),
+            Ok(Ok((status, body))) => Ok(Response { status, body: self.scrubbed(&body), call }),
             Ok(Err(error)) => Err(lost(cause(&reqwest::Error::without_url(error)))),
             Err(_) => Err(lost("no response in time".to_owned())),
         }

@@ -9,13 +9,16 @@ pub mod registration;
 pub mod socket;
 pub mod workspace;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use crate::config::Config;
+use crate::context::locked;
 use crate::properties::names::Server;
+use crate::redact::scrub;
 
 /// The name and version sent to Coiled as `User-Agent` and `Client-Version`.
 pub const AGENT: &str = concat!("coiled-aws-stack/", env!("CARGO_PKG_VERSION"));
@@ -26,6 +29,8 @@ pub struct Coiled {
     http: reqwest::Client,
     server: Server,
     token: SecretString,
+    /// What was sent to Coiled. Its messages may repeat any of it.
+    sent: Arc<Mutex<Vec<SecretString>>>,
     pace: Pace,
 }
 
@@ -76,7 +81,8 @@ impl Pace {
 impl Coiled {
     /// A client for one run.
     pub fn new(http: reqwest::Client, server: Server, token: SecretString, pace: Pace) -> Self {
-        Self { http, server, token, pace }
+        let sent = Arc::new(Mutex::new(vec![token.clone()]));
+        Self { http, server, token, sent, pace }
     }
 
     /// The same client with another pace.
@@ -87,6 +93,17 @@ impl Coiled {
     /// The client's pace.
     pub fn pace(&self) -> Pace {
         self.pace
+    }
+
+    /// Notes secrets that are about to be sent, see [`Coiled::scrubbed`].
+    fn will_send(&self, secrets: &[SecretString]) {
+        locked(&self.sent).extend(secrets.iter().cloned());
+    }
+
+    /// Text from Coiled without anything that this run has sent.
+    fn scrubbed(&self, text: &str) -> String {
+        let sent = locked(&self.sent);
+        scrub(text, &sent.iter().collect::<Vec<_>>())
     }
 
     /// API tokens contain a `-`. Coiled expects the scheme `Token` for all others.

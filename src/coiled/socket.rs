@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, Response as HttpResponse};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message as Frame};
@@ -20,7 +20,7 @@ use super::registration::Message;
 use super::{AGENT, Coiled};
 use crate::aws::innermost;
 use crate::error::Error;
-use crate::redact::{scrub, shorten};
+use crate::redact::{shown, without_last_word};
 
 /// After an error message, the server keeps sending until it closes the connection. It gets this long to do so.
 const AFTER_ERROR: Duration = Duration::from_secs(10);
@@ -80,15 +80,18 @@ impl Coiled {
     }
 
     fn lost(&self, cause: String) -> Error {
-        Error::Unreachable { call: "WebSocket cluster-info".into(), server: self.server.to_string(), cause }
+        Error::Unreachable {
+            call: "WebSocket cluster-info".into(),
+            server: self.server.to_string(),
+            cause: shown(&self.scrubbed(&cause)),
+        }
     }
 
     /// Coiled rejects the upgrade if the token may not change the workspace or the workspace does not exist.
     fn not_opened(&self, workspace: &str, error: WsError) -> Error {
         let WsError::Http(response) = error else { return self.lost(innermost(&error)) };
         let status = response.status().as_u16();
-        let body = response.body().as_ref().map(|body| String::from_utf8_lossy(body).into_owned()).unwrap_or_default();
-        let words = words(&scrub(&body, &[&self.token]));
+        let words = words(&self.scrubbed(&body(&response)));
         match status {
             401 => Error::Token { status, words },
             403 | 404 => Error::Workspace(format!(
@@ -149,13 +152,13 @@ impl Coiled {
     }
 
     async fn send_once(&self, mut socket: Socket, message: &Message) -> Ending {
-        let secrets: Vec<&SecretString> = message.secrets.iter().chain([&self.token]).collect();
+        self.will_send(&message.secrets);
         let text = message.text.expose_secret().to_owned();
         let conversation = async {
             if let Err(error) = socket.0.send(Frame::text(text)).await {
                 return Ending::Unknown(innermost(&error));
             }
-            socket.read_to_end(&secrets, self.pace.until).await
+            socket.read_to_end(self).await
         };
         match timeout_at(self.pace.until, conversation).await {
             Ok(ending) => ending,
@@ -181,9 +184,9 @@ impl Socket {
     /// Reads until success or until the server closes the connection.
     ///
     /// An error message means failure, even if FINISHED follows. The last error message is reported.
-    async fn read_to_end(&mut self, secrets: &[&SecretString], until: Instant) -> Ending {
+    async fn read_to_end(&mut self, coiled: &Coiled) -> Ending {
         let mut rejection: Option<String> = None;
-        let mut until = until;
+        let mut until = coiled.pace.until;
         loop {
             let frame = match timeout_at(until.min(Instant::now() + PING), self.0.next()).await {
                 Ok(frame) => frame,
@@ -196,7 +199,7 @@ impl Socket {
                 },
             };
             match frame {
-                Some(Ok(Frame::Text(text))) => match read(&scrub(text.as_str(), secrets)) {
+                Some(Ok(Frame::Text(text))) => match read(&coiled.scrubbed(text.as_str())) {
                     Meaning::Error(words) => {
                         until = until.min(Instant::now() + AFTER_ERROR);
                         rejection = Some(words);
@@ -208,7 +211,7 @@ impl Socket {
                     Meaning::Progress(words) => tracing::info!(words, "Coiled reports progress"),
                     Meaning::Finished | Meaning::Irrelevant => {}
                 },
-                Some(Ok(Frame::Close(frame))) => return closed(rejection, frame.as_ref()),
+                Some(Ok(Frame::Close(frame))) => return closed(rejection, frame.as_ref(), coiled),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return ending(rejection, innermost(&error)),
                 None => return ending(rejection, "the connection ended without a close frame".into()),
@@ -223,30 +226,33 @@ impl Socket {
     }
 }
 
+/// The body of a rejected upgrade, as far as it arrived together with the head: the library reads no further. If its end is
+/// missing, so is the last word, because part of a secret is not recognized.
+fn body(response: &HttpResponse<Option<Vec<u8>>>) -> String {
+    let body = response.body().as_deref().unwrap_or_default();
+    let text = String::from_utf8_lossy(body).into_owned();
+    let length = response.headers().get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
+    if length == Some(body.len()) { text } else { without_last_word(&text).to_owned() }
+}
+
 fn ending(rejection: Option<String>, cause: String) -> Ending {
     rejection.map_or(Ending::Unknown(cause), Ending::Rejected)
 }
 
-fn closed(rejection: Option<String>, frame: Option<&CloseFrame>) -> Ending {
+fn closed(rejection: Option<String>, frame: Option<&CloseFrame>, coiled: &Coiled) -> Ending {
     let forbidden = || "the token is invalid or may not change this workspace (close code 4403)".to_owned();
     match frame {
         Some(frame) if u16::from(frame.code) == CLOSED_FORBIDDEN => {
             Ending::Rejected(rejection.unwrap_or_else(forbidden))
         }
-        frame => ending(rejection, describe(frame)),
+        frame => ending(rejection, shown(&coiled.scrubbed(&describe(frame)))),
     }
 }
 
 fn describe(frame: Option<&CloseFrame>) -> String {
     frame.map_or_else(
         || "Coiled closed the connection without a close code".to_owned(),
-        |frame| {
-            format!(
-                "Coiled closed the connection with code {} {}",
-                u16::from(frame.code),
-                shorten(frame.reason.as_str(), 200)
-            )
-        },
+        |frame| format!("Coiled closed the connection with code {} {}", u16::from(frame.code), frame.reason.as_str()),
     )
 }
 
@@ -263,19 +269,19 @@ pub enum Meaning {
     Irrelevant,
 }
 
-/// Reads one message. Unknown and malformed ones are [`Meaning::Irrelevant`].
+/// Reads one message. Its text is ready to be shown. Unknown and malformed ones are [`Meaning::Irrelevant`].
 pub fn read(text: &str) -> Meaning {
     let Ok(message) = serde_json::from_str::<Value>(text) else { return Meaning::Irrelevant };
     let is = |flag: &str| message.get(flag).and_then(Value::as_bool).unwrap_or(false);
     let words = message.get("message").and_then(Value::as_str).unwrap_or_default();
     if is("is_error") || is("raise") {
-        return Meaning::Error(if words.is_empty() { shorten(text, 300) } else { shorten(words, 600) });
+        return Meaning::Error(shown(if words.is_empty() { text } else { words }));
     }
     match (message.get("type").and_then(Value::as_str), words) {
         (Some("update_options"), "FINISHED") => Meaning::Finished,
         // These are meant for Coiled's web page.
         (Some("update_options"), "" | "CONFIGURING_BACKEND" | "NOT_CONFIGURING_BACKEND") => Meaning::Irrelevant,
-        (Some("update_options"), words) => Meaning::Progress(shorten(words, 300)),
+        (Some("update_options"), words) => Meaning::Progress(shown(words)),
         _ => Meaning::Irrelevant,
     }
 }

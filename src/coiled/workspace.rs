@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::Coiled;
 use crate::error::Error;
+use crate::redact::shown;
 
 /// A workspace that the token's owner is a member of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,7 @@ impl Coiled {
         let me = me?.json()?;
         let memberships = read(&memberships?.json()?);
         let username = me.get("username").and_then(Value::as_str).unwrap_or_default();
-        resolve(named, username, &memberships).map_err(Error::Workspace)
+        resolve(named, username, &memberships).map_err(|text| Error::Workspace(shown(&text)))
     }
 }
 

@@ -56,6 +56,8 @@ pub enum How {
     Garbage,
     /// WebSocket: a close with this code. At `WsUpgrade` it follows the upgrade, without a greeting.
     CloseWith(u16),
+    /// WebSocket: closed with this code and this reason.
+    CloseSaying(u16, String),
     /// WebSocket: an error message, then a close with 1000. At `WsFinish`, `FINISHED` is sent in between.
     IsError(String),
     /// WebSocket: an error message, then nothing more on an open connection.
@@ -108,6 +110,7 @@ impl How {
                 | Self::Slow(_)
                 | Self::Garbage
                 | Self::CloseWith(_)
+                | Self::CloseSaying(..)
                 | Self::IsError(_)
                 | Self::Messages(_)
         )

@@ -272,6 +272,7 @@ impl Session {
             How::Hang => pending().await,
             How::Reset => self.ending.reset(),
             How::CloseWith(code) => self.close(code).await?,
+            How::CloseSaying(code, reason) => self.close_saying(code, &reason).await?,
             // The connection just ends. `Fault::is_meaningful` rules out all other faults.
             _ => {}
         }
@@ -291,7 +292,11 @@ impl Session {
 
     /// Closes the WebSocket and waits until the client has closed it or disconnected. Always returns `Ended`.
     async fn close(&mut self, code: u16) -> Result<(), Ended> {
-        let frame = CloseFrame { code: CloseCode::from(code), reason: "".into() };
+        self.close_saying(code, "").await
+    }
+
+    async fn close_saying(&mut self, code: u16, reason: &str) -> Result<(), Ended> {
+        let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
         self.socket.send(Message::Close(Some(frame))).await.map_err(|_disconnected| Ended)?;
         while self.receive().await.is_ok() {}
         Err(Ended)

@@ -20,6 +20,7 @@ mod consistency;
 mod contents;
 mod create;
 mod delete;
+mod echoes;
 mod events;
 mod genuine_client;
 mod key_checks;

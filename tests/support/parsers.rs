@@ -58,7 +58,7 @@ pub fn tags(bytes: &[u8]) {
 /// Parses an HTTP response of Coiled and a WebSocket message.
 pub fn coiled(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    assert!(http::words(&text).len() <= 600);
+    assert!(http::words(&text).len() <= 16 << 10);
     let _ = socket::read(&text);
     let shown = Shown::new(serde_json::from_slice(bytes).unwrap_or_default());
     let _ = (shown.is_connected(), shown.is_aws_in("us-east-1"), shown.describe());
