@@ -35,6 +35,9 @@ pub struct Config {
     pub server: Option<String>,
     /// The secrets and the registry that the function was deployed for.
     pub pins: Pins,
+    /// Hosts besides S3 that may receive a response, each as `HOST` or `HOST:PORT`, also without TLS. Tests and emulators
+    /// need it. `RESPONSE_URL_HOSTS`, separated by commas, by default none.
+    pub response_hosts: Vec<String>,
 }
 
 impl Default for Config {
@@ -49,6 +52,7 @@ impl Default for Config {
             coiled_retry: Duration::from_secs(300),
             server: None,
             pins: Pins::default(),
+            response_hosts: Vec::new(),
         }
     }
 }
@@ -76,6 +80,7 @@ impl Config {
             coiled_retry: millis("COILED_RETRY_MILLIS", defaults.coiled_retry),
             server: variable("COILED_SERVER").filter(|server| !server.is_empty()),
             pins: Pins::read(&variable),
+            response_hosts: hosts(&variable("RESPONSE_URL_HOSTS").unwrap_or_default()),
         }
     }
 
@@ -83,6 +88,10 @@ impl Config {
     pub fn trusts(&self, server: &Server) -> bool {
         self.server.as_ref().is_none_or(|trusted| Server::parse(trusted).as_ref() == Ok(server))
     }
+}
+
+fn hosts(text: &str) -> Vec<String> {
+    text.split(',').map(|host| host.trim().to_owned()).filter(|host| !host.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -111,6 +120,12 @@ mod tests {
             hub_username: Some("docker_hub_username".into()),
         };
         assert_eq!(config.pins, pins);
+    }
+
+    #[test]
+    fn additional_hosts_for_responses_are_separated_by_commas() {
+        assert_eq!(hosts("127.0.0.1:9104, example.com,,"), ["127.0.0.1:9104", "example.com"]);
+        assert_eq!(Config::read(|_| None).response_hosts, Vec::<String>::new());
     }
 
     #[test]

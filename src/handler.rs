@@ -11,9 +11,10 @@ use crate::context::Context;
 use crate::deadline::Deadlines;
 use crate::error::{Error, Failure};
 use crate::physical_id::PhysicalId;
+use crate::redact::ResponseUrl;
 use crate::request::{Envelope, RequestType};
 use crate::response::{Data, Response, Sender, Undelivered};
-use crate::{absent, present};
+use crate::{absent, destination, present};
 
 /// The parts of the Lambda context that a run needs.
 #[derive(Debug, Clone)]
@@ -56,11 +57,8 @@ impl Function {
         // The raw event contains the ResponseURL with its signature in plain text.
         drop(event);
         announce(&envelope);
-        let Some(url) = &envelope.response_url else {
-            // CloudFormation always sends a ResponseURL. Without one it could not learn what this run created.
-            tracing::error!("the request has no valid ResponseURL, so nothing was changed and no response was sent");
-            return Ok(());
-        };
+        // Without a response CloudFormation could not learn what this run created.
+        let Some(url) = self.destination(&envelope) else { return Ok(()) };
         let (outcome, physical_id) = self.decide(&envelope, deadlines).await;
         match &outcome {
             Ok(_) => tracing::info!(request_id = %envelope.request_id, "SUCCESS"),
@@ -75,6 +73,25 @@ impl Function {
             tracing::error!(%undelivered, %response, "CloudFormation now waits until ServiceTimeout");
         }
         sent
+    }
+
+    /// The address for the response. CloudFormation's requests always have one.
+    fn destination<'e>(&self, envelope: &'e Envelope) -> Option<&'e ResponseUrl> {
+        let Some(url) = &envelope.response_url else {
+            tracing::error!("the request has no valid ResponseURL, so nothing was changed and no response was sent");
+            return None;
+        };
+        let partition = envelope.stack().partition.filter(|_| envelope.stack_id.starts_with("arn:"));
+        let checked = destination::check(&url.expose(), partition, &self.config.response_hosts);
+        if let Err(problem) = &checked {
+            tracing::error!(
+                ?url,
+                problem,
+                "the ResponseURL is not one of CloudFormation's, so nothing was changed and no response was sent; the \
+                 environment variable RESPONSE_URL_HOSTS allows other hosts"
+            );
+        }
+        checked.is_ok().then_some(url)
     }
 
     /// The outcome, and the physical ID to respond with.

@@ -39,6 +39,7 @@ pub mod config;
 pub mod context;
 pub mod deadline;
 pub mod denial;
+pub mod destination;
 pub mod error;
 pub mod handler;
 pub mod iam;

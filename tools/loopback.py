@@ -217,6 +217,7 @@ class World:
             "AWS_LAMBDA_FUNCTION_TIMEOUT": str(TIMEOUT_SECONDS),
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
             "AWS_LAMBDA_LOG_FORMAT": "JSON",
+            "RESPONSE_URL_HOSTS": f"{HOST}:{self.ports.bucket}",
             **dict(more),
         }
         argv = [

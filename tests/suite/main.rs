@@ -31,6 +31,7 @@ mod leases;
 mod matrix;
 mod ownership;
 mod puts;
+mod response_urls;
 mod role;
 mod stand_in_checks;
 mod sts;

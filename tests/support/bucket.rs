@@ -62,6 +62,11 @@ impl Bucket {
         Self { facts, server: Arc::new(serve(router).await) }
     }
 
+    /// Host and port.
+    pub fn host(&self) -> String {
+        self.server.url().replace("http://", "")
+    }
+
     /// The presigned URL for the response to one request.
     pub fn url(&self, request_id: &str) -> String {
         format!(

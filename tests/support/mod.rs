@@ -100,7 +100,15 @@ pub fn config() -> Config {
         coiled_retry: Duration::from_millis(800),
         server: None,
         pins: Pins::default(),
+        // Of this world's bucket, see `World::with`.
+        response_hosts: Vec::new(),
     }
+}
+
+/// A function that may send its responses to this bucket.
+fn function(aws: &Aws, bucket: &Bucket, config: Config) -> Function {
+    let config = Config { response_hosts: vec![bucket.host()], ..config };
+    Function::new(&sdk(&aws.url(), FUNCTION_KEY), config).unwrap()
 }
 
 impl World {
@@ -130,7 +138,7 @@ impl World {
         let secrets = aws_sdk_secretsmanager::Client::new(&own);
         let token = secrets.create_secret().name("coiled-token").secret_string(coiled.token()).send().await.unwrap();
         Self {
-            function: Function::new(&sdk(&aws.url(), FUNCTION_KEY), config).unwrap(),
+            function: function(&aws, &bucket, config),
             iam: aws_sdk_iam::Client::new(&own),
             secrets,
             secret_arn: token.arn.unwrap(),
@@ -183,7 +191,7 @@ impl World {
     }
 
     fn deploy_function(&mut self, config: Config) {
-        self.function = Function::new(&sdk(&self.aws.url(), FUNCTION_KEY), config).unwrap();
+        self.function = function(&self.aws, &self.bucket, config);
     }
 
     /// From now on, CloudFormation sends the physical ID that release 0.1.0 would have returned.

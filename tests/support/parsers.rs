@@ -4,6 +4,7 @@
 use coiled_aws_stack::coiled::connection::Shown;
 use coiled_aws_stack::coiled::registration::{Digests, is_ours};
 use coiled_aws_stack::coiled::{http, socket};
+use coiled_aws_stack::destination;
 use coiled_aws_stack::iam::Account;
 use coiled_aws_stack::iam::document::same;
 use coiled_aws_stack::iam::tags::{Lease, OwnershipTags};
@@ -22,6 +23,9 @@ pub fn request(bytes: &[u8]) {
     assert!((1..=1024).contains(&envelope.physical_resource_id().to_string().len()));
     assert_eq!(envelope.physical_resource_id(), Envelope::read(&event).physical_resource_id());
     let stack = envelope.stack();
+    if let Some(url) = &envelope.response_url {
+        let _ = destination::check(&url.expose(), stack.partition, &[]);
+    }
     let partition = stack.partition.unwrap_or("aws");
     for properties in [&envelope.properties, envelope.old_properties(), &event] {
         if let Err(error) = Spec::parse(properties, stack.region.unwrap_or("us-east-1"), partition) {

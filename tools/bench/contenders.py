@@ -127,6 +127,7 @@ class Harness:
 
     def _invoke(self, command, more=()):
         self._reset()
+        more = {"RESPONSE_URL_HOSTS": f"{HOST}:{self.bucket}", **dict(more)}
         function = self.world.function(command, self.aws, more)
         try:
             began = time.monotonic()

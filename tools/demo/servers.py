@@ -103,6 +103,8 @@ class Servers:
             "AUTH": "true",
             "IOT_MTLS_ENABLED": "0",
             "AWS_ENDPOINT_URL": self.aws_url,
+            # MiniStack's ResponseURL is not an S3 URL.
+            "RESPONSE_URL_HOSTS": f"localhost:{self.aws_port}",
             "PYTHONUNBUFFERED": "1",
         }
 

@@ -36,6 +36,7 @@ fn config() -> Config {
         coiled_retry: Duration::from_millis(300),
         server: None,
         pins: Pins::default(),
+        response_hosts: Vec::new(),
     }
 }
 
