@@ -382,6 +382,9 @@ fn with_way_out(error: Error, name: &UserName) -> Error {
         Error::Unreachable { call, server, cause } => {
             Error::Unreachable { call, server, cause: format!("{cause}. {way_out}") }
         }
+        Error::Untrusted { call, server, problem } => {
+            Error::Unreachable { call, server, cause: format!("{problem}. {} {way_out}", problem.fix()) }
+        }
         Error::Coiled { call, status, words } => Error::Coiled { call, status, words: format!("{words}. {way_out}") },
         other => other,
     }

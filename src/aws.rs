@@ -12,6 +12,7 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use tokio::time::{Instant, sleep};
 
+use crate::certificate;
 use crate::config::Config;
 use crate::denial::Denial;
 use crate::error::Error;
@@ -105,21 +106,12 @@ where
         ),
         SdkError::TimeoutError(_) => ("no response".to_owned(), "the service did not respond in time".to_owned()),
         SdkError::DispatchFailure(failure) => {
-            let cause = failure.as_connector_error().map(|error| innermost(error)).unwrap_or_default();
+            let cause = failure.as_connector_error().map(|error| certificate::cause(error)).unwrap_or_default();
             ("no response".to_owned(), format!("the service could not be reached ({cause})"))
         }
         _ => ("unreadable response".to_owned(), "the service's response could not be parsed".to_owned()),
     };
     Error::Aws { call, code, message }
-}
-
-/// The last error in a chain of sources. The outer ones only say that a request failed.
-pub fn innermost(error: &(dyn StdError + 'static)) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }
 
 /// The error code of an AWS error. `None` for other errors.

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::advice;
+use crate::certificate::Problem;
 use crate::denial::Denial;
 use crate::redact::{cut_middle, shorten};
 use crate::secrets::Unusable;
@@ -116,6 +117,16 @@ pub enum Error {
         server: String,
         /// The error of the connection.
         cause: String,
+    },
+    /// The Coiled server cannot prove its identity, or does not speak TLS.
+    #[error("{call}: {server} cannot be trusted: {problem}")]
+    Untrusted {
+        /// Method and path.
+        call: String,
+        /// The server's URL.
+        server: String,
+        /// What is wrong with its certificate.
+        problem: Box<Problem>,
     },
     /// Coiled reported an error for the registration.
     #[error("Coiled rejected the registration: {0}")]
@@ -339,6 +350,7 @@ impl Error {
                 "Try again. If it keeps failing and Coiled's message does not help, send it to support@coiled.io."
                     .into()
             }
+            Error::Untrusted { problem, .. } => problem.fix().into(),
             Error::Unreachable { .. } => {
                 "Check that CoiledServer is correct and running and that the function can reach it. Then try again."
                     .into()

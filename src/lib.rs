@@ -34,6 +34,7 @@ pub mod absent;
 pub mod advice;
 pub mod apply;
 pub mod aws;
+pub mod certificate;
 pub mod coiled;
 pub mod config;
 pub mod context;

@@ -1,6 +1,6 @@
 //! Recognizes HTML pages. Neither AWS nor Coiled's API sends them: a proxy, firewall or load balancer does.
 
-use crate::redact::shorten;
+use crate::redact::{mask_keys, shorten};
 
 /// Describes a body that is an HTML page, by its title. `None` for anything else.
 pub fn describe(body: &str) -> Option<String> {
@@ -9,7 +9,7 @@ pub fn describe(body: &str) -> Option<String> {
     if !is_page || !start.trim_start_matches(['\u{feff}', ' ', '\r', '\n', '\t']).starts_with('<') {
         return None;
     }
-    let title = title(body).map(|title| format!(" titled \"{}\"", shorten(&title, 80))).unwrap_or_default();
+    let title = title(body).map(|title| format!(" titled \"{}\"", shorten(&mask_keys(&title), 80))).unwrap_or_default();
     Some(format!("an HTML page{title}, which a proxy, firewall or load balancer sent"))
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{AGENT, Coiled};
-use crate::aws::innermost;
+use crate::certificate::{self, Problem};
 use crate::error::Error;
 use crate::page;
 use crate::redact::shown;
@@ -89,7 +89,7 @@ fn text_in(value: &Value) -> Option<String> {
 
 /// Why a request failed, without its URL.
 pub fn cause(error: &reqwest::Error) -> String {
-    if error.is_timeout() { "no response in time".to_owned() } else { innermost(error) }
+    if error.is_timeout() { "no response in time".to_owned() } else { certificate::cause(error) }
 }
 
 impl Coiled {
@@ -107,6 +107,10 @@ impl Coiled {
         let mut attempt = 0;
         loop {
             let outcome = self.attempt(&method, path, query).await;
+            // Waiting does not change a certificate.
+            if matches!(&outcome, Err(Error::Untrusted { .. })) {
+                return outcome;
+            }
             // An unreachable server usually means a wrong URL, so its retries get a tenth of the time.
             let patience = if outcome.is_err() { self.pace.retry / 10 } else { self.pace.retry };
             if matches!(&outcome, Ok(response) if !is_transient(response)) {
@@ -136,11 +140,21 @@ impl Coiled {
             Ok((status, read(response).await?))
         };
         let lost = |cause: String| Error::Unreachable { call: call.clone(), server: self.server.to_string(), cause };
+        let failed = |error: reqwest::Error| {
+            let error = error.without_url();
+            self.untrusted(&call, &error).unwrap_or_else(|| lost(cause(&error)))
+        };
         match timeout_at(self.pace.attempt_end(), exchange).await {
             Ok(Ok((status, body))) => Ok(Response { status, body: self.scrubbed(&body), call }),
-            Ok(Err(error)) => Err(lost(cause(&reqwest::Error::without_url(error)))),
+            Ok(Err(error)) => Err(failed(error)),
             Err(_) => Err(lost("no response in time".to_owned())),
         }
+    }
+
+    /// The error if the server's certificate is why a call failed.
+    pub(super) fn untrusted(&self, call: &str, error: &(dyn std::error::Error + 'static)) -> Option<Error> {
+        let problem = Box::new(Problem::of(error)?);
+        Some(Error::Untrusted { call: call.to_owned(), server: self.server.to_string(), problem })
     }
 
     /// The header, flagged as sensitive so that no library logs it.

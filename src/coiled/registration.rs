@@ -156,3 +156,25 @@ fn is_pending(tags: &[Tag], shown: &Shown) -> bool {
     let pending = get(tags, PENDING).and(get(tags, PENDING_REGION));
     pending.is_some_and(|region| shown.is_aws_in(region))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(region: &str) -> Shown {
+        Shown::new(json!({"backend": "vm", "options": {"provider_name": "aws", "aws_region_name": region}}))
+    }
+
+    #[test]
+    fn a_pending_registration_is_recognized_by_key_and_region_together() {
+        let (key, region) = (Tag::new(PENDING, "AKIA1"), Tag::new(PENDING_REGION, "us-east-2"));
+        let both = [key.clone(), region.clone()];
+        assert!(is_ours(&both, &shown("us-east-2")) && !is_ours(&both, &shown("us-east-1")));
+        assert_eq!(held_key(&both, &shown("us-east-2")), Some("AKIA1"));
+        // A region that an earlier registration has left behind says nothing about the connection.
+        for one in [[key], [region]] {
+            assert!(!is_ours(&one, &shown("us-east-2")), "{one:?}");
+            assert_eq!(held_key(&one, &shown("us-east-2")), None, "{one:?}");
+        }
+    }
+}

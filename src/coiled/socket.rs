@@ -18,7 +18,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 use super::http::words;
 use super::registration::Message;
 use super::{AGENT, Coiled};
-use crate::aws::innermost;
+use crate::certificate::innermost;
 use crate::error::Error;
 use crate::redact::{shown, without_last_word};
 
@@ -26,6 +26,8 @@ use crate::redact::{shown, without_last_word};
 const AFTER_ERROR: Duration = Duration::from_secs(10);
 /// Provisioning can be silent for minutes, and networks drop idle connections. This is the interval between pings.
 const PING: Duration = Duration::from_secs(30);
+/// The call's name in errors.
+const CALL: &str = "WebSocket cluster-info";
 /// Coiled's close code for a wrong token or an unknown workspace.
 const CLOSED_FORBIDDEN: u16 = 4403;
 
@@ -80,16 +82,14 @@ impl Coiled {
     }
 
     fn lost(&self, cause: String) -> Error {
-        Error::Unreachable {
-            call: "WebSocket cluster-info".into(),
-            server: self.server.to_string(),
-            cause: shown(&self.scrubbed(&cause)),
-        }
+        Error::Unreachable { call: CALL.into(), server: self.server.to_string(), cause: shown(&self.scrubbed(&cause)) }
     }
 
     /// Coiled rejects the upgrade if the token may not change the workspace or the workspace does not exist.
     fn not_opened(&self, workspace: &str, error: WsError) -> Error {
-        let WsError::Http(response) = error else { return self.lost(innermost(&error)) };
+        let WsError::Http(response) = error else {
+            return self.untrusted(CALL, &error).unwrap_or_else(|| self.lost(innermost(&error)));
+        };
         let status = response.status().as_u16();
         let words = words(&self.scrubbed(&body(&response)));
         match status {
@@ -98,7 +98,7 @@ impl Coiled {
                 "the token cannot change workspace {workspace} (status {status}: {words}); the workspace must exist \
                  and the token's owner must be one of its admins"
             )),
-            _ => Error::Coiled { call: "WebSocket cluster-info".into(), status, words },
+            _ => Error::Coiled { call: CALL.into(), status, words },
         }
     }
 

@@ -7,6 +7,7 @@ pub mod aws;
 pub mod bucket;
 pub mod by_hand;
 pub mod canaries;
+pub mod lambda;
 pub mod logs;
 pub mod moments;
 pub mod moto;
@@ -15,6 +16,7 @@ pub mod policy;
 mod role;
 mod serve;
 pub mod snapshot;
+pub mod tls;
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
