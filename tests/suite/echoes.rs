@@ -190,7 +190,7 @@ fn encoded(length: usize) -> String {
 #[tokio::test]
 async fn an_encoded_authorization_message_is_whole_in_the_log() {
     let world = World::with(coiled_aws_stack::config::Config { access_denied_grace: Duration::ZERO, ..config() }).await;
-    for length in [600, 1000, 3000, 9000] {
+    for length in [1000, 9000] {
         let message: &'static str =
             format!("You are not authorized. Encoded authorization failure message: {}", encoded(length)).leak();
         for action in ["GetUser", "CreateAccessKey", "GetSecretValue", "GetCallerIdentity"] {
@@ -235,7 +235,7 @@ async fn a_long_cause_leaves_room_for_the_others_and_for_the_advice() {
 async fn a_key_that_is_cut_in_a_refused_websocket_upgrade_is_not_printed() {
     let (world, registration) = with_an_earlier_key().await;
     let secret = secret_of(&registration);
-    for cut in 0..20 {
+    for cut in (0..40).step_by(7) {
         world.coiled.clear_faults();
         let text = format!("{}{}", ".".repeat(cut), secret.clone() + " ").repeat(300);
         world.coiled.fault(Fault { on: Call::WsUpgrade, how: How::Text(400, text), times: 1 });
