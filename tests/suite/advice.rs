@@ -213,7 +213,7 @@ async fn an_inactive_sts_endpoint_is_told_from_a_region_that_is_not_enabled() {
 
 /// Its status may be any, also one that means a wrong token at Coiled.
 #[tokio::test]
-async fn a_proxys_page_in_place_of_coiled_is_named_and_not_taken_for_coileds_word() {
+async fn a_page_from_a_proxy_in_place_of_coiled_is_named_as_such() {
     for status in [200, 403, 502] {
         let world = World::new().await;
         let page = "<!DOCTYPE html><html><head><title>Blocked by Example Proxy</title></head><body>no</body></html>";

@@ -414,7 +414,7 @@ fn an_ingress_rule_that_coiled_does_not_know_is_rejected_with_the_reason() {
 
 /// Coiled's client rejects capital letters in the user name, and image names have none.
 #[test]
-fn a_registrys_login_and_namespace_are_sent_in_lower_case() {
+fn a_registries_login_and_namespace_are_sent_in_lower_case() {
     use coiled_aws_stack::properties::registry::Registry;
     let hub = |more: Value| {
         let mut properties = json!({"Registry": "docker_hub", "DockerHubTokenSecretArn": HUB});
