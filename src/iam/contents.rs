@@ -88,14 +88,9 @@ impl Iam {
 
     /// The names of the user's groups. Empty if the user does not exist.
     pub async fn groups(&self, user: &str) -> Result<Vec<String>, Error> {
-        let send = || self.client.list_groups_for_user().user_name(user).send();
-        let response = absent_is_none(self.patience.call("ListGroupsForUser", &[], send).await)?;
-        Ok(response
-            .map(|response| response.groups)
-            .unwrap_or_default()
-            .into_iter()
-            .map(|group| group.group_name)
-            .collect())
+        let list = || self.client.list_groups_for_user().user_name(user);
+        let pages = self.pages("ListGroupsForUser", |marker| list().set_marker(marker).into_paginator().send()).await?;
+        Ok(pages.into_iter().flat_map(|page| page.groups).map(|group| group.group_name).collect())
     }
 
     async fn access_keys(&self, user: &str) -> Result<Vec<Item>, Error> {
@@ -107,14 +102,9 @@ impl Iam {
     }
 
     async fn inline_policies(&self, user: &str) -> Result<Vec<Item>, Error> {
-        let send = || self.client.list_user_policies().user_name(user).send();
-        let response = absent_is_none(self.patience.call("ListUserPolicies", &[], send).await)?;
-        Ok(response
-            .map(|response| response.policy_names)
-            .unwrap_or_default()
-            .into_iter()
-            .map(Item::InlinePolicy)
-            .collect())
+        let list = || self.client.list_user_policies().user_name(user);
+        let pages = self.pages("ListUserPolicies", |marker| list().set_marker(marker).into_paginator().send()).await?;
+        Ok(pages.into_iter().flat_map(|page| page.policy_names).map(Item::InlinePolicy).collect())
     }
 
     async fn login_profile(&self, user: &str) -> Result<Vec<Item>, Error> {
@@ -124,32 +114,42 @@ impl Iam {
     }
 
     async fn signing_certificates(&self, user: &str) -> Result<Vec<Item>, Error> {
-        let send = || self.client.list_signing_certificates().user_name(user).send();
-        let response = absent_is_none(self.patience.call("ListSigningCertificates", &[], send).await)?;
-        let certificates = response.map(|response| response.certificates).unwrap_or_default();
-        Ok(certificates.into_iter().map(|certificate| Item::SigningCertificate(certificate.certificate_id)).collect())
+        let list = || self.client.list_signing_certificates().user_name(user);
+        let start = |marker| list().set_marker(marker).into_paginator().send();
+        let certificates =
+            self.pages("ListSigningCertificates", start).await?.into_iter().flat_map(|page| page.certificates);
+        Ok(certificates.map(|certificate| Item::SigningCertificate(certificate.certificate_id)).collect())
     }
 
     async fn ssh_public_keys(&self, user: &str) -> Result<Vec<Item>, Error> {
-        let send = || self.client.list_ssh_public_keys().user_name(user).send();
-        let response = absent_is_none(self.patience.call("ListSSHPublicKeys", &[], send).await)?;
-        let keys = response.and_then(|response| response.ssh_public_keys).unwrap_or_default();
-        Ok(keys.into_iter().map(|key| Item::SshPublicKey(key.ssh_public_key_id)).collect())
+        let list = || self.client.list_ssh_public_keys().user_name(user);
+        let pages = self.pages("ListSSHPublicKeys", |marker| list().set_marker(marker).into_paginator().send()).await?;
+        let keys = pages.into_iter().filter_map(|page| page.ssh_public_keys).flatten();
+        Ok(keys.map(|key| Item::SshPublicKey(key.ssh_public_key_id)).collect())
     }
 
+    /// The SDK has no paginator for this list.
     async fn service_specific_credentials(&self, user: &str) -> Result<Vec<Item>, Error> {
-        let send = || self.client.list_service_specific_credentials().user_name(user).send();
-        let response = absent_is_none(self.patience.call("ListServiceSpecificCredentials", &[], send).await)?;
-        let credentials = response.and_then(|response| response.service_specific_credentials).unwrap_or_default();
-        let item = |id| Item::ServiceSpecificCredential(id);
-        Ok(credentials.into_iter().map(|credential| item(credential.service_specific_credential_id)).collect())
+        let (mut items, mut marker) = (Vec::new(), None);
+        loop {
+            let list = || self.client.list_service_specific_credentials().user_name(user);
+            let send = || list().set_marker(marker.clone()).send();
+            let page = self.patience.call("ListServiceSpecificCredentials", &[], send).await;
+            let Some(page) = absent_is_none(page)? else { return Ok(Vec::new()) };
+            let credentials = page.service_specific_credentials.into_iter().flatten();
+            items.extend(credentials.map(|credential| credential.service_specific_credential_id));
+            marker = page.marker;
+            if marker.is_none() {
+                return Ok(items.into_iter().map(Item::ServiceSpecificCredential).collect());
+            }
+        }
     }
 
     async fn mfa_devices(&self, user: &str) -> Result<Vec<Item>, Error> {
-        let send = || self.client.list_mfa_devices().user_name(user).send();
-        let response = absent_is_none(self.patience.call("ListMFADevices", &[], send).await)?;
-        let devices = response.map(|response| response.mfa_devices).unwrap_or_default();
-        Ok(devices.into_iter().map(|device| Item::MfaDevice(device.serial_number)).collect())
+        let list = || self.client.list_mfa_devices().user_name(user);
+        let pages = self.pages("ListMFADevices", |marker| list().set_marker(marker).into_paginator().send()).await?;
+        let devices = pages.into_iter().flat_map(|page| page.mfa_devices);
+        Ok(devices.map(|device| Item::MfaDevice(device.serial_number)).collect())
     }
 
     async fn delete_inline_policy(&self, user: &str, name: &str) -> Result<(), Error> {

@@ -35,14 +35,13 @@ pub struct NewKey {
 impl Iam {
     /// The user's keys. Empty if the user does not exist.
     pub async fn keys(&self, user: &str) -> Result<Vec<Key>, Error> {
-        let send = || self.client.list_access_keys().user_name(user).send();
-        let response = absent_is_none(self.patience.call("ListAccessKeys", &[], send).await)?;
-        let keys = response.map(|response| response.access_key_metadata).unwrap_or_default();
+        let list = || self.client.list_access_keys().user_name(user);
+        let pages = self.pages("ListAccessKeys", |marker| list().set_marker(marker).into_paginator().send()).await?;
         let key = |key: aws_sdk_iam::types::AccessKeyMetadata| {
             let active = key.status == Some(aws_sdk_iam::types::StatusType::Active);
             key.access_key_id.map(|id| Key { id, active })
         };
-        Ok(keys.into_iter().filter_map(key).collect())
+        Ok(pages.into_iter().flat_map(|page| page.access_key_metadata).filter_map(key).collect())
     }
 
     /// Creates a key, without the SDK's own retries.

@@ -4,6 +4,7 @@ pub mod adopted;
 pub mod contents;
 pub mod document;
 pub mod keys;
+mod pages;
 pub mod policy;
 pub mod retag;
 pub mod tags;

@@ -1,5 +1,7 @@
 //! The two managed policies: their documents, versions and tags, and who else uses them.
 
+use aws_sdk_iam::operation::list_entities_for_policy::ListEntitiesForPolicyOutput;
+
 use super::{Iam, from_sdk, to_sdk};
 use crate::aws::{absent_is_none, code, gone_is_fine};
 use crate::error::Error;
@@ -81,10 +83,11 @@ impl Iam {
 
     /// The ids of all versions except the default.
     pub async fn other_versions(&self, arn: &str) -> Result<Vec<String>, Error> {
-        let send = || self.client.list_policy_versions().policy_arn(arn).send();
-        let response = absent_is_none(self.patience.call("ListPolicyVersions", &[], send).await)?;
-        let versions = response.and_then(|response| response.versions).unwrap_or_default();
-        let others = versions.into_iter().filter(|version| !version.is_default_version);
+        let list = || self.client.list_policy_versions().policy_arn(arn);
+        let start = |marker| list().set_marker(marker).into_paginator().send();
+        let pages = self.pages("ListPolicyVersions", start).await?;
+        let versions = pages.into_iter().filter_map(|page| page.versions).flatten();
+        let others = versions.filter(|version| !version.is_default_version);
         Ok(others.filter_map(|version| version.version_id).collect())
     }
 
@@ -126,15 +129,18 @@ impl Iam {
 
     /// The entities other than `user` that use the policy, as `role/x`, `user/y` or `group/z`.
     pub async fn other_holders(&self, arn: &str, user: &str) -> Result<Vec<String>, Error> {
-        let send = || self.client.list_entities_for_policy().policy_arn(arn).send();
-        let Some(response) = absent_is_none(self.patience.call("ListEntitiesForPolicy", &[], send).await)? else {
-            return Ok(Vec::new());
-        };
-        let users = response.policy_users.unwrap_or_default().into_iter().filter_map(|holder| holder.user_name);
-        let roles = response.policy_roles.unwrap_or_default().into_iter().filter_map(|holder| holder.role_name);
-        let groups = response.policy_groups.unwrap_or_default().into_iter().filter_map(|holder| holder.group_name);
-        let users = users.filter(|name| !name.eq_ignore_ascii_case(user)).map(|name| format!("user/{name}"));
-        let others = roles.map(|name| format!("role/{name}")).chain(groups.map(|name| format!("group/{name}")));
-        Ok(users.chain(others).collect())
+        let list = || self.client.list_entities_for_policy().policy_arn(arn);
+        let start = |marker| list().set_marker(marker).into_paginator().send();
+        let pages = self.pages("ListEntitiesForPolicy", start).await?;
+        Ok(pages.into_iter().flat_map(|page| holders(page, user)).collect())
     }
+}
+
+fn holders(page: ListEntitiesForPolicyOutput, but: &str) -> Vec<String> {
+    let users = page.policy_users.unwrap_or_default().into_iter().filter_map(|holder| holder.user_name);
+    let roles = page.policy_roles.unwrap_or_default().into_iter().filter_map(|holder| holder.role_name);
+    let groups = page.policy_groups.unwrap_or_default().into_iter().filter_map(|holder| holder.group_name);
+    let users = users.filter(|name| !name.eq_ignore_ascii_case(but)).map(|name| format!("user/{name}"));
+    let others = roles.map(|name| format!("role/{name}")).chain(groups.map(|name| format!("group/{name}")));
+    users.chain(others).collect()
 }

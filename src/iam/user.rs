@@ -115,10 +115,11 @@ impl Iam {
 
     /// The ARNs of the attached managed policies. Empty if the user does not exist.
     pub async fn attached(&self, name: &str) -> Result<Vec<String>, Error> {
-        let send = || self.client.list_attached_user_policies().user_name(name).send();
-        let response = absent_is_none(self.patience.call("ListAttachedUserPolicies", &[], send).await)?;
-        let policies = response.and_then(|response| response.attached_policies).unwrap_or_default();
-        Ok(policies.into_iter().filter_map(|policy| policy.policy_arn).collect())
+        let list = || self.client.list_attached_user_policies().user_name(name);
+        let start = |marker| list().set_marker(marker).into_paginator().send();
+        let pages = self.pages("ListAttachedUserPolicies", start).await?;
+        let policies = pages.into_iter().filter_map(|page| page.attached_policies).flatten();
+        Ok(policies.filter_map(|policy| policy.policy_arn).collect())
     }
 
     /// Attaches a policy. Succeeds if it is already attached.

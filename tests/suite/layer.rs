@@ -137,6 +137,51 @@ async fn a_key_works_only_if_it_is_active_and_the_region_is_enabled() {
     assert!(!world.key_works("AKIAUNKNOWN000000000", "us-east-1").await, "unknown");
 }
 
+/// The function may not rely on any page size. The test reads whole lists.
+#[tokio::test]
+async fn the_function_gets_one_list_item_per_page() {
+    let world = World::new().await;
+    let (iam, function) = (&world.iam, world.as_the_function());
+    iam.create_user().user_name("u").send().await.unwrap();
+    let empty = function.list_user_policies().user_name("u").send().await.unwrap();
+    assert!(empty.policy_names.is_empty() && !empty.is_truncated);
+    for name in ["a", "b", "c"] {
+        iam.put_user_policy().user_name("u").policy_name(name).policy_document(DOCUMENT).send().await.unwrap();
+    }
+    let (mut marker, mut pages) = (None, Vec::new());
+    loop {
+        let page = function.list_user_policies().user_name("u").max_items(2).set_marker(marker).send().await.unwrap();
+        assert_eq!(page.is_truncated, page.marker.is_some());
+        pages.push(page.policy_names);
+        marker = page.marker;
+        if marker.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, [["a"], ["b"], ["c"]]);
+    assert_eq!(iam.list_user_policies().user_name("u").send().await.unwrap().policy_names.len(), 3);
+    let wrong = function.list_user_policies().user_name("u").marker("after-3").send().await;
+    assert_eq!(code(wrong), "ValidationError");
+}
+
+/// ListEntitiesForPolicy has three lists in one reply, and all of them are cut as one.
+#[tokio::test]
+async fn the_function_gets_one_holder_of_a_policy_per_page() {
+    let world = World::new().await;
+    let arn = world.create_policy_by_hand("/", "p").await;
+    for kind in ["user", "role", "group"] {
+        world.attach_elsewhere(kind, &arn).await;
+    }
+    let mut pages = world.as_the_function().list_entities_for_policy().policy_arn(&arn).into_paginator().send();
+    let mut sizes = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.unwrap();
+        sizes.push((page.policy_users().len(), page.policy_roles().len(), page.policy_groups().len()));
+    }
+    sizes.sort_unstable();
+    assert_eq!(sizes, [(0, 0, 1), (0, 1, 0), (1, 0, 0)]);
+}
+
 #[tokio::test]
 async fn each_world_has_its_own_account() {
     let (one, other) = (World::new().await, World::new().await);

@@ -31,6 +31,7 @@ mod leases;
 mod matrix;
 mod outcomes;
 mod ownership;
+mod pages;
 mod puts;
 mod response_urls;
 mod role;

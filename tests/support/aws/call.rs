@@ -65,9 +65,11 @@ fn json(body: &[u8]) -> BTreeMap<String, String> {
 }
 
 /// The length of the longest chain of calls in which each call began after the previous one had ended. This is the
-/// number of round trips that add up to the total latency.
+/// number of round trips that add up to the total latency. Further pages of a list do not count: AWS usually returns up
+/// to 100 items on the first page, and only this layer never does.
 pub fn round_trips(calls: &[AwsCall]) -> usize {
-    let mut spans: Vec<(Instant, Instant)> = calls.iter().filter_map(|call| call.span).collect();
+    let first_pages = calls.iter().filter(|call| call.param("Marker").is_empty());
+    let mut spans: Vec<(Instant, Instant)> = first_pages.filter_map(|call| call.span).collect();
     spans.sort_by_key(|(_, ended)| *ended);
     let (mut trips, mut last) = (0, None);
     for (began, ended) in spans {

@@ -12,6 +12,7 @@ mod iam;
 mod keys;
 mod lag;
 mod limits;
+mod pages;
 mod reply;
 mod role;
 mod seen;
@@ -281,8 +282,13 @@ async fn carry_out(shared: Arc<Shared>, at_work: AtWork, (method, uri, headers, 
 }
 
 impl Shared {
-    /// The reply of this layer if it handles the call, otherwise moto's.
+    /// The reply of this layer if it handles the call, otherwise moto's; one page of it if it is a list.
     async fn respond(&self, call: &AwsCall, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> reply::Reply {
+        let body = pages::whole_list(call, body);
+        pages::page(call, self.respond_in_full(call, (method, uri, headers, body)).await)
+    }
+
+    async fn respond_in_full(&self, call: &AwsCall, arrived: Arrived) -> reply::Reply {
         if let Some(denial) = self.not_yet_allowed(call) {
             return denial;
         }
@@ -293,7 +299,7 @@ impl Shared {
             return reply;
         }
         let past = Box::pin(self.before_change(call)).await;
-        let reply = self.respond_now(call, (method, uri, headers, body)).await;
+        let reply = self.respond_now(call, arrived).await;
         if (200..300).contains(&reply.status) {
             self.note_change(past);
         }

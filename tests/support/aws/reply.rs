@@ -13,10 +13,10 @@ pub(super) struct Reply {
     /// The HTTP status. Status 0 means [`Reply::none`], and status 1 means [`Reply::lost`]. Calls are recorded with
     /// them.
     pub(super) status: u16,
-    headers: HeaderMap,
+    pub(super) headers: HeaderMap,
     pub(super) body: String,
     /// Whether AWS sent the reply, and not a proxy on the way to it.
-    from_aws: bool,
+    pub(super) from_aws: bool,
 }
 
 impl Reply {

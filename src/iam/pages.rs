@@ -1,0 +1,101 @@
+//! Lists, read to the end.
+//!
+//! "IAM might return fewer than the MaxItems number of results, even when there are more results available" (IAM API
+//! reference, `IsTruncated`). So a list ends only where no further marker is returned, however short its pages are.
+
+use std::error::Error as StdError;
+use std::fmt::Debug;
+
+use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_iam::operation::list_access_keys::ListAccessKeysOutput;
+use aws_sdk_iam::operation::list_attached_user_policies::ListAttachedUserPoliciesOutput;
+use aws_sdk_iam::operation::list_entities_for_policy::ListEntitiesForPolicyOutput;
+use aws_sdk_iam::operation::list_groups_for_user::ListGroupsForUserOutput;
+use aws_sdk_iam::operation::list_mfa_devices::ListMfaDevicesOutput;
+use aws_sdk_iam::operation::list_policy_versions::ListPolicyVersionsOutput;
+use aws_sdk_iam::operation::list_signing_certificates::ListSigningCertificatesOutput;
+use aws_sdk_iam::operation::list_ssh_public_keys::ListSshPublicKeysOutput;
+use aws_sdk_iam::operation::list_user_policies::ListUserPoliciesOutput;
+use aws_smithy_async::future::pagination_stream::PaginationStream;
+use tokio::sync::Mutex;
+
+use super::Iam;
+use crate::aws::absent_is_none;
+use crate::error::Error;
+
+/// The stream of an SDK paginator.
+type Pages<P, E, R> = PaginationStream<Result<P, SdkError<E, R>>>;
+
+/// One page of a list.
+pub(super) trait Page {
+    /// The marker of the next page; `None` on the last page.
+    fn next(&self) -> Option<String>;
+}
+
+macro_rules! page {
+    ($($output:ty),* $(,)?) => {
+        $(impl Page for $output {
+            fn next(&self) -> Option<String> {
+                self.marker.clone().filter(|marker| !marker.is_empty())
+            }
+        })*
+    };
+}
+
+page!(
+    ListAccessKeysOutput,
+    ListAttachedUserPoliciesOutput,
+    ListEntitiesForPolicyOutput,
+    ListGroupsForUserOutput,
+    ListMfaDevicesOutput,
+    ListPolicyVersionsOutput,
+    ListSigningCertificatesOutput,
+    ListSshPublicKeysOutput,
+    ListUserPoliciesOutput,
+);
+
+/// A list that is being read.
+struct Reading<P, E, R> {
+    pages: Pages<P, E, R>,
+    marker: Option<String>,
+}
+
+impl<P: Page, E, R> Reading<P, E, R> {
+    /// Reads the next page. An SDK paginator ends after an error, so a new one continues with the page that failed.
+    async fn next(&mut self, start: &impl Fn(Option<String>) -> Pages<P, E, R>) -> Result<P, SdkError<E, R>> {
+        let ended = || Err(SdkError::construction_failure("the list has ended"));
+        let page = self.pages.next().await.unwrap_or_else(ended);
+        match &page {
+            Ok(page) => self.marker = page.next(),
+            Err(_) => self.pages = start(self.marker.clone()),
+        }
+        page
+    }
+}
+
+impl Iam {
+    /// Reads all pages of a list; none if the user or policy does not exist. `start` returns the SDK's paginator for the
+    /// pages from a marker on. Each page is retried like any other call.
+    pub(super) async fn pages<P, E, R>(
+        &self,
+        name: &'static str,
+        start: impl Fn(Option<String>) -> Pages<P, E, R>,
+    ) -> Result<Vec<P>, Error>
+    where
+        P: Page,
+        E: ProvideErrorMetadata + StdError + 'static,
+        R: Debug,
+    {
+        let reading = Mutex::new(Reading { pages: start(None), marker: None });
+        let mut all = Vec::new();
+        loop {
+            let send = || async { reading.lock().await.next(&start).await };
+            let Some(page) = absent_is_none(self.patience.call(name, &[], send).await)? else { return Ok(Vec::new()) };
+            let is_last = page.next().is_none();
+            all.push(page);
+            if is_last {
+                return Ok(all);
+            }
+        }
+    }
+}
