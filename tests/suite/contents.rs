@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::support::World;
 use crate::support::account::AWS_POLICY;
+use crate::support::by_hand::{CERTIFICATE, DOCUMENT};
 
 /// What the log calls each item.
 const LISTED: [&str; 11] = [
@@ -19,18 +20,6 @@ const LISTED: [&str; 11] = [
     "/own-1",
     "/own-2",
 ];
-
-/// A self-signed certificate for the tests.
-const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n\
-MIIBbzCCARWgAwIBAgIUTH9WrmE3p66/Uj2l1QkH/ON1mOQwCgYIKoZIzj0EAwIw\n\
-DDEKMAgGA1UEAwwBdDAgFw0yNjExMjMxNzAzNTdaGA8yMTI2MTAzMDE3MDM1N1ow\n\
-DDEKMAgGA1UEAwwBdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNT7K/M/ovps\n\
-wmiDvJYlTRzq/bbMYALgLMak+FU4kAw/AAFOpKYUOcJvd8+b4HY9NwPPCCMa9LM5\n\
-w4WxzLbVfCOjUzBRMB0GA1UdDgQWBBRKp2w6VbwXLs48coSm1nxgbOU+vTAfBgNV\n\
-HSMEGDAWgBRKp2w6VbwXLs48coSm1nxgbOU+vTAPBgNVHRMBAf8EBTADAQH/MAoG\n\
-CCqGSM49BAMCA0gAMEUCIAxTd3bG+DhTRokyRQupYVHeGqhrrrCl7sok1NES6CdL\n\
-AiEA3/YEM14sR7a57jxh25s6WlYEYUP2PDOXBzfHYVRSWHo=\n\
------END CERTIFICATE-----";
 
 /// terraform-provider-aws#12903: IAM deletes a user only if it is empty.
 #[tokio::test]
@@ -62,10 +51,8 @@ async fn fill(world: &World) {
 async fn fill_once(world: &World, number: u32) {
     let (iam, user) = (&world.iam, "coiled");
     let (inline, own, phone) = (format!("inline-{number}"), format!("own-{number}"), format!("phone-{number}"));
-    let document =
-        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*"}]}"#;
-    iam.put_user_policy().user_name(user).policy_name(inline).policy_document(document).send().await.unwrap();
-    let own = iam.create_policy().policy_name(own).policy_document(document).send().await.unwrap().policy.unwrap();
+    iam.put_user_policy().user_name(user).policy_name(inline).policy_document(DOCUMENT).send().await.unwrap();
+    let own = iam.create_policy().policy_name(own).policy_document(DOCUMENT).send().await.unwrap().policy.unwrap();
     iam.attach_user_policy().user_name(user).policy_arn(own.arn().unwrap()).send().await.unwrap();
     let ssh = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQC test";
     iam.upload_ssh_public_key().user_name(user).ssh_public_key_body(ssh).send().await.unwrap();

@@ -1,16 +1,17 @@
 //! The layer in front of the IAM emulator must behave like AWS. Otherwise the tests that use it would prove too little.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_iam::operation::RequestId;
-use aws_sdk_iam::types::{StatusType, Tag};
+use aws_sdk_iam::types::{PolicyUsageType, StatusType, Tag};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use crate::support::World;
 use crate::support::account::TEST_KEY;
 use crate::support::aws::{AwsFault, AwsHow};
+use crate::support::by_hand::CERTIFICATE;
 
 const DOCUMENT: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"One","Effect":"Allow","Action":["s3:GetObject","s3:ListBucket"],"Resource":"*"}]}"#;
 
@@ -23,11 +24,29 @@ fn tag(key: &str) -> Tag {
     Tag::builder().key(key).value("x").build().unwrap()
 }
 
+/// The error message; empty on success.
+fn message<T, E: ProvideErrorMetadata, R>(result: Result<T, SdkError<E, R>>) -> String {
+    result.err().and_then(|error| error.message().map(str::to_owned)).unwrap_or_default()
+}
+
+/// What a user contains, and the step that IAM's message names.
+const CONTENTS: [(&str, &str); 9] = [
+    ("key", "delete access keys"),
+    ("password", "delete login profile"),
+    ("group", "remove users from group"),
+    ("ssh", "remove referenced objects"),
+    ("certificate", "delete certificates"),
+    ("phone", "delete MFA device"),
+    ("credential", "remove referenced objects"),
+    ("policy", "detach all policies"),
+    ("inline", "delete policies"),
+];
+
 #[tokio::test]
-async fn delete_user_fails_if_the_user_is_not_empty() {
+async fn delete_user_fails_if_the_user_is_not_empty_and_names_the_contents() {
     let world = World::new().await;
     let iam = &world.iam;
-    for name in ["key", "password", "group", "ssh", "credential", "policy", "inline"] {
+    for (name, _) in CONTENTS {
         iam.create_user().user_name(name).send().await.unwrap();
     }
     iam.create_access_key().user_name("key").send().await.unwrap();
@@ -35,29 +54,85 @@ async fn delete_user_fails_if_the_user_is_not_empty() {
     iam.create_group().group_name("g").send().await.unwrap();
     iam.add_user_to_group().user_name("group").group_name("g").send().await.unwrap();
     iam.upload_ssh_public_key().user_name("ssh").ssh_public_key_body("ssh-rsa AAAA x").send().await.unwrap();
+    iam.upload_signing_certificate().user_name("certificate").certificate_body(CERTIFICATE).send().await.unwrap();
+    let device = iam.create_virtual_mfa_device().virtual_mfa_device_name("phone").send().await.unwrap();
+    let enable = iam.enable_mfa_device().user_name("phone").authentication_code1("123456");
+    let enable = enable.serial_number(device.virtual_mfa_device.unwrap().serial_number);
+    enable.authentication_code2("654321").send().await.unwrap();
     world.aws.add_service_specific_credential("credential", "ACCA");
     iam.create_policy().policy_name("p").policy_document(DOCUMENT).send().await.unwrap();
     iam.attach_user_policy().user_name("policy").policy_arn(world.policy_arn("p")).send().await.unwrap();
     iam.put_user_policy().user_name("inline").policy_name("p").policy_document(DOCUMENT).send().await.unwrap();
-    for name in ["key", "password", "group", "ssh", "credential", "policy", "inline"] {
-        assert_eq!(code(iam.delete_user().user_name(name).send().await), "DeleteConflict", "{name}");
+    for (name, step) in CONTENTS {
+        let deleted = iam.delete_user().user_name(name).send().await;
+        assert_eq!(deleted.as_ref().unwrap_err().code(), Some("DeleteConflict"), "{name}");
+        assert_eq!(message(deleted), format!("Cannot delete entity, must {step} first."));
     }
 }
 
 #[tokio::test]
-async fn delete_policy_fails_if_the_policy_is_attached_or_has_two_versions() {
+async fn delete_policy_fails_if_the_policy_is_attached_or_a_boundary_or_has_two_versions() {
     let world = World::new().await;
     let iam = &world.iam;
-    iam.create_user().user_name("u").send().await.unwrap();
-    for name in ["used", "versions"] {
-        iam.create_policy().policy_name(name).policy_document(DOCUMENT).send().await.unwrap();
+    let [attached, bounds_user, bounds_role, versions] =
+        ["attached", "bounds-user", "bounds-role", "versions"].map(|name| world.policy_arn(name));
+    for name in ["attached", "bounds-user", "bounds-role", "versions"] {
+        world.create_policy_by_hand("/", name).await;
     }
-    let (used, versions) = (world.policy_arn("used"), world.policy_arn("versions"));
-    iam.attach_user_policy().user_name("u").policy_arn(&used).send().await.unwrap();
+    iam.create_user().user_name("u").permissions_boundary(&bounds_user).send().await.unwrap();
+    let trust = r#"{"Version":"2012-10-17","Statement":[]}"#;
+    let role = iam.create_role().role_name("r").assume_role_policy_document(trust);
+    role.permissions_boundary(&bounds_role).send().await.unwrap();
+    iam.attach_user_policy().user_name("u").policy_arn(&attached).send().await.unwrap();
     iam.create_policy_version().policy_arn(&versions).policy_document(DOCUMENT).send().await.unwrap();
-    for arn in [used, versions] {
+    for arn in [attached, bounds_user, bounds_role, versions] {
         assert_eq!(code(iam.delete_policy().policy_arn(&arn).send().await), "DeleteConflict", "{arn}");
     }
+}
+
+/// The API reference on `PolicyUsageFilter`: "If it is not included, all policies are returned."
+#[tokio::test]
+async fn list_entities_for_policy_returns_attachments_boundaries_or_both() {
+    let world = World::new().await;
+    let (iam, arn) = (&world.iam, world.create_policy_by_hand("/", "p").await);
+    world.attach_elsewhere("user", &arn).await;
+    iam.create_user().user_name("bounded").permissions_boundary(&arn).send().await.unwrap();
+    let trust = r#"{"Version":"2012-10-17","Statement":[]}"#;
+    let role = iam.create_role().role_name("bounded").assume_role_policy_document(trust);
+    role.permissions_boundary(&arn).send().await.unwrap();
+    let holders = async |usage: Option<PolicyUsageType>| {
+        let list = iam.list_entities_for_policy().policy_arn(&arn).set_policy_usage_filter(usage).send().await.unwrap();
+        let users = list.policy_users().iter().map(|user| format!("user/{}", user.user_name().unwrap()));
+        let roles = list.policy_roles().iter().map(|role| format!("role/{}", role.role_name().unwrap()));
+        users.chain(roles).collect::<Vec<_>>()
+    };
+    assert_eq!(holders(Some(PolicyUsageType::PermissionsPolicy)).await, ["user/theirs"]);
+    assert_eq!(holders(Some(PolicyUsageType::PermissionsBoundary)).await, ["user/bounded", "role/bounded"]);
+    assert_eq!(holders(None).await, ["user/bounded", "user/theirs", "role/bounded"]);
+}
+
+#[tokio::test]
+async fn get_access_key_last_used_returns_date_service_and_region_of_the_last_call() {
+    let world = World::new().await;
+    world.iam.create_user().user_name("u").send().await.unwrap();
+    let id = world.create_key_by_hand("u").await;
+    let used = async || {
+        let last = world.iam.get_access_key_last_used().access_key_id(&id).send().await.unwrap();
+        assert_eq!(last.user_name(), Some("u"));
+        let last = last.access_key_last_used.unwrap();
+        (last.last_used_date.map(|date| date.secs()), last.service_name, last.region)
+    };
+    assert_eq!(used().await, (None, "N/A".into(), "N/A".into()));
+    world.aws.key_was_used(&id, "s3", "eu-west-1", SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+    assert_eq!(used().await, (Some(1_700_000_000), "s3".into(), "eu-west-1".into()));
+    assert!(world.key_works(&id, "us-east-1").await);
+    let (date, service, region) = used().await;
+    assert!(date.is_some_and(|date| date > 1_700_000_000));
+    assert_eq!((service.as_str(), region.as_str()), ("sts", "us-east-1"));
+    assert_eq!(
+        code(world.iam.get_access_key_last_used().access_key_id("AKIAUNKNOWN000000000").send().await),
+        "NoSuchEntity"
+    );
 }
 
 #[tokio::test]
@@ -67,7 +142,7 @@ async fn a_name_that_differs_only_in_case_and_path_already_exists() {
     iam.create_user().user_name("name").send().await.unwrap();
     iam.create_policy().policy_name("name").policy_document(DOCUMENT).send().await.unwrap();
     let user = iam.create_user().user_name("Name").path("/other/").send().await;
-    assert_eq!(code(user), "EntityAlreadyExists");
+    assert_eq!(message(user), "User with name Name already exists.");
     let policy = iam.create_policy().policy_name("Name").path("/other/").policy_document(DOCUMENT).send().await;
     assert_eq!(code(policy), "EntityAlreadyExists");
 }
@@ -160,7 +235,12 @@ async fn the_function_gets_one_list_item_per_page() {
     }
     assert_eq!(pages, [["a"], ["b"], ["c"]]);
     assert_eq!(iam.list_user_policies().user_name("u").send().await.unwrap().policy_names.len(), 3);
-    let wrong = function.list_user_policies().user_name("u").marker("after-3").send().await;
+    // An item that is deleted between two pages hides no other one.
+    let first = function.list_user_policies().user_name("u").send().await.unwrap();
+    iam.delete_user_policy().user_name("u").policy_name("a").send().await.unwrap();
+    let second = function.list_user_policies().user_name("u").set_marker(first.marker).send().await.unwrap();
+    assert_eq!(second.policy_names, ["b"]);
+    let wrong = function.list_user_policies().user_name("u").marker("no marker").send().await;
     assert_eq!(code(wrong), "ValidationError");
 }
 

@@ -6,7 +6,8 @@ use super::World;
 pub const DOCUMENT: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*"}]}"#;
 
-const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----
+/// A self-signed certificate.
+pub const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----
 MIIBdTCCARugAwIBAgIUDiPmpy1X4e5LgRNUtPe7ppIyzzIwCgYIKoZIzj0EAwIw
 DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjMxNzIyMTZaGA8yMTI2MTAzMDE3MjIx
 NlowDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABBfY

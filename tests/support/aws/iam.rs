@@ -19,6 +19,7 @@ impl Shared {
             "DeleteUserPermissionsBoundary" => Some(self.delete_boundary(call)),
             "ListServiceSpecificCredentials" => Some(self.credentials(call)),
             "DeleteServiceSpecificCredential" => Some(self.delete_credential(call)),
+            "GetAccessKeyLastUsed" => self.last_used(call),
             "DeleteUser" => self.user_in_use(call).await,
             "DeletePolicy" => self.policy_in_use(call).await,
             "TagUser" | "UntagUser" => self.user_tags(call).await,
@@ -53,39 +54,16 @@ impl Shared {
         reply
     }
 
-    pub(super) fn with_boundary(&self, user: &str, shown: String) -> String {
-        let facts = locked(&self.facts);
-        let Some(arn) = facts.boundaries.get(user) else { return shown };
-        let boundary = format!(
-            "<PermissionsBoundary><PermissionsBoundaryType>Policy</PermissionsBoundaryType>\
-             <PermissionsBoundaryArn>{arn}</PermissionsBoundaryArn></PermissionsBoundary></User>"
-        );
-        shown.replace("</User>", &boundary)
-    }
-
     /// Names are unique in an account, whatever their path and case. moto accepts `Coiled` next to `coiled`.
     fn unique_name(&self, call: &AwsCall) -> Option<Reply> {
         let is_taken = locked(&self.facts).seen.is_taken(call);
-        is_taken.then(|| Reply::error(call, 409, "EntityAlreadyExists", "The name is taken."))
+        is_taken.then(|| name_is_taken(call))
     }
 
     /// NoSuchEntity for a missing policy. moto returns empty lists instead.
     async fn no_such_policy(&self, call: &AwsCall) -> Option<Reply> {
         let shown = self.look("GetPolicy", &[("PolicyArn", call.param("PolicyArn"))]).await;
-        inside(&shown, "Arn").is_none().then(|| Reply::error(call, 404, "NoSuchEntity", "The policy does not exist."))
-    }
-
-    fn put_boundary(&self, call: &AwsCall) -> Reply {
-        let (user, arn) = (call.param("UserName").to_owned(), call.param("PermissionsBoundary").to_owned());
-        locked(&self.facts).boundaries.insert(user, arn);
-        Reply::done(call, "")
-    }
-
-    fn delete_boundary(&self, call: &AwsCall) -> Reply {
-        match locked(&self.facts).boundaries.remove(call.param("UserName")) {
-            Some(_) => Reply::done(call, ""),
-            None => Reply::error(call, 404, "NoSuchEntity", "The user has no permissions boundary."),
-        }
+        inside(&shown, "Arn").is_none().then(|| not_found(call))
     }
 
     fn credentials(&self, call: &AwsCall) -> Reply {
@@ -107,4 +85,23 @@ impl Shared {
         facts.credentials.entry(call.param("UserName").to_owned()).or_default().retain(|other| other != id);
         Reply::done(call, "")
     }
+}
+
+/// EntityAlreadyExists in IAM's words (for a policy, konstructio/kubefirst#855 quotes them).
+pub(super) fn name_is_taken(call: &AwsCall) -> Reply {
+    let message = match call.action.as_str() {
+        "CreateUser" => format!("User with name {} already exists.", call.param("UserName")),
+        _ => format!("A policy called {} already exists. Duplicate names are not allowed.", call.param("PolicyName")),
+    };
+    Reply::error(call, 409, "EntityAlreadyExists", &message)
+}
+
+/// NoSuchEntity in IAM's words.
+pub(super) fn not_found(call: &AwsCall) -> Reply {
+    let message = match [call.param("AccessKeyId"), call.param("PolicyArn"), call.param("UserName")] {
+        ["", "", user] => format!("The user with name {user} cannot be found."),
+        ["", arn, _] => format!("Policy {arn} was not found."),
+        [key, ..] => format!("The Access Key with id {key} cannot be found."),
+    };
+    Reply::error(call, 404, "NoSuchEntity", &message)
 }

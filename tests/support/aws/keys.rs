@@ -2,7 +2,9 @@
 //! rejects keys that are unknown, deleted or inactive. moto's STS accepts every key at once.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
+
+use aws_sdk_iam::primitives::{DateTime, DateTimeFormat};
 
 use super::call::AwsCall;
 use super::reply::{Reply, inside};
@@ -26,9 +28,46 @@ pub(super) struct Key {
     /// STS accepts the key from this time on, except for the failures in `pattern`.
     known_from: Instant,
     pattern: VecDeque<bool>,
+    last_used: Option<Use>,
+}
+
+struct Use {
+    service: String,
+    region: String,
+    at: SystemTime,
+}
+
+impl Key {
+    pub(super) fn was_used(&mut self, service: &str, region: &str, at: SystemTime) {
+        self.last_used = Some(Use { service: service.to_owned(), region: region.to_owned(), at });
+    }
+}
+
+impl Use {
+    /// The element of GetAccessKeyLastUsed. A key that was never used has no date, and "N/A" in place of the service and
+    /// the region (`AccessKeyLastUsed` in the IAM API reference).
+    fn element(last: Option<&Self>) -> String {
+        let (service, region) = last.map_or(("N/A", "N/A"), |last| (&*last.service, &*last.region));
+        let date = last.and_then(|last| DateTime::from_secs(unix(last.at)).fmt(DateTimeFormat::DateTime).ok());
+        let date = date.map(|date| format!("<LastUsedDate>{date}</LastUsedDate>")).unwrap_or_default();
+        let rest = format!("<ServiceName>{service}</ServiceName><Region>{region}</Region>");
+        format!("<AccessKeyLastUsed>{date}{rest}</AccessKeyLastUsed>")
+    }
+}
+
+fn unix(at: SystemTime) -> i64 {
+    i64::try_from(coiled_aws_stack::deadline::unix(at)).unwrap()
 }
 
 impl Shared {
+    /// GetAccessKeyLastUsed. moto does not know the calls to this layer's STS.
+    pub(super) fn last_used(&self, call: &AwsCall) -> Option<Reply> {
+        let facts = locked(&self.facts);
+        let key = facts.keys.get(call.param("AccessKeyId"))?;
+        let last = Use::element(key.last_used.as_ref());
+        Some(Reply::done(call, &format!("<UserName>{}</UserName>{last}", key.user)))
+    }
+
     /// GetCallerIdentity for the function, the test, and the keys of the account's users.
     pub(super) fn caller_identity(&self, call: &AwsCall) -> Reply {
         // In a region that the account has not enabled, STS rejects every key of the account, even the function's.
@@ -38,9 +77,7 @@ impl Shared {
         let arn = match (region_is_off, [FUNCTION_KEY, TEST_KEY].contains(&call.access_key_id.as_str())) {
             (true, _) => None,
             (false, true) => Some(format!("arn:{partition}:sts::{account}:assumed-role/function/function")),
-            (false, false) => {
-                self.user_of(&call.access_key_id).map(|user| format!("arn:{partition}:iam::{account}:user/{user}"))
-            }
+            (false, false) => self.user_of(call).map(|user| format!("arn:{partition}:iam::{account}:user/{user}")),
         };
         let Some(arn) = arn else {
             return Reply::error(
@@ -60,12 +97,16 @@ impl Shared {
         )
     }
 
-    /// The user of a key, if STS accepts the key now.
-    fn user_of(&self, id: &str) -> Option<String> {
+    /// The user of the key that signed a call to STS, if STS accepts the key now.
+    fn user_of(&self, call: &AwsCall) -> Option<String> {
         let mut facts = locked(&self.facts);
-        let key = facts.keys.get_mut(id)?;
+        let key = facts.keys.get_mut(&call.access_key_id)?;
         let is_known = Instant::now() >= key.known_from && key.pattern.pop_front().unwrap_or(true);
-        (is_known && key.active).then(|| key.user.clone())
+        if !is_known || !key.active {
+            return None;
+        }
+        key.was_used("sts", &call.region, SystemTime::now());
+        Some(key.user.clone())
     }
 
     /// Records a key that was created, changed or deleted.
@@ -91,6 +132,6 @@ impl Facts {
         self.secrets.extend(inside(&reply.body, "SecretAccessKey").map(str::to_owned));
         let pattern = self.key_pattern.iter().copied().collect();
         let (user, known_from) = (call.param("UserName").to_owned(), Instant::now() + self.key_delay);
-        self.keys.insert(id.to_owned(), Key { user, active: true, known_from, pattern });
+        self.keys.insert(id.to_owned(), Key { user, active: true, known_from, pattern, last_used: None });
     }
 }

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::call::AwsCall;
+use super::conflicts::{ATTACHED, MORE_VERSIONS, conflict, first_delete};
+use super::iam::{name_is_taken, not_found};
+use super::limits::exceeded;
 use super::reply::{Reply, all_inside, inside};
 use crate::support::account::TEST_KEY;
 use crate::support::locked;
@@ -99,7 +102,7 @@ impl Shared {
 
     async fn seems_taken(&self, call: &AwsCall, look: &str, name: &str, subject: &str) -> Option<Reply> {
         let is_there = is_there(&self.look_then(look, name, subject).await);
-        is_there.then(|| Reply::error(call, 409, "EntityAlreadyExists", "The name is taken."))
+        is_there.then(|| name_is_taken(call))
     }
 
     /// NoSuchEntity if the user, the policy or the part to be removed is missing in the stale state.
@@ -123,31 +126,32 @@ impl Shared {
             let list = self.look_then("ListPolicyVersions", "PolicyArn", call.param("PolicyArn")).await;
             is_known = all_inside(&list, "VersionId").contains(&call.param("VersionId"));
         }
-        (!is_known).then(|| Reply::error(call, 404, "NoSuchEntity", "It does not exist in the stale state."))
+        (!is_known).then(|| not_found(call))
     }
 
     /// DeleteConflict or LimitExceeded if something that was just removed still exists in the stale state.
     async fn seems_in_the_way(&self, call: &AwsCall) -> Option<Reply> {
         let (user, policy) = (call.param("UserName"), call.param("PolicyArn"));
-        let (is_full, code) = match call.action.as_str() {
+        match call.action.as_str() {
             "DeleteUser" => {
                 let keys = self.look_then("ListAccessKeys", "UserName", user).await;
                 let attached = self.look_then("ListAttachedUserPolicies", "UserName", user).await;
-                (inside(&keys, "AccessKeyId").or(inside(&attached, "PolicyArn")).is_some(), "DeleteConflict")
+                let has_key = inside(&keys, "AccessKeyId").map(|_| first_delete(call, "delete access keys"));
+                has_key.or_else(|| inside(&attached, "PolicyArn").map(|_| first_delete(call, "detach all policies")))
             }
             "DeletePolicy" => {
                 let versions = self.look_then("ListPolicyVersions", "PolicyArn", policy).await;
                 let holders = self.look_then("ListEntitiesForPolicy", "PolicyArn", policy).await;
-                let is_held = inside(&holders, "UserName").is_some();
-                (is_held || all_inside(&versions, "VersionId").len() > 1, "DeleteConflict")
+                let has_versions = all_inside(&versions, "VersionId").len() > 1;
+                let is_attached = || inside(&holders, "UserName").map(|_| conflict(call, ATTACHED));
+                has_versions.then(|| conflict(call, MORE_VERSIONS)).or_else(is_attached)
             }
             "CreateAccessKey" => {
                 let keys = self.look_then("ListAccessKeys", "UserName", user).await;
-                (all_inside(&keys, "AccessKeyId").len() > 1, "LimitExceeded")
+                (all_inside(&keys, "AccessKeyId").len() > 1).then(|| exceeded(call, "AccessKeysPerUser", 2))
             }
-            _ => (false, ""),
-        };
-        is_full.then(|| Reply::error(call, 409, code, "Something in the stale state prevents this."))
+            _ => None,
+        }
     }
 
     fn stale_read(&self, call: &AwsCall) -> Option<Reply> {

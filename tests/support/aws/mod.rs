@@ -4,6 +4,7 @@
 
 mod aim;
 mod authorization;
+mod boundaries;
 mod call;
 mod conflicts;
 mod document;
@@ -21,7 +22,7 @@ mod tags;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -201,6 +202,13 @@ impl Aws {
         locked(&self.shared.facts).key_delay = delay;
     }
 
+    /// Records that a key was used, as GetAccessKeyLastUsed shows it. Calls to this layer's STS are recorded by themselves.
+    pub fn key_was_used(&self, id: &str, service: &str, region: &str, at: SystemTime) {
+        if let Some(key) = locked(&self.shared.facts).keys.get_mut(id) {
+            key.was_used(service, region, at);
+        }
+    }
+
     /// Makes the role's permissions for a service (`iam:*`) or for one action take effect only after this time.
     pub fn permissions_arrive(&self, actions: &'static str, after: Duration) {
         locked(&self.shared.facts).permission_arrivals.insert(actions, Instant::now() + after);
@@ -285,7 +293,8 @@ impl Shared {
     /// The reply of this layer if it handles the call, otherwise moto's; one page of it if it is a list.
     async fn respond(&self, call: &AwsCall, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> reply::Reply {
         let body = pages::whole_list(call, body);
-        pages::page(call, self.respond_in_full(call, (method, uri, headers, body)).await)
+        let reply = self.respond_in_full(call, (method, uri, headers, body)).await;
+        pages::page(call, self.with_bounded_entities(call, reply).await)
     }
 
     async fn respond_in_full(&self, call: &AwsCall, arrived: Arrived) -> reply::Reply {

@@ -4,6 +4,7 @@
 //!
 //! The test's own reads are not cut: it checks the state, and not how to read it.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 
 use axum::body::Bytes;
@@ -11,9 +12,6 @@ use axum::body::Bytes;
 use super::call::AwsCall;
 use super::reply::{Reply, inside};
 use crate::support::account::TEST_KEY;
-
-/// The marker before the number of items that earlier pages contained.
-const AFTER: &str = "after-";
 
 /// Removes the paging parameters from a list's request, because moto must return the whole list.
 pub(super) fn whole_list(call: &AwsCall, body: Bytes) -> Bytes {
@@ -24,17 +22,34 @@ pub(super) fn whole_list(call: &AwsCall, body: Bytes) -> Bytes {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into()
 }
 
-/// The page of a list that the call asks for.
+/// The page of a list that the call asks for: the first item that no earlier page contained. So an item that is deleted
+/// meanwhile hides no other item.
 pub(super) fn page(call: &AwsCall, reply: Reply) -> Reply {
     if !is_cut(call) || reply.status != 200 {
         return reply;
     }
+    let Some(earlier) = read(call.param("Marker")) else {
+        return Reply::error(call, 400, "ValidationError", "Invalid Marker.");
+    };
     let items = items(&reply.body);
-    let marker = call.params.get("Marker").map(|marker| marker.strip_prefix(AFTER).and_then(|n| n.parse().ok()));
-    match marker.unwrap_or(Some(0)) {
-        Some(n) if n < items.len().max(1) => Reply { body: only(call, &reply.body, &items, n), ..reply },
-        _ => Reply::error(call, 400, "ValidationError", "Invalid Marker."),
-    }
+    let is_new = |item: &&Range<usize>| !earlier.contains(&digest(&reply.body[(*item).clone()]));
+    let mut rest = items.iter().filter(is_new);
+    let (item, has_more) = (rest.next(), rest.next().is_some());
+    let seen = earlier.iter().copied().chain(item.map(|item| digest(&reply.body[item.clone()])));
+    let marker = has_more.then(|| seen.map(|digest| format!("{digest:x}")).collect::<Vec<_>>().join("-"));
+    Reply { body: only(call, &reply.body, &items, item, marker), ..reply }
+}
+
+/// The digests of the items on earlier pages, which a marker consists of; `None` if it does not.
+fn read(marker: &str) -> Option<Vec<u64>> {
+    let digests = marker.split('-').filter(|_| !marker.is_empty());
+    digests.map(|digest| u64::from_str_radix(digest, 16).ok()).collect()
+}
+
+fn digest(item: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    item.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn is_cut(call: &AwsCall) -> bool {
@@ -60,20 +75,26 @@ fn items(xml: &str) -> Vec<Range<usize>> {
     items
 }
 
-/// The body with its `n`th item only, and with the marker of the next page.
-fn only(call: &AwsCall, xml: &str, items: &[Range<usize>], n: usize) -> String {
+/// The body with one of its items only, and with the marker of the next page.
+fn only(
+    call: &AwsCall,
+    xml: &str,
+    items: &[Range<usize>],
+    item: Option<&Range<usize>>,
+    marker: Option<String>,
+) -> String {
     let mut body = xml.to_owned();
-    for (_, item) in items.iter().enumerate().rev().filter(|(number, _)| *number != n) {
-        body.replace_range(item.clone(), "");
+    for other in items.iter().rev().filter(|other| Some(*other) != item) {
+        body.replace_range(other.clone(), "");
     }
     for element in ["IsTruncated", "Marker"] {
         if let Some(old) = inside(&body, element) {
             body = body.replace(&format!("<{element}>{old}</{element}>"), "");
         }
     }
-    let rest = match n + 1 {
-        next if next < items.len() => format!("<IsTruncated>true</IsTruncated><Marker>{AFTER}{next}</Marker>"),
-        _ => "<IsTruncated>false</IsTruncated>".to_owned(),
+    let rest = match marker {
+        Some(marker) => format!("<IsTruncated>true</IsTruncated><Marker>{marker}</Marker>"),
+        None => "<IsTruncated>false</IsTruncated>".to_owned(),
     };
     let end = format!("</{}Result>", call.action);
     body.replace(&end, &format!("{rest}{end}"))

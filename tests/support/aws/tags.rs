@@ -39,7 +39,8 @@ pub(super) fn duplicates(call: &AwsCall) -> Option<Reply> {
     let before = keys.len();
     keys.sort();
     keys.dedup();
-    (keys.len() < before).then(|| Reply::error(call, 400, "InvalidInput", "Duplicate tag keys found."))
+    let message = "Duplicate tag keys found. Please note that Tag keys are case insensitive.";
+    (keys.len() < before).then(|| Reply::error(call, 400, "InvalidInput", message))
 }
 
 fn too_many(call: &AwsCall, there: &[String]) -> Option<Reply> {
