@@ -7,18 +7,19 @@ use crate::support::account::AWS_POLICY;
 use crate::support::by_hand::{CERTIFICATE, DOCUMENT};
 
 /// What the log calls each item.
-const LISTED: [&str; 11] = [
+const LISTED: [&str; 12] = [
     "login profile",
     "inline policy inline-1",
-    "inline policy inline-2",
+    "inline policy inline-3",
     "SSH public key",
     "signing certificate",
     "mfa/phone-1",
-    "mfa/phone-2",
+    "mfa/phone-3",
     "ACCACREDENTIAL1",
     "ACCACREDENTIAL2",
     "/own-1",
     "/own-2",
+    "/own-3",
 ];
 
 /// terraform-provider-aws#12903: IAM deletes a user only if it is empty.
@@ -31,24 +32,29 @@ async fn delete_removes_the_users_contents_and_logs_them_with_or_without_path_an
         world.delete(properties).await.succeeded();
         assert!(world.user_tags("coiled").await.is_none());
         // Delete detaches the person's policy from the user but does not delete it.
-        assert_eq!(world.policies().await, ["own-1", "own-2"]);
+        assert_eq!(world.policies().await, ["own-1", "own-2", "own-3"]);
         for item in LISTED {
             assert!(world.logs.text().contains(item), "{item} is not in the log");
         }
     }
 }
 
-/// Puts two items of every kind into the user, as far as IAM allows two, so that every list has a second page. The user
-/// already has an access key.
+/// Puts three items of every kind into the user, as far as IAM allows three, so that every list has several pages. The
+/// user already has one of its two access keys.
 async fn fill(world: &World) {
     world.iam.create_login_profile().user_name("coiled").password("Pa55word!Pa55word").send().await.unwrap();
     world.create_key_by_hand("coiled").await;
+    for number in [1, 2, 3] {
+        add_items(world, number).await;
+    }
     for number in [1, 2] {
-        fill_once(world, number).await;
+        let upload = world.iam.upload_signing_certificate().user_name("coiled");
+        upload.certificate_body(CERTIFICATE).send().await.unwrap();
+        world.aws.add_service_specific_credential("coiled", &format!("ACCACREDENTIAL{number}"));
     }
 }
 
-async fn fill_once(world: &World, number: u32) {
+async fn add_items(world: &World, number: u32) {
     let (iam, user) = (&world.iam, "coiled");
     let (inline, own, phone) = (format!("inline-{number}"), format!("own-{number}"), format!("phone-{number}"));
     iam.put_user_policy().user_name(user).policy_name(inline).policy_document(DOCUMENT).send().await.unwrap();
@@ -60,6 +66,4 @@ async fn fill_once(world: &World, number: u32) {
     let serial = device.virtual_mfa_device.unwrap().serial_number;
     let enable = iam.enable_mfa_device().user_name(user).serial_number(&serial);
     enable.authentication_code1("123456").authentication_code2("654321").send().await.unwrap();
-    iam.upload_signing_certificate().user_name(user).certificate_body(CERTIFICATE).send().await.unwrap();
-    world.aws.add_service_specific_credential(user, &format!("ACCACREDENTIAL{number}"));
 }

@@ -33,6 +33,7 @@ mod outcomes;
 mod ownership;
 mod pages;
 mod puts;
+mod rare_states;
 mod response_urls;
 mod role;
 mod stand_in_checks;

@@ -39,25 +39,29 @@ async fn update_detaches_a_policy_on_the_second_page_of_the_attachments() {
     }
 }
 
+/// IAM lists the new key after one that a person created.
 #[tokio::test]
-async fn update_deletes_a_stray_key_on_the_second_page_of_the_keys() {
+async fn a_rotation_finds_its_new_key_on_the_second_page_of_the_keys() {
     let world = connected().await;
-    let stray = world.create_key_by_hand("coiled").await;
-    assert_eq!(world.keys("coiled").await.pop(), Some(stray));
-    world.tag_user("coiled", "coiled-stack:lease", "dead/1/1").await;
-    world.update(json!({"Release": "1"}), json!({"Release": "2"})).await.succeeded();
-    world.connected().await;
+    let recorded = world.keys("coiled").await.remove(0);
+    world.create_key_by_hand("coiled").await;
+    world.iam.delete_access_key().user_name("coiled").access_key_id(recorded).send().await.unwrap();
+    world.update(json!({}), json!({"RotateKey": "2"})).await.succeeded();
+    let held = world.coiled.connection("ada").unwrap().access_key_id();
+    assert!(world.keys("coiled").await.contains(&held));
 }
 
 #[tokio::test]
-async fn delete_fails_without_changes_if_another_holder_of_a_policy_is_on_a_later_page() {
-    for kind in ["user", "role", "group"] {
-        let world = connected().await;
+async fn delete_fails_without_changes_and_names_the_holders_of_a_policy_on_every_page() {
+    let world = connected().await;
+    let kinds = ["user", "role", "group"];
+    for kind in kinds {
         world.attach_elsewhere(kind, &world.policy_arn("coiled-ongoing")).await;
-        let before = world.snapshot().await;
-        world.delete(json!({})).await.failed(&[&format!("detach-{kind}-policy --{kind}-name theirs")]);
-        assert_eq!(before, world.snapshot().await, "{kind}");
     }
+    let before = world.snapshot().await;
+    let commands = kinds.map(|kind| format!("detach-{kind}-policy --{kind}-name theirs"));
+    world.delete(json!({})).await.failed(&commands.each_ref().map(|command| command.as_str()));
+    assert_eq!(before, world.snapshot().await);
 }
 
 #[tokio::test]
@@ -68,7 +72,8 @@ async fn delete_names_the_groups_of_every_page() {
         world.iam.create_group().group_name(group).send().await.unwrap();
         world.iam.add_user_to_group().user_name("coiled").group_name(group).send().await.unwrap();
     }
-    world.delete(json!({})).await.failed(&groups.map(|group| format!("--group-name {group}")).each_ref().map(|s| &**s));
+    let commands = groups.map(|group| format!("--group-name {group}"));
+    world.delete(json!({})).await.failed(&commands.each_ref().map(|command| command.as_str()));
 }
 
 #[tokio::test]
