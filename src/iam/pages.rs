@@ -4,9 +4,9 @@
 //! reference, `IsTruncated`). So a list ends only where no further marker is returned, however short its pages are.
 
 use std::error::Error as StdError;
-use std::fmt::Debug;
 
 use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_iam::operation::RequestId;
 use aws_sdk_iam::operation::list_access_keys::ListAccessKeysOutput;
 use aws_sdk_iam::operation::list_attached_user_policies::ListAttachedUserPoliciesOutput;
 use aws_sdk_iam::operation::list_entities_for_policy::ListEntitiesForPolicyOutput;
@@ -24,10 +24,10 @@ use crate::aws::absent_is_none;
 use crate::error::Error;
 
 /// The stream of an SDK paginator.
-type Pages<P, E, R> = PaginationStream<Result<P, SdkError<E, R>>>;
+type Pages<P, E> = PaginationStream<Result<P, SdkError<E>>>;
 
 /// One page of a list.
-pub(super) trait Page {
+pub(super) trait Page: RequestId {
     /// The marker of the next page; `None` on the last page.
     fn next(&self) -> Option<String>;
 }
@@ -55,14 +55,14 @@ page!(
 );
 
 /// A list that is being read.
-struct Reading<P, E, R> {
-    pages: Pages<P, E, R>,
+struct Reading<P, E> {
+    pages: Pages<P, E>,
     marker: Option<String>,
 }
 
-impl<P: Page, E, R> Reading<P, E, R> {
+impl<P: Page, E> Reading<P, E> {
     /// Reads the next page. An SDK paginator ends after an error, so a new one continues with the page that failed.
-    async fn next(&mut self, start: &impl Fn(Option<String>) -> Pages<P, E, R>) -> Result<P, SdkError<E, R>> {
+    async fn next(&mut self, start: &impl Fn(Option<String>) -> Pages<P, E>) -> Result<P, SdkError<E>> {
         let ended = || Err(SdkError::construction_failure("the list has ended"));
         let page = self.pages.next().await.unwrap_or_else(ended);
         match &page {
@@ -76,15 +76,14 @@ impl<P: Page, E, R> Reading<P, E, R> {
 impl Iam {
     /// Reads all pages of a list; none if the user or policy does not exist. `start` returns the SDK's paginator for the
     /// pages from a marker on. Each page is retried like any other call.
-    pub(super) async fn pages<P, E, R>(
+    pub(super) async fn pages<P, E>(
         &self,
         name: &'static str,
-        start: impl Fn(Option<String>) -> Pages<P, E, R>,
+        start: impl Fn(Option<String>) -> Pages<P, E>,
     ) -> Result<Vec<P>, Error>
     where
         P: Page,
         E: ProvideErrorMetadata + StdError + 'static,
-        R: Debug,
     {
         let reading = Mutex::new(Reading { pages: start(None), marker: None });
         let mut all = Vec::new();
