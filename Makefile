@@ -14,7 +14,7 @@ BOOTSTRAP := $(TARGET)/release/bootstrap
 STAND_IN := $(TARGET)/debug/examples/coiled-stand-in
 RIE := .tools/aws-lambda-rie
 
-# Only wheels with a pinned hash: pip builds and runs nothing that it downloads before it has checked the hash.
+# Only wheels with a pinned hash: pip rejects a download with another hash, and never builds a package from source.
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes --only-binary :all:
 
 # A stamp's name contains a hash of the pins and of Python's version. A change to either reinstalls the packages; a new
@@ -56,7 +56,7 @@ demo-stop: $(SAM) ## Stop the stack and servers that make demo KEEP=1 left runni
 	@$(demo) --stop
 
 .PHONY: test
-test: $(VENV) ## Run the unit tests, the suite (against moto and a stand-in for Coiled), and the check of the function's role
+test: $(VENV) ## Run the unit tests and the suite (against moto and a stand-in for Coiled), then check the function's role
 	@$(call say,tests)
 	cargo test --locked
 
@@ -69,7 +69,7 @@ build: $(SAM) ## Build the deployable function with sam build, into .aws-sam
 # would, for example, reattach a setup policy that was detached in between. Without the line parameter_overrides,
 # CloudFormation keeps the stack's values.
 .PHONY: deploy
-deploy: build ## Deploy a new stack: asks for the token and the region, or sets SET="Name=value ..." without asking
+deploy: build ## Deploy a new stack; asks for the token and the region, or uses SET="Name=value ..." without asking
 	@$(call say,sam deploy)
 	@status=0; $(with_sam) sam deploy $(if $(SET),--parameter-overrides $(SET),--guided) $(ARGS) || status=$$?; \
 		sed -i '/^parameter_overrides = /d' samconfig.toml; \
@@ -85,8 +85,8 @@ matrix: $(VENV) ## Run the fault matrix, every call × every fault; options: MAT
 	@$(call say,fault matrix)
 	@MATRIX_CELLS="$${MATRIX_CELLS:-all}" cargo test --locked --test suite -- --exact matrix::every_injected_fault_ends_in_success_or_a_complete_recovery
 
-# cargo-mutants copies the sources without ignored files, so the tests find .venv by COILED_VENV. One suite takes minutes,
-# and most mutants fail it early. A mutant that never ends is stopped by the timeout.
+# cargo-mutants copies the sources without ignored files, so the tests find .venv through COILED_VENV. A run of the suite
+# takes minutes, but most mutants fail early. A mutant that never ends is stopped by the timeout.
 .PHONY: mutants
 mutants: BASE ?= origin/main
 mutants: $(VENV) $(MUTANTS) ## Change each line that differs from BASE=commit (origin/main) and check that a test fails; ARGS="--shard 0/8"

@@ -199,7 +199,7 @@ async fn accessible_user(
     if !owned_policies(context, &account, path.as_str(), name).await?.is_empty() {
         return Err(error);
     }
-    tracing::warn!(%error, user = %name, "keeping the user of that name: this stack owns none under its path");
+    tracing::warn!(%error, user = %name, "keeping the user of that name: this stack owns no user under its path");
     Ok(None)
 }
 

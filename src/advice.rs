@@ -28,7 +28,7 @@ fn by_code(code: &str) -> &'static str {
         "InvalidClientTokenId" | "UnrecognizedClientException" => UNKNOWN_CLIENT,
         "OptInRequired" | "SubscriptionRequiredException" => SIGN_UP,
         "EntityAlreadyExists" | "EntityAlreadyExistsException" => TAKEN,
-        "NoSuchEntity" => "Someone deleted it during this run. Try again: the next run creates it anew.",
+        "NoSuchEntity" => "Someone deleted this resource during this run. Try again: the next run creates it again.",
         "DeleteConflict" => "Detach or delete what the AWS message names (IAM console), then try again.",
         "ConcurrentModification" | "EntityTemporarilyUnmodifiable" => {
             "Wait a minute, until the other change to this resource is done, then try again."
@@ -39,7 +39,7 @@ fn by_code(code: &str) -> &'static str {
         }
         "MalformedPolicyDocument" => "This is a bug in the function's policies. Report it with the log.",
         "no response" => NETWORK,
-        // No error code of AWS.
+        // These are not AWS's error codes: `aws.rs` sets them.
         "unreadable response" | "unknown error" => PROXY,
         code if code.starts_with("status ") => PROXY,
         code if is_busy(code) => BUSY,
@@ -51,10 +51,11 @@ const NO_BOUNDARY: &str = "Correct PermissionsBoundaryArn: it must be a managed 
                            one of AWS's own. Then deploy again.";
 const CLOCK: &str = "The clocks of the function and of AWS differ by minutes. On your own machine, synchronize the clock \
                      (NTP). In Lambda, check whether a proxy or VPC endpoint delays requests. Then try again.";
-const SIGNATURE: &str = "AWS received another request than the function signed. Check whether a proxy or TLS inspection \
-                         between them changes requests, and exempt AWS's endpoints. If you set credentials yourself, \
-                         correct the secret access key. Then try again.";
-const EXPIRED: &str = "Try again: Lambda gives the next run new credentials. Renew credentials that you set yourself.";
+const SIGNATURE: &str = "AWS received a request that differs from the one the function signed. Check whether a proxy or \
+                         TLS inspection between them changes requests, and exempt AWS's endpoints. If you set \
+                         credentials yourself, correct the secret access key. Then try again.";
+const EXPIRED: &str =
+    "Try again: Lambda gives the next run new credentials. If you set credentials yourself, renew them first.";
 const UNKNOWN_CLIENT: &str = "AWS does not know the function's credentials in that region. Enable the region in this \
                               account (AWS console: Account, AWS Regions). If it is enabled, wait a few minutes. Then \
                               try again.";
@@ -96,7 +97,7 @@ fn is_busy(code: &str) -> bool {
 struct Quota {
     /// What the AWS message contains: "Cannot exceed quota for UsersPerAccount: 5000".
     message: &'static str,
-    /// The call that exceeds it, for messages without a name.
+    /// The call that exceeds it, for messages that do not name the quota.
     call: &'static str,
     name: &'static str,
     /// How to make room.
@@ -168,7 +169,7 @@ fn quota(call: &str, message: &str) -> String {
             .into();
     };
     let raise = if quota.can_be_raised { ", or ask AWS to raise the quota (Service Quotas console)" } else { "" };
-    format!("IAM's quota is used up (by default {}). {}{raise}. Then try again.", quota.name, quota.room)
+    format!("An IAM quota is used up (by default {}). {}{raise}. Then try again.", quota.name, quota.room)
 }
 
 #[cfg(test)]
@@ -185,7 +186,7 @@ mod tests {
             ("CreateAccessKey", "Cannot exceed quota for AccessKeysPerUser: 2", "2 access keys"),
             ("TagUser", "The number of tags has reached the maximum limit.", "50 tags"),
             ("CreateUser", "Cannot exceed quota for TagsPerUser: 50", "50 tags"),
-            // A message without a name.
+            // Messages that do not name the quota.
             ("CreatePolicy", "", "1,500 customer managed policies"),
             ("CreatePolicyVersion", "", "5 versions"),
             ("TagPolicy", "", "50 tags"),
@@ -211,7 +212,7 @@ mod tests {
             ("UnrecognizedClientException", "", "Enable the region"),
             ("OptInRequired", "", "sign-up"),
             ("NoSuchEntity", "Scope ARN: arn:aws:iam::1:policy/b does not exist", "PermissionsBoundaryArn"),
-            ("NoSuchEntity", "The user with name coiled cannot be found.", "deleted it during this run"),
+            ("NoSuchEntity", "The user with name coiled cannot be found.", "deleted this resource"),
             ("EntityAlreadyExists", "", "another UserName"),
             ("DeleteConflict", "", "Detach"),
             ("Throttling", "Rate exceeded", "Wait a few minutes"),

@@ -9,7 +9,7 @@ use crate::error::{Error, is_denied};
 pub struct Denial {
     /// `None` if AWS does not say. Cross-account calls and older services get no explanation.
     kind: Option<PolicyKind>,
-    /// Whether a policy contains a matching `Deny`, instead of no matching `Allow`.
+    /// Whether the cause is a matching `Deny` instead of a missing `Allow`.
     explicit: bool,
 }
 
@@ -73,11 +73,13 @@ impl Denial {
         let (policy, remedy) = match self.kind {
             Some(PolicyKind::ServiceControl) => (
                 "A service control policy (SCP)",
-                "Only your AWS Organizations administrator can change it: ask to allow the action for the function's role.",
+                "Only your AWS Organizations administrator can change it: ask them to allow the action for the function's \
+                 role.",
             ),
             Some(PolicyKind::ResourceControl) => (
                 "A resource control policy (RCP)",
-                "Only your AWS Organizations administrator can change it: ask to allow the action for the function's role.",
+                "Only your AWS Organizations administrator can change it: ask them to allow the action for the function's \
+                 role.",
             ),
             Some(PolicyKind::Boundary) => (
                 "The permissions boundary of the function's role",
@@ -147,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_allow_is_permanent_unless_the_roles_own_policies_may_still_arrive() {
+    fn a_missing_allow_is_permanent_unless_it_may_still_be_propagating() {
         for (kind, is_permanent) in [
             ("service control policy", true),
             ("resource control policy", true),
@@ -165,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn other_errors_are_no_denials() {
+    fn other_errors_are_not_denials() {
         assert_eq!(Denial::read("Throttling", "Rate exceeded"), None);
         assert_eq!(Denial::of(&Error::Deadline), None);
     }

@@ -54,7 +54,7 @@ pub enum Error {
         /// The error of its STS endpoint.
         cause: String,
     },
-    /// The account has the region, but its STS endpoint is switched off in IAM's settings.
+    /// The region is enabled in the account, but its STS endpoint is switched off in IAM's settings.
     #[error("region {region}: {cause}")]
     StsInactive {
         /// The region's code.
@@ -215,14 +215,14 @@ impl Unreadable {
 
 fn denied_secret_fix(denial: Option<Denial>, may_lack_suffix: bool) -> String {
     let suffix = if may_lack_suffix {
-        "If the end of the ARN is the end of the secret's name, the six characters after the name are missing: copy the \
+        "If the ARN ends with the secret's name, the hyphen and six characters after the name are missing: copy the \
          full ARN (aws secretsmanager describe-secret --secret-id NAME). "
     } else {
         ""
     };
     let fix = denial.and_then(Denial::fix).unwrap_or_else(|| {
         "Allow the function's role to read this secret in the secret's resource policy, in \
-         FunctionPermissionsBoundaryArn and in your service control policies. If it has its own KMS key, set \
+         FunctionPermissionsBoundaryArn and in your service control policies. If the secret has its own KMS key, set \
          CoiledTokenKmsKeyArn (Docker Hub: DockerHubTokenKmsKeyArn). Then deploy again."
             .into()
     });
@@ -238,7 +238,7 @@ impl fmt::Display for Unusable {
         f.write_str(match self {
             Self::Empty => "it contains no token: its value is empty",
             Self::Binary => "it contains no token: its value is binary",
-            Self::Masked => "it contains no token, but the mask that a tool shows instead of one, such as ****",
+            Self::Masked => "it contains no token, but a mask such as **** that tools show in its place",
             Self::Quoted => "the token in it has quotation marks around it",
             Self::NoKey => "it contains no token: it is JSON without the key `token`",
             Self::NotText => "it contains no token: it is JSON whose `token` is not a string",
@@ -264,7 +264,7 @@ impl Unusable {
                 "Store the token without quotation marks (aws secretsmanager put-secret-value), then deploy again."
             }
             Self::NoKey => {
-                "Store the token as plain text, or in the JSON under the key `token`, in lower case. Then deploy again."
+                "Store the token as plain text, or as JSON with the key `token` (all lower case). Then deploy again."
             }
             Self::NotText => {
                 "Store the token as plain text, or as JSON of the form {\"token\": \"TOKEN\"}. Then deploy again."
@@ -312,8 +312,8 @@ impl Error {
                     .into()
             }
             Error::StsInactive { region, .. } => format!(
-                "Activate STS in {region}: IAM console, Account settings, Security Token Service (STS), Endpoints. The \
-                 Regions page does not do that. Or choose another Region. Then deploy again."
+                "Activate STS in {region}: IAM console, Account settings, Security Token Service (STS), Endpoints (not \
+                 on the AWS Regions page). Or choose another Region. Then deploy again."
             ),
             Error::Foreign { .. } => {
                 "Choose another UserName, or delete the existing resource if nothing uses it. If `coiled setup aws` \
@@ -342,8 +342,8 @@ impl Error {
                 "Deploy the newest release of this stack (git pull, then make deploy or make update).".into()
             }
             Error::Coiled { words, .. } if words.contains("an HTML page") => {
-                "Check that CoiledServer is Coiled, and check the proxy, firewall or load balancer before it. Then try \
-                 again."
+                "Check that CoiledServer is a Coiled server, and check the proxy, firewall or load balancer in front of it. \
+                 Then try again."
                     .into()
             }
             Error::Coiled { .. } => {
@@ -477,7 +477,7 @@ impl fmt::Display for Failure {
 /// The longest cause in a status reason, in bytes.
 const BRIEF: usize = 1800;
 
-/// The cause within [`BRIEF`]. Of several causes each gets its part, so that a long one does not hide the others.
+/// The cause within [`BRIEF`]. Several causes share the space equally, so that a long one does not hide the others.
 fn brief(error: &Error) -> String {
     match error {
         Error::Several(errors) => several(errors, |error| cut_middle(&error.to_string(), BRIEF / errors.len().max(1))),
@@ -555,9 +555,9 @@ mod tests {
         all
     }
 
-    /// A sentence that begins with what the person does who reads it.
+    /// At least one sentence begins with an action for the reader.
     #[test]
-    fn every_advice_names_an_action() {
+    fn all_advice_names_an_action() {
         const ACTIONS: [&str; 24] = [
             "Activate",
             "Add",
@@ -595,9 +595,9 @@ mod tests {
         }
     }
 
-    /// Time does not heal these.
+    /// Trying again does not help against other failures.
     #[test]
-    fn only_failures_that_may_pass_are_answered_with_try_again_alone() {
+    fn only_failures_that_may_be_transient_have_advice_that_begins_with_try_again() {
         for error in all().iter().filter(|error| error.fix().starts_with("Try again")) {
             let may_pass =
                 matches!(error, Error::Aws { .. } | Error::Coiled { .. } | Error::Unconfirmed(_) | Error::Deadline);

@@ -256,7 +256,7 @@ fn unless_uncertain(state: Registration, link: Result<Option<Link>, Vec<Error>>)
     match link {
         Err(errors) if state == Registration::Uncertain => {
             let causes = errors.iter().map(Error::to_string).collect::<Vec<_>>().join("; ");
-            tracing::warn!(causes, "unknown which key Coiled holds; both keys are kept until a later run resolves it");
+            tracing::warn!(causes, "cannot tell which key Coiled holds; keeping both keys until a later run finds out");
             Ok(None)
         }
         other => other,

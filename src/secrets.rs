@@ -15,7 +15,7 @@ use crate::properties::arn;
 
 pub use content::{binary, text};
 
-/// Why the content of a secret is no token.
+/// Why the content of a secret is not a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unusable {
     /// It has no content, or only white space.
@@ -66,7 +66,7 @@ fn why(secret: &str, error: Error) -> Unreadable {
     let Error::Aws { code, message, .. } = &error else { return Unreadable::Passing(Box::new(error)) };
     let says = |words: &str| message.to_ascii_lowercase().contains(words);
     match code.as_str() {
-        // The same code for a secret without a value: none was stored yet, or only a pending version exists.
+        // AWS returns this code also for a secret without a value: none was stored yet, or only a pending version exists.
         "ResourceNotFoundException" if says("secret value") || says("staging label") => Unreadable::NoValue,
         "ResourceNotFoundException" | "InvalidParameterException" | "ValidationException" => Unreadable::Missing,
         // Until its recovery window ends, a deleted secret returns this error and not ResourceNotFoundException.

@@ -56,7 +56,7 @@ impl Sts {
             Some("InvalidClientTokenId" | "UnrecognizedClientException") => {
                 format!("it is not enabled in this account ({error})")
             }
-            // The account has the region, but switched its STS endpoint off.
+            // The region is enabled in the account, but its STS endpoint is switched off.
             Some("RegionDisabledException") => {
                 let cause = format!("its STS endpoint is not active in this account ({error})");
                 return Error::StsInactive { region: self.region.clone(), cause };
@@ -88,7 +88,8 @@ impl Sts {
     pub async fn still_works(&self, key: &NewKey, working: Working, config: &Config) -> Result<bool, Error> {
         let client = self.client_with(key);
         let end = working.since + config.key_settle;
-        // The response arrives at the end, so that the check adds no round trip. A slow STS moves it by a tenth at most.
+        // The check starts early, so that its response arrives at the end and adds no round trip. Even if STS is slow, it
+        // starts at most a tenth of the settle time early.
         sleep_until(end - working.round_trip.min(config.key_settle / 10)).await;
         let works = check(&client, key, config).await?.is_some();
         if works {

@@ -254,7 +254,7 @@ impl Run<'_> {
             match self.iam_shows_changes().await {
                 Ok(false) => sleep(self.context.config.poll).await,
                 Ok(true) => return,
-                Err(error) => return tracing::warn!(%error, "can't read whether IAM shows this run's changes"),
+                Err(error) => return tracing::warn!(%error, "could not check whether IAM shows this run's changes"),
             }
         }
     }

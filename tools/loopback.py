@@ -1,6 +1,6 @@
 """Runs the function and its servers on 127.0.0.1, for `make rie` and `make bench`. Uses only the standard library.
 
-Of the caller's environment the function receives only PATH, and no AWS credentials, profiles or proxies.
+The function receives only PATH from the caller's environment: no AWS credentials, profiles or proxies.
 """
 
 import contextlib

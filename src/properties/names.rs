@@ -26,7 +26,7 @@ impl Server {
             || url.as_str().len() > 256
         {
             return Err(
-                "must have at most 256 letters, digits or characters of _.:/=+-@ (it is stored in an IAM tag)".into()
+                "must have at most 256 characters: letters, digits and _.:/=+-@ (it is stored in an IAM tag)".into()
             );
         }
         if url.query().is_some() || url.fragment().is_some() {
@@ -122,10 +122,10 @@ impl UserPath {
     pub fn parse(text: &str) -> Result<Self, String> {
         let inner = text.strip_prefix('/').map(|rest| rest.strip_suffix('/').unwrap_or(rest));
         let Some(inner) = inner.filter(|_| text.ends_with('/') && text.len() <= 512) else {
-            return Err("must begin and end with /, and has at most 512 characters".into());
+            return Err("must begin and end with /, and have at most 512 characters".into());
         };
         if text != "/" && !inner.split('/').all(|part| !part.is_empty() && part.chars().all(is_name_char)) {
-            return Err("must consist of names between single /, of A-Z a-z 0-9 _ + = , . @ -".into());
+            return Err("contains an empty name, or a character other than A-Z a-z 0-9 _ + = , . @ - /".into());
         }
         Ok(Self(text.to_owned()))
     }
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn servers_are_parsed_like_in_the_coiled_client() {
+    fn servers_are_parsed_as_in_the_coiled_client() {
         for (text, server) in [
             ("https://cloud.coiled.io/", "https://cloud.coiled.io"),
             ("https://coiled.example.com/base//", "https://coiled.example.com/base"),

@@ -106,11 +106,11 @@ fn ports(reader: &mut Reader) -> Vec<u16> {
     items.iter().filter_map(|text| reader.parse("Ports", text, port)).collect()
 }
 
-/// Coiled's client has no ranges either.
+/// Coiled's client does not support port ranges either.
 fn port(text: &str) -> Result<u16, String> {
     match text.parse() {
         Ok(0) | Err(_) if text.contains(['-', ':']) => {
-            Err("is not a port from 1 to 65535: Coiled takes no ranges, so list each port".into())
+            Err("is not a port from 1 to 65535: Coiled does not support ranges, so list each port".into())
         }
         Ok(0) | Err(_) => Err("is not a port from 1 to 65535".into()),
         Ok(port) => Ok(port),

@@ -146,8 +146,8 @@ impl<'a> Reader<'a> {
         self.json(name).map(list_of).unwrap_or_default()
     }
 
-    /// Scalars: a list of them, a single one, or a string with several, separated by commas. Anything else becomes the JSON
-    /// text of it. Empty if it is not given.
+    /// Scalars: a list of them, a single one, or a string with several, separated by commas. Anything else becomes its
+    /// JSON text. Empty if it is not given.
     pub fn scalars(&mut self, name: &'static str) -> Vec<String> {
         self.known.insert(name);
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), |text| text.trim().to_owned());
@@ -180,7 +180,7 @@ pub fn list_of(value: Value) -> Vec<Value> {
     }
 }
 
-/// The fields of an object with the names in `names`, however their case is. Fails if a field is given twice.
+/// The fields of an object. Ignores case in the fields in `names`, and fails if one of them is given twice.
 pub fn in_any_case(map: &Map<String, Value>, names: &[&'static str]) -> Result<Map<String, Value>, String> {
     let mut fields = Map::new();
     for (name, value) in map {

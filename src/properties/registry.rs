@@ -78,7 +78,7 @@ fn docker_hub(reader: &mut Reader, partition: &str) -> Option<DockerHub> {
         .and_then(|text| reader.parse("DockerHubTokenSecretArn", &text, |text| secret_arn(text, partition)));
     let username = username?;
     if !reader.given("DockerHubNamespace") && namespace_of(&username).is_err() {
-        reader.reject("DockerHubNamespace", format!("is required, because no image can be named after {username}"));
+        reader.reject("DockerHubNamespace", format!("is required, because {username} is not valid in an image name"));
     }
     Some(DockerHub {
         namespace: namespace.unwrap_or_else(|| username.clone()),
@@ -95,7 +95,7 @@ fn docker_hub(reader: &mut Reader, partition: &str) -> Option<DockerHub> {
 fn username_of(text: &str) -> Result<String, String> {
     let name = text.trim();
     if name.len() > LONGEST || !name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':') {
-        return Err(format!("must have at most {LONGEST} ASCII characters, without spaces and :"));
+        return Err(format!("must have at most {LONGEST} ASCII characters, without spaces or colons"));
     }
     Ok(name.to_lowercase())
 }
@@ -105,7 +105,8 @@ fn namespace_of(text: &str) -> Result<String, String> {
     let namespace = text.trim().to_lowercase();
     if namespace.len() > LONGEST || !namespace.split('/').all(is_path_component) {
         return Err(format!(
-            "must have at most {LONGEST} characters: names of letters and digits with . _ __ or - inside, separated by /"
+            "must be one or more names separated by /, at most {LONGEST} characters in total: letters and digits, with . _ __ \
+             or - between them"
         ));
     }
     Ok(namespace)
@@ -120,14 +121,14 @@ fn is_path_component(name: &str) -> bool {
             .all(|separator| matches!(separator, "." | "_" | "__") || separator.bytes().all(|byte| byte == b'-'))
 }
 
-/// The registry's address: a host, perhaps with a scheme, a port and a path. A user or password does not belong in it.
+/// The registry's address: a host, optionally with a scheme, a port and a path, but without a user or password.
 fn uri_of(text: &str) -> Result<String, String> {
     let uri = text.trim();
     let rest = ["https://", "http://"].iter().find_map(|scheme| uri.strip_prefix(scheme)).unwrap_or(uri);
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let is_in_path = |byte: u8| byte.is_ascii_alphanumeric() || b"._~%+/-".contains(&byte);
     if uri.len() > LONGEST || !is_authority(authority) || !path.bytes().all(is_in_path) {
-        return Err("must be a registry's host such as docker.io, perhaps with a port and a path".into());
+        return Err("must be a registry's host such as docker.io, optionally with a port and a path".into());
     }
     Ok(uri.to_owned())
 }

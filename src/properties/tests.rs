@@ -122,7 +122,7 @@ fn the_docker_hub_namespace_defaults_to_the_user_name() -> Result<(), Error> {
 }
 
 #[test]
-fn the_token_s_secret_is_rejected_as_the_secret_of_a_registry_however_it_is_written() {
+fn the_secret_of_the_coiled_token_is_rejected_for_a_registry_in_every_form_of_its_arn() {
     let docker_hub = |token: &str, hub: &str| {
         json!({
             "CoiledTokenSecretArn": token, "Registry": "docker_hub", "DockerHubUsername": "ada",

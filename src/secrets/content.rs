@@ -13,7 +13,7 @@ pub fn text(content: &SecretString) -> Result<SecretString, Unusable> {
     }
 }
 
-/// Reads a binary secret. Only a byte order mark says which encoding it has, so without one it is no text.
+/// Reads a binary secret. Only a byte order mark says which encoding it has, so without one it cannot be read.
 pub fn binary(content: &[u8]) -> Result<SecretString, Unusable> {
     bytes_with_mark(content).ok_or(Unusable::Binary).and_then(|text| plain(text.expose_secret()))
 }
@@ -55,7 +55,7 @@ fn plain(text: &str) -> Result<SecretString, Unusable> {
     }
 }
 
-/// Without white space, as in Coiled's own client, and without the invisible characters that copies and files begin with.
+/// Removes white space at both ends, as Coiled's own client does, and the invisible characters of copied text and files.
 fn trimmed(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}' | '\u{2060}' | '\0'))
 }
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_without_a_readable_text_are_binary() {
+    fn bytes_that_cannot_be_read_as_text_are_binary() {
         for bytes in [
             &b"abc-def"[..],
             &[0x1f, 0x8b, 0x08],

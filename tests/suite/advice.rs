@@ -206,7 +206,7 @@ async fn an_inactive_sts_endpoint_is_told_from_a_region_that_is_not_enabled() {
                    STS in this region using the IAM Console.";
     let how = AwsHow::Error(403, "RegionDisabledException", message);
     world.aws.fault(AwsFault { action: "GetCallerIdentity", how, times: u32::MAX });
-    let words = ["us-east-1", "Account settings", "Regions page does not"];
+    let words = ["us-east-1", "Account settings", "not on the AWS Regions page"];
     world.create(json!({})).await.failed(&words);
     world.nothing_left().await;
 }

@@ -19,7 +19,7 @@ _UNJUDGED = ("NotAction", "NotResource")
 
 
 def problems(statement, reference):
-    """What is wrong with a statement, in sentences."""
+    """The problems of a statement, as sentences."""
     unjudged = [f"{name} is used, which this check cannot judge" for name in _UNJUDGED if name in statement]
     patterns = [pattern for pattern in as_list(statement.get("Action", [])) if pattern != "*"]
     actions = {pattern: reference.actions(pattern) for pattern in patterns}
@@ -37,7 +37,7 @@ def as_list(value):
 
 
 def _fault(actions, statement):
-    """The first fault, if all actions that a pattern means have one."""
+    """The first fault, if all actions that a pattern matches have one."""
     faults = [next(_faults(action, statement), None) for action in actions]
     return faults[:1] if all(faults) else []
 

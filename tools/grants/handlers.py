@@ -1,8 +1,8 @@
-"""Compares what a principal is granted with what AWS's resource schemas say that CloudFormation needs.
+"""Compares a principal's permissions with those that CloudFormation needs, according to AWS's resource schemas.
 
-The schemas are the ones that cfn-lint contains. They name the permissions of each handler, for all properties of a
-resource together. `Metadata.NotGranted` of the resource that has the policy lists the permissions that are left out,
-either by the property that needs them, such as `Function.VpcConfig`, or by another reason.
+The schemas are the ones that cfn-lint contains. They list the permissions of each handler, without saying which
+property needs which. `Metadata.NotGranted` of the resource that has the policy lists the permissions that are left out,
+either under the property that needs them, such as `Function.VpcConfig`, or under another reason.
 """
 
 import re
@@ -44,7 +44,7 @@ class Grants:
                 resources.update(as_list(statement["Resource"]))
 
     def differences(self, needs):
-        """Permissions that are missing, or that are left out although they are not needed, or granted."""
+        """Needed permissions that are missing, and entries of NotGranted that are not needed or are granted."""
         patterns = [p.lower() for actions in self._reasons.values() for p in actions]
         for name in sorted(needs - self._granted.keys()):
             if not any(fnmatchcase(name, p) for p in patterns):
@@ -97,5 +97,5 @@ def own_arns(stack, stack_name):
 def _named(kind, handlers):
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
     of_handlers = [schema["handlers"][h]["permissions"] for h in handlers if h in schema["handlers"]]
-    # A stack's tags are tags of its resources too.
+    # CloudFormation also applies the stack's tags to its resources.
     return set(schema.get("tagging", {}).get("permissions", [])).union(*of_handlers)

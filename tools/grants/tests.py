@@ -128,7 +128,7 @@ class TemplateFaults(unittest.TestCase):
             unknown = f"iam:{verb}UserBoundary"
             self.expect(unknown, f"iam:{verb}UserPermissionsBoundary", unknown, file="template.yaml")
 
-    def test_a_policy_that_iam_does_not_accept_because_of_its_size_is_found(self):
+    def test_a_policy_that_is_too_large_for_iam_is_found(self):
         actions = "".join(f"              - s3:GetObject{'?' * n}\n" for n in range(100))
         self.expect("IAM allows 6144", "              - s3:ListTagsForResource\n", actions)
 
@@ -161,7 +161,7 @@ class StatementFaults(unittest.TestCase):
         self.expect("AWS has no such action", "iam:Got*", "*")
         self.expect("does not support", "logs:DescribeIndex*", "arn:aws:logs:us-east-1:111122223333:log-group:x")
 
-    def test_keys_and_actions_ignore_the_case(self):
+    def test_case_in_keys_and_actions_is_ignored(self):
         self.expect(None, "IAM:passrole", "*", {"StringEquals": {"iam:passedtoservice": "x"}})
 
     def test_tag_keys_are_not_global(self):
@@ -172,7 +172,7 @@ class StatementFaults(unittest.TestCase):
     def test_a_key_that_aws_does_not_have_is_found(self):
         self.expect("aws:CalledBy", "iam:GetRole", "*", {"StringEquals": {"aws:CalledBy": "x"}})
 
-    def test_a_key_of_another_type_than_its_operator_is_found(self):
+    def test_a_key_whose_type_does_not_fit_its_operator_is_found(self):
         self.expect("ArnEquals cannot", "iam:PassRole", "*", {"ArnEquals": {"iam:PassedToService": "x"}})
         self.expect("Bool cannot", "iam:PassRole", "*", {"Bool": {"aws:ResourceAccount": "x"}})
         self.expect("no condition operator", "iam:PassRole", "*", {"StringEqual": {"iam:PassedToService": "x"}})
