@@ -72,7 +72,7 @@ fn denied(call: &str) -> String {
     let allow = "Allow the denied action in your service control policies and in FunctionPermissionsBoundaryArn, and \
                  undo manual changes to the function's role. Then try again.";
     // IAM looks a user up by name and authorizes the call against its real ARN, path included. The role's permissions
-    // end at the stack's own path, so a denied read may mean that the user exists under another path.
+    // cover only the stack's own path, so a denied read may mean that the user exists under another path.
     if ["GetUser", "ListAccessKeys", "ListAttachedUserPolicies"].contains(&call) {
         return format!("{allow} If a user with this name exists under another path, choose another UserName instead.");
     }
@@ -164,8 +164,8 @@ fn quota(call: &str, message: &str) -> String {
     let named = QUOTAS.iter().find(|quota| message.contains(quota.message));
     let by_call = || QUOTAS.iter().find(|quota| !quota.call.is_empty() && call.starts_with(quota.call));
     let Some(quota) = named.or_else(by_call) else {
-        return "Make room under the quota in the AWS message, or ask AWS to raise it (Service Quotas console). Then try \
-                again."
+        return "Make room under the quota that the AWS message names, or ask AWS to raise it (Service Quotas console). \
+                Then try again."
             .into();
     };
     let raise = if quota.can_be_raised { ", or ask AWS to raise the quota (Service Quotas console)" } else { "" };

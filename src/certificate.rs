@@ -38,7 +38,7 @@ impl Problem {
 
     fn of_certificate(problem: &CertificateError) -> Self {
         match problem {
-            // The signature is wrong if an authority of the same name has another key.
+            // The signature does not verify if it is from an authority with the same name but another key.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownAuthority,
             CertificateError::Expired => Self::Expired(String::new()),
             CertificateError::ExpiredContext { time, not_after } => {
@@ -55,9 +55,9 @@ impl Problem {
     pub fn fix(&self) -> &'static str {
         match self {
             Self::UnknownAuthority => {
-                "If the server is yours, add its authority's certificate to the public ones in a file, and set \
-                 SSL_CERT_FILE in the function's environment to it. Otherwise find out what intercepts the connection. \
-                 Then try again."
+                "If the server is yours, put its authority's certificate in one file with the public ones, and set \
+                 SSL_CERT_FILE in the function's environment to that file. Otherwise find out what intercepts the \
+                 connection. Then try again."
             }
             Self::Expired(_) | Self::NotYetValid => "Renew the server's certificate. Then try again.",
             Self::WrongName(_) => {
@@ -99,7 +99,7 @@ fn tls_error<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e TlsError> {
     chain(error).find_map(|error| error.downcast_ref())
 }
 
-/// An error and its sources. An I/O error names the source of the error inside it, and so would hide that error itself.
+/// An error and its sources. `io::Error::source` skips the error inside the I/O error, so it is added here.
 fn chain<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| next(error))
 }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_is_found_inside_of_other_errors() {
+    fn a_problem_is_found_inside_other_errors() {
         assert_eq!(of(CertificateError::UnknownIssuer), Some(Problem::UnknownAuthority));
         assert_eq!(of(CertificateError::Expired), Some(Problem::Expired(String::new())));
         assert_eq!(of(CertificateError::Revoked), Some(Problem::Invalid(CertificateError::Revoked.to_string())));

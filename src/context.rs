@@ -87,8 +87,8 @@ impl<'a> Context<'a> {
         *locked(&self.step) = step.into();
     }
 
-    /// Records the workspace that a stack without the property `Workspace` is created in, for its physical ID. The ID
-    /// never changes afterwards, so no other request records one.
+    /// Records the workspace in which a stack without the property `Workspace` is created. The physical ID contains it
+    /// and never changes afterwards, so only a Create records a workspace.
     pub fn created_in(&self, slug: &str) {
         if self.envelope.request == Request::Create {
             self.default_workspace.get_or_init(|| slug.to_owned());
@@ -140,7 +140,7 @@ impl<'a> Context<'a> {
         Coiled::new(self.http.clone(), server.clone(), token, Pace::new(self.config, until))
     }
 
-    /// The end of waiting for other services and runs. It leaves a tenth of the work time to handle their result.
+    /// When to stop waiting for other services and runs. This leaves a tenth of the work time to handle their result.
     pub fn work_until(&self) -> Instant {
         self.deadlines.work - self.deadlines.work.saturating_duration_since(self.began) / 10
     }
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_that_quotes_an_access_key_does_not_show_it() {
+    async fn an_access_key_in_the_message_of_a_panic_is_masked() {
         let failure = failure(async { panic!("no such key: {:?}", "k".repeat(40)) }).await;
         assert_eq!(failure.error, Error::Internal("no such key: \"***\"".into()));
     }

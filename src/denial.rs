@@ -50,7 +50,7 @@ impl Denial {
         if !is_denied(code) {
             return None;
         }
-        // Services break the line in different places.
+        // Services wrap the message in different places.
         let words = message.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
         Some(match words.rsplit_once("explicit deny") {
             Some((_, after)) => Self { kind: first_kind(after), explicit: true },

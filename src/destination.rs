@@ -20,7 +20,7 @@ const PARTITIONS: [(&str, &str); 8] = [
 ];
 
 /// Checks that a response may be sent to this URL. `partition` is the stack's, if its ID names one. `allowed` are the
-/// additional hosts of the environment, each as `HOST` or `HOST:PORT`.
+/// additional hosts from the environment, each as `HOST` or `HOST:PORT`.
 ///
 /// # Errors
 /// What is wrong with the URL.
@@ -57,13 +57,15 @@ fn is_allowed(url: &Url, allowed: &[String]) -> bool {
     allowed.iter().any(is_this)
 }
 
-/// Whether a host is an S3 endpoint of a partition. If the stack's ID names none, any partition's is one.
+/// Whether a host is an S3 endpoint of a partition. If the stack's ID names no partition, any partition's endpoint
+/// counts.
 fn is_s3(host: &str, partition: Option<&str>) -> bool {
     let candidates = PARTITIONS.iter().filter(|(name, _)| partition.is_none_or(|partition| partition == *name));
     candidates.into_iter().any(|(name, domain)| host.strip_suffix(domain).is_some_and(|front| is_s3_of(front, name)))
 }
 
-/// Reads the labels before the domain from the end: `s3`, perhaps `dualstack`, and the region; before them the bucket.
+/// Reads the labels before the domain from the end: `s3`, optionally `dualstack`, and the region; before them the
+/// bucket.
 ///
 /// Source: "Amazon S3 endpoints and quotas" in the AWS General Reference. CloudFormation uses `BUCKET.s3.REGION`,
 /// `BUCKET.s3-REGION` and `BUCKET.s3`.

@@ -39,7 +39,7 @@ mod tests {
     }
 
     #[test]
-    fn other_responses_are_no_pages() {
+    fn other_responses_are_not_pages() {
         for body in ["", "Bad Gateway", "{\"message\": \"<html>\"}", "<ErrorResponse><Error/></ErrorResponse>"] {
             assert_eq!(describe(body), None, "{body}");
         }

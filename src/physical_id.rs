@@ -1,7 +1,7 @@
 //! The `PhysicalResourceId`. It never changes during the life of a stack.
 //!
 //! CloudFormation stores the ID and sends it with every Update and Delete. Nobody can change it with `iam:TagUser`. So
-//! it also stores the one fact that neither the properties nor the stack know: which workspace was the token's default
+//! the ID also stores the one fact that nothing else in a request contains: which workspace was the token's default
 //! when a stack without the property `Workspace` was created.
 
 use std::fmt;
@@ -25,8 +25,8 @@ impl PhysicalId {
 
     /// The ID without a workspace.
     ///
-    /// If an Update returns another ID, CloudFormation deletes the resource with the old one. A log stream's name as ID
-    /// caused that (aws-cdk#13527). A digest keeps the ID short whatever the names are.
+    /// If an Update returns another ID, CloudFormation deletes the resource with the old one. Using the log stream's
+    /// name as the ID caused that (aws-cdk#13527). A digest keeps the ID short whatever the names are.
     pub fn new(stack_id: &str, logical_resource_id: &str) -> Self {
         let mut digest = Sha256::new();
         digest.update(stack_id.as_bytes());
@@ -36,7 +36,7 @@ impl PhysicalId {
         Self { plain: format!("coiled-connection-{}", hex.get(..32).unwrap_or_default()), workspace: None }
     }
 
-    /// The ID that CloudFormation sent. `None` if it is not one of this resource, for example because CloudFormation
+    /// The ID that CloudFormation sent. `None` if it is not an ID of this resource, for example because CloudFormation
     /// generated it for a Create that never responded.
     pub fn sent(self, text: &str) -> Option<Self> {
         let rest = text.strip_prefix(&self.plain)?;
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_survives_its_text_whatever_the_slug_is() {
+    fn an_id_is_read_back_unchanged_whatever_the_slug_is() {
         for slug in ["ada", "a/b", "Ada's team", "100%", "größe", "..", "~"] {
             let text = id().in_workspace(slug).to_string();
             assert!(text.is_ascii() && !text.contains(' '), "{text}");
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn another_resource_s_id_is_not_read() {
+    fn the_id_of_another_resource_is_not_accepted() {
         let other = PhysicalId::new("stack", "Other").in_workspace("ada").to_string();
         let broken = ["/", "x", "/%", "/%ff", "/a b", "/%61da"].map(|rest| format!("{}{rest}", id()));
         for text in broken.iter().map(String::as_str).chain(["", "whatever", "2025/11/25/[$LATEST]abc", &other]) {

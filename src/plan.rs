@@ -237,7 +237,7 @@ pub fn plan(wanted: &Wanted, observed: &Observed) -> Flow {
     Flow::InOrder(vec![in_order(vec![claim(observed)]), changes, last])
 }
 
-/// The step that gives this run the user.
+/// The step with which this run takes the lease on the user.
 fn claim(observed: &Observed) -> Step {
     match observed.user.as_ref().map(|user| user.owner) {
         None => Step::CreateUser,
@@ -329,8 +329,9 @@ fn registering(observed: &Observed) -> Flow {
     ])
 }
 
-/// IAM allows two keys per user. If the user has two, a stray key is deleted, or otherwise the least recently used one.
-/// The key that Coiled holds is never a candidate, because this run may still fail.
+/// IAM allows two keys per user. If the user has two, the least recently used stray key is deleted. If there is none,
+/// the least recently used of the other keys is deleted. The key that Coiled holds is never a candidate, because this
+/// run may still fail.
 fn room_for_a_key(wanted: &Wanted, observed: &Observed) -> Option<Step> {
     let keys = observed.keys();
     if keys.len() < keys::LIMIT {

@@ -148,7 +148,7 @@ fn parse(context: &Context<'_>) -> Result<Spec, Error> {
 /// Two rounds of parallel checks. The status reason lists every failed check of the second round, so that one more
 /// deployment can fix them all.
 async fn check(context: &Context<'_>, request: RequestType, spec: Spec) -> Result<Prepared, Error> {
-    // An Update may be a rollback to what is registered, which contacts nobody and must not fail.
+    // An Update may be a rollback to the registered settings. It needs neither Coiled nor a secret, and must not fail.
     if request == RequestType::Create {
         trust::check_pins(context.config, &spec)?;
     }
@@ -185,7 +185,7 @@ async fn check(context: &Context<'_>, request: RequestType, spec: Spec) -> Resul
 }
 
 /// A Create that was delivered again finds its work done and does not ask Coiled. It must send the same physical ID as
-/// the first delivery. CloudFormation has already stored that one, so the tag decides nothing here.
+/// the first delivery. CloudFormation has already stored that ID, so a tag that somebody changed has no effect here.
 fn note_workspace_again(context: &Context<'_>, spec: &Spec, observed: &Observed, state: Registration) {
     let tagged = observed.owned().and_then(|seen| get(&seen.user.tags, WORKSPACE));
     if let (Registration::Current, None, Some(slug)) = (state, &spec.workspace, tagged) {
@@ -270,8 +270,8 @@ struct Found {
     account: Result<Account, Error>,
 }
 
-/// Reads no secret that the function was not deployed for, and none for a server or registry that it was not deployed
-/// for.
+/// Reads a secret only if the function was deployed for it, and for the server and registry that its token would be
+/// sent to.
 async fn look_up(context: &Context<'_>, spec: &Spec) -> Found {
     let pinned = trust::check_pins(context.config, spec);
     let token = async {

@@ -42,7 +42,7 @@ pub enum Request {
         /// The resource's physical ID as CloudFormation knows it.
         physical_id: String,
     },
-    /// A request type that CloudFormation does not send, as it was written.
+    /// A request type that CloudFormation does not send, exactly as in the event.
     Unknown(String),
 }
 
@@ -67,7 +67,7 @@ pub struct Envelope {
     pub malformed: Option<String>,
 }
 
-/// The envelope of a typed request, whose three kinds have the same fields by the same names.
+/// Builds the envelope from a typed request. The three kinds of typed requests share these field names.
 macro_rules! envelope {
     ($typed:ident, $request:expr) => {
         Envelope {
@@ -88,7 +88,7 @@ impl Envelope {
         Self::typed(event).unwrap_or_else(|reason| Self { malformed: Some(reason), ..Self::lenient(event) })
     }
 
-    /// Reads an event as CloudFormation sends it, and says why any other event is none.
+    /// Reads a well-formed event. The error says why the event is malformed.
     fn typed(event: &Value) -> Result<Self, String> {
         match Typed::deserialize(event).map_err(|error| error.to_string())? {
             Typed::Create(event) => Ok(envelope!(event, Request::Create)),
@@ -104,7 +104,7 @@ impl Envelope {
         }
     }
 
-    /// Reads each field that is there.
+    /// Reads each field that the event contains.
     fn lenient(event: &Value) -> Self {
         let text = |field: &str| event.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
         let value = |field: &str| event.get(field).cloned().unwrap_or(Value::Null);
@@ -168,7 +168,8 @@ impl Envelope {
         !self.stack_id.is_empty() && !self.logical_resource_id.is_empty()
     }
 
-    /// The physical ID to respond with: the one that CloudFormation sent, if it is one of this resource.
+    /// The physical ID to respond with: the ID that CloudFormation sent if it belongs to this resource, otherwise a new
+    /// one.
     pub fn physical_resource_id(&self) -> PhysicalId {
         self.sent_physical_id().unwrap_or_else(|| self.new_physical_id())
     }

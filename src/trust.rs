@@ -1,9 +1,9 @@
 //! Decides where secrets may go: which server receives the token, which secrets are read and sent, and which workspace
 //! a key is registered in or removed from.
 //!
-//! The template's parameters decide, as the properties and the function's environment contain them, together with the
-//! `PhysicalResourceId` that CloudFormation stores. A tag never decides, because anyone with `iam:TagUser` can change
-//! it.
+//! The template's parameters decide, which the function receives as properties and environment variables, together with
+//! the `PhysicalResourceId` that CloudFormation stores. A tag never decides, because anyone with `iam:TagUser` can
+//! change it.
 
 use std::fmt;
 
@@ -103,7 +103,7 @@ const HUB_SECRET: Pinned = ("DockerHubTokenSecretArn", "DOCKER_HUB_TOKEN_SECRET_
 const HUB_URI: Pinned = ("DockerHubUri", "DOCKER_HUB_URI");
 const HUB_USERNAME: Pinned = ("DockerHubUsername", "DOCKER_HUB_USERNAME");
 
-/// What names the workspace of a request.
+/// Where the name of a request's workspace comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NamedBy {
     /// The property `Workspace`.
@@ -129,7 +129,7 @@ impl fmt::Display for NamedBy {
 pub struct Workspace {
     /// Its slug.
     pub slug: String,
-    /// What names it.
+    /// Where the slug comes from.
     pub by: NamedBy,
 }
 
@@ -145,7 +145,7 @@ impl Workspace {
         Self { slug, by: NamedBy::Token }
     }
 
-    /// Rejects a request for another workspace than the one that the user's tag records.
+    /// Rejects a request for a workspace other than the one in the user's tag.
     ///
     /// # Errors
     /// Both workspaces, and where each name comes from.
@@ -160,7 +160,7 @@ impl Workspace {
     }
 }
 
-/// The user's tag names another workspace than the stack does.
+/// The user's tag and the stack name different workspaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtherWorkspace {
     /// The IAM user.
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn the_property_names_the_workspace_before_the_physical_id_does() {
+    fn the_property_workspace_takes_precedence_over_the_physical_id() {
         let named = |property, id| Workspace::named(property, id).map(|workspace| (workspace.slug, workspace.by));
         assert_eq!(named(Some("a"), Some("b")), Some(("a".into(), NamedBy::Property)));
         assert_eq!(named(None, Some("b")), Some(("b".into(), NamedBy::PhysicalId)));

@@ -1,5 +1,5 @@
-//! Creates the new access key and waits until it has worked for its settle time. IAM returns a key's secret only once, and the response may be
-//! lost.
+//! Creates the new access key and waits until it has worked for its settle time. IAM returns a key's secret only once,
+//! and the response may be lost.
 
 use std::future::Future;
 use std::sync::atomic::Ordering;
@@ -76,7 +76,8 @@ impl Run<'_> {
     }
 
     /// A call whose response was lost may have created a key. Nobody can use that key, because its secret was in the
-    /// response. Every key that this run neither found at its start nor holds the secret of is such a key.
+    /// response. Every key that did not exist at the start of this run, and whose secret this run does not have, is
+    /// such a key.
     pub(super) async fn delete_lost_key(&self) -> Result<(), Error> {
         if !self.lost_a_key() {
             return Ok(());
@@ -101,7 +102,8 @@ impl Run<'_> {
         self.unless_another_step_fails(self.confirm_or_start_over()).await.map(Option::unwrap_or_default)
     }
 
-    /// If the key starts over, the lease check that ran in parallel is too old by the time the key works.
+    /// If the key fails this check, its settle time starts again. By the time it ends, the lease check that ran in
+    /// parallel is too old, so the lease is checked again.
     async fn confirm_or_start_over(&self) -> Result<(), Error> {
         let (sts, key, config) = (self.sts(), self.key()?, self.context.config);
         let working = *locked(&self.working);

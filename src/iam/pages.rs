@@ -1,7 +1,7 @@
-//! Lists, read to the end.
+//! Reads lists to the end.
 //!
 //! "IAM might return fewer than the MaxItems number of results, even when there are more results available" (IAM API
-//! reference, `IsTruncated`). So a list ends only where no further marker is returned, however short its pages are.
+//! reference, `IsTruncated`). So a list ends only when no further marker is returned, however short its pages are.
 
 use std::error::Error as StdError;
 
@@ -74,8 +74,8 @@ impl<P: Page, E> Reading<P, E> {
 }
 
 impl Iam {
-    /// Reads all pages of a list; none if the user or policy does not exist. `start` returns the SDK's paginator for the
-    /// pages from a marker on. Each page is retried like any other call.
+    /// Reads all pages of a list; none if the user or policy does not exist. `start` returns the SDK's paginator, which
+    /// begins at a marker. Each page is retried like any other call.
     pub(super) async fn pages<P, E>(
         &self,
         name: &'static str,

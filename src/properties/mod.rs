@@ -172,7 +172,7 @@ fn boundary(text: &str, partition: &str) -> Result<String, String> {
     }
 }
 
-/// `policy/NAME`, or with a path before the name.
+/// Whether this is `policy/NAME`, optionally with a path before the name.
 fn is_policy(resource: &str) -> bool {
     let Some(path) = resource.strip_prefix("policy/") else { return false };
     let names_are_valid = path.split('/').all(|name| !name.is_empty() && name.chars().all(is_name_char));

@@ -12,8 +12,8 @@ impl Server {
     /// Coiled's public server. Self-hosted Coiled has another URL.
     pub const DEFAULT: &'static str = "https://cloud.coiled.io";
 
-    /// Parses a server like Coiled's own client: a missing scheme means `http://`, and trailing slashes are dropped.
-    /// Because the token is sent there, plain HTTP is allowed for loopback hosts only.
+    /// Parses a server's URL as Coiled's own client does: a missing scheme means `http://`, and trailing slashes are
+    /// dropped. Because the token is sent there, plain HTTP is allowed for loopback hosts only.
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim().trim_end_matches('/');
         let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
@@ -103,7 +103,7 @@ impl fmt::Display for UserName {
     }
 }
 
-/// A character that IAM allows in the names of users and policies, and in the paths of policies.
+/// Whether IAM allows a character in the names of users and policies, and in the paths of policies.
 pub fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)
 }
@@ -117,8 +117,8 @@ impl UserPath {
     /// policies to 10,240 characters.
     pub const LIMIT: usize = 256;
 
-    /// IAM's rule for the paths of policies, which is stricter than the one for users. It excludes `*`, `?` and `$`, which
-    /// would grant access to other resources in the ARNs of the function's role.
+    /// IAM's rule for the paths of policies, which is stricter than the one for users. It excludes `*`, `?` and `$`: in
+    /// the policies of the function's role, they would make an ARN match other resources.
     pub fn parse(text: &str) -> Result<Self, String> {
         let inner = text.strip_prefix('/').map(|rest| rest.strip_suffix('/').unwrap_or(rest));
         let Some(inner) = inner.filter(|_| text.ends_with('/') && text.len() <= 512) else {

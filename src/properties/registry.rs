@@ -88,8 +88,8 @@ fn docker_hub(reader: &mut Reader, partition: &str) -> Option<DockerHub> {
     })
 }
 
-/// A login of any registry: RFC 7617 forbids only the colon. Quay, GitLab and Harbor use `+` and `$`, others an e-mail
-/// address.
+/// A user name that any registry may use: RFC 7617 forbids only the colon. Quay, GitLab and Harbor use `+` and `$`,
+/// others an e-mail address.
 ///
 /// Coiled's own client rejects capital letters.
 fn username_of(text: &str) -> Result<String, String> {

@@ -4,7 +4,7 @@
 /// `&#47;`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unit {
-    /// The character that is meant.
+    /// The character that the bytes stand for.
     pub char: char,
     /// Where it starts.
     pub start: usize,
@@ -12,7 +12,7 @@ pub struct Unit {
     pub end: usize,
 }
 
-/// Splits a text into its characters. Escapes of escapes count too: JSON inside JSON writes `/` as `\\/`.
+/// Splits a text into its characters. Nested escapes are resolved too: JSON inside JSON writes `/` as `\\/`.
 pub fn units(text: &str) -> impl Iterator<Item = Unit> + '_ {
     let mut start = 0;
     std::iter::from_fn(move || {
@@ -35,7 +35,7 @@ fn first(text: &str) -> Option<(char, usize)> {
     Some(escaped.unwrap_or((plain, plain.len_utf8())))
 }
 
-/// JSON and most programming languages. The letter of an escape such as `\n` is not part of the text around it.
+/// JSON and most programming languages. An escape such as `\n` is read as a space, not as the letter `n`.
 fn backslash(text: &str) -> (char, usize) {
     let rest = text.trim_start_matches('\\');
     let slashes = text.len() - rest.len();
@@ -64,7 +64,7 @@ fn percent(text: &str) -> Option<(char, usize)> {
     found
 }
 
-/// HTML: numbers, and the names of the two characters of a secret key that are not letters or digits.
+/// HTML: numeric entities, and the named entities of `/` and `+`. A secret key contains no other special characters.
 fn entity(text: &str) -> Option<(char, usize)> {
     let mut name = text.strip_prefix('&')?;
     while let Some(rest) = name.strip_prefix("amp;") {
@@ -88,7 +88,7 @@ fn hex(digits: &str) -> Option<char> {
 }
 
 fn code(digits: &str, radix: u32) -> Option<char> {
-    // A sign would be accepted otherwise.
+    // `from_str_radix` alone would also accept a sign.
     let number = digits.chars().all(|char| char.is_digit(radix)).then(|| u32::from_str_radix(digits, radix).ok())??;
     Some(char::from_u32(number).unwrap_or(char::REPLACEMENT_CHARACTER))
 }
@@ -143,7 +143,7 @@ mod tests {
         ] {
             assert_eq!(read(text), text, "{text}");
         }
-        assert_eq!(read(r"\\\q"), r"\q", "several backslashes are one");
+        assert_eq!(read(r"\\\q"), r"\q", "several backslashes are read as one");
     }
 
     #[test]

@@ -33,7 +33,7 @@ fn denied(action: &'static str, reason: &str) -> AwsFault {
         "User: arn:aws:sts::111122223333:assumed-role/function/function is not authorized to perform: iam:{action} on \
          resource: arn:aws:iam::111122223333:user/coiled {reason}"
     );
-    // The fault takes static texts, as most are.
+    // Leaked, because the texts of a fault are static.
     AwsFault { action, how: AwsHow::Error(403, "AccessDenied", message.leak()), times: u32::MAX }
 }
 
@@ -50,7 +50,7 @@ async fn a_permanent_denial_is_not_retried_and_the_status_reason_names_the_kind_
 
 /// A new role's own policies reach each service at a different time (aws-cdk#18237).
 #[tokio::test]
-async fn a_missing_permission_of_the_role_is_retried_because_it_may_still_arrive() {
+async fn a_missing_permission_of_the_role_is_retried_because_the_role_may_be_new() {
     let world = World::new().await;
     let mut fault = denied("CreateUser", "because no identity-based policy allows the iam:CreateUser action");
     fault.times = 2;
@@ -136,7 +136,8 @@ async fn a_masked_docker_hub_token_is_rejected_before_anything_is_created() {
     world.nothing_left().await;
 }
 
-/// The end of the name looks like the six characters. Secrets Manager would find the secret, IAM does not.
+/// The end of the name looks like the six characters. Secrets Manager would find the secret, but IAM would deny access
+/// to it.
 #[tokio::test]
 async fn a_secret_arn_without_its_last_six_characters_is_named_as_the_cause() {
     let world = World::where_role_lacks_something().await;
@@ -146,7 +147,7 @@ async fn a_secret_arn_without_its_last_six_characters_is_named_as_the_cause() {
     world.create(json!({"CoiledTokenSecretArn": partial})).await.failed(&["six characters", "describe-secret"]);
 }
 
-/// What AWS says about the KMS key, and not about the secret.
+/// Errors that are about the KMS key, not about the secret.
 #[tokio::test]
 async fn a_kms_key_that_cannot_be_used_is_named_as_the_cause() {
     let user = "User: arn:aws:sts::111122223333:assumed-role/f/f is not authorized to perform: kms:Decrypt on resource: \
@@ -198,9 +199,9 @@ async fn a_used_up_quota_a_wrong_clock_and_a_changed_request_have_their_own_advi
     }
 }
 
-/// The account has the region: the Regions page shows it as enabled.
+/// The region is enabled in the account, and the Regions page says so.
 #[tokio::test]
-async fn an_inactive_sts_endpoint_is_told_from_a_region_that_is_not_enabled() {
+async fn an_inactive_sts_endpoint_is_distinguished_from_a_region_that_is_not_enabled() {
     let world = World::new().await;
     let message = "STS is not activated in this region for account:111122223333. Your account administrator can activate \
                    STS in this region using the IAM Console.";
@@ -211,7 +212,7 @@ async fn an_inactive_sts_endpoint_is_told_from_a_region_that_is_not_enabled() {
     world.nothing_left().await;
 }
 
-/// Its status may be any, also one that means a wrong token at Coiled.
+/// The page may have any status, even one that would mean a wrong token if Coiled sent it.
 #[tokio::test]
 async fn a_page_from_a_proxy_in_place_of_coiled_is_named_as_such() {
     for status in [200, 403, 502] {

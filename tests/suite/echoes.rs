@@ -1,5 +1,5 @@
-//! Servers that repeat secrets: those of this run, and access keys of earlier runs, which this run cannot know. A longer
-//! run of the same characters is not a key, and AWS's encoded authorization messages stay whole.
+//! Servers that repeat secrets: those of this run, and access keys of earlier runs, which this run cannot know. A
+//! longer sequence of such characters is not a key, and AWS's encoded authorization messages are not cut.
 
 use std::time::Duration;
 
@@ -22,7 +22,10 @@ async fn with_an_earlier_key() -> (World, Value) {
 
 fn secret_of(registration: &Value) -> String {
     let secret = registration["options"]["credentials"]["aws_secret_key"].as_str().unwrap().to_owned();
-    assert!(secret.len() == 40 && secret.contains(CANARY) && secret.contains("/+"), "a secret access key as AWS's");
+    assert!(
+        secret.len() == 40 && secret.contains(CANARY) && secret.contains("/+"),
+        "the secret access key looks like one from AWS"
+    );
     secret
 }
 
@@ -70,12 +73,12 @@ fn faults(echo: &str) -> Vec<Fault> {
 async fn a_key_of_an_earlier_run_is_masked_in_everything_that_coiled_says() {
     let (world, registration) = with_an_earlier_key().await;
     let echoes = echoes(&registration);
-    // Each way to write it in two places, and each place with one way.
+    // Every encoding in two kinds of response, and one of the encodings in every kind of response.
     let ways = echoes.iter().flat_map(|echo| faults(echo).into_iter().take(2));
     for (run, fault) in ways.chain(faults(&echoes[1])).enumerate() {
         world.coiled.clear_faults();
         world.coiled.fault(fault.clone());
-        // Only a new connection asks which workspaces there are.
+        // Only a new connection asks Coiled for the workspaces.
         let response = match fault.on {
             Call::Me | Call::Memberships => world.create(json!({"UserName": "other"})).await,
             _ => world.update(json!({"RotateKey": "1"}), json!({"RotateKey": format!("run {run}")})).await,
@@ -130,7 +133,7 @@ async fn a_key_of_an_earlier_run_is_masked_in_workspaces_and_connections() {
     world.create(json!({"Workspace": "team", "UserName": "other"})).await.failed(&["already connected", "***"]);
 }
 
-/// The secrets of this run: also in responses of HTTP calls that follow the registration.
+/// The secrets of this run are masked in the responses to HTTP calls after the registration too.
 #[tokio::test]
 async fn everything_that_was_registered_is_masked_in_later_responses() {
     let world = World::new().await;
@@ -177,7 +180,7 @@ async fn an_access_key_is_masked_in_the_messages_of_aws() {
     }
 }
 
-/// As long as AWS's own, of the same characters. Between two of its dashes stand 40 characters by chance.
+/// A message of this length with the same characters as AWS's own. Two of its dashes happen to be 40 characters apart.
 fn encoded(length: usize) -> String {
     let key = "4GIOHlTkIaWHQD0Q0m6XSnuUMCm1abcdefghijkl";
     assert_eq!(key.len(), 40);
@@ -218,7 +221,7 @@ async fn an_encoded_authorization_message_is_whole_in_the_log() {
     }
 }
 
-/// Several causes share the status reason: a long one hides no other.
+/// Several causes share the status reason: a long cause does not hide the others.
 #[tokio::test]
 async fn a_long_cause_leaves_room_for_the_others_and_for_the_advice() {
     let world = World::new().await;
@@ -230,7 +233,7 @@ async fn a_long_cause_leaves_room_for_the_others_and_for_the_advice() {
     world.create(json!({"Region": "af-south-1"})).await.failed(&words);
 }
 
-/// The library that opens the WebSocket reads a rejection only as far as it arrives together with its head.
+/// The library that opens the WebSocket reads only the part of a rejection that arrives together with its head.
 #[tokio::test]
 async fn a_key_that_is_cut_in_a_refused_websocket_upgrade_is_not_printed() {
     let (world, registration) = with_an_earlier_key().await;

@@ -36,7 +36,7 @@ async fn a_key_is_registered_only_after_three_consecutive_successes() {
     assert_eq!(checks, [false, false, true, true, false, true, false, true, true, true, true]);
 }
 
-/// The three successes are the start, the middle and the end of the settle time, whichever check failed before.
+/// The three successes are at the start, the middle and the end of the settle time, whichever check failed before.
 #[tokio::test]
 async fn a_key_is_registered_only_after_it_has_worked_for_the_settle_time() {
     let settle = Duration::from_millis(400);
@@ -50,7 +50,8 @@ async fn a_key_is_registered_only_after_it_has_worked_for_the_settle_time() {
     }
 }
 
-/// The first response says that the key works now. It does not say since when, so a slow response shortens nothing.
+/// The first response says that the key works now. It does not say since when, so a slow response must not shorten the
+/// settle time.
 #[tokio::test]
 async fn a_slow_response_of_sts_does_not_shorten_the_settle_time() {
     let settle = Duration::from_millis(400);
@@ -74,7 +75,7 @@ async fn the_last_check_of_a_key_comes_after_every_other_step_before_the_registr
     assert!(last.span.unwrap().0 >= attached);
 }
 
-/// Each pause of the checks is longer here than the run may take.
+/// In this test, each pause between checks is longer than the run may take.
 #[tokio::test]
 async fn a_step_that_fails_ends_the_pauses_between_the_checks_of_a_key() {
     let long = Duration::from_secs(600);

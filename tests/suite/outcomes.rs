@@ -11,7 +11,7 @@ use crate::support::World;
 async fn second_attempt_meets(on: Call, how: How) -> World {
     let world = World::new().await;
     world.coiled.fault(Fault { on: Call::WsFinish, how: How::TookEffectThenDropped, times: 1 });
-    // The first attempt meets nothing.
+    // A fault without effect, for the first attempt.
     world.coiled.fault(Fault { on, how: How::Slow(Duration::ZERO), times: 1 });
     world.coiled.fault(Fault { on, how, times: 1 });
     world

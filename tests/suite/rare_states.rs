@@ -21,7 +21,7 @@ async fn connected() -> World {
 
 /// A person revokes the new key while Coiled is registering it.
 #[tokio::test]
-async fn create_fails_and_leaves_nothing_if_its_key_is_inactive_in_the_end() {
+async fn create_fails_and_leaves_nothing_if_its_key_is_inactive_at_the_end() {
     let world = World::with(Config { consistency: Duration::from_millis(300), ..config() }).await;
     world.coiled.fault(Fault { on: Call::WsFinish, how: How::Slow(Duration::from_millis(500)), times: 1 });
     let create = world.event("Create", world.properties(json!({})));
@@ -70,7 +70,7 @@ async fn the_undo_of_a_lost_key_keeps_the_keys_that_existed_before() {
     world.connected_but_for_lease().await;
 }
 
-/// The outcome of an earlier registration is unknown, and what Coiled shows fits both keys. Then a later key never
+/// The outcome of an earlier registration is unknown, and Coiled's response fits both keys. A later key then never
 /// reaches Coiled.
 #[tokio::test]
 async fn a_failed_rotation_restores_the_tags_of_an_earlier_pending_key() {
@@ -105,8 +105,8 @@ async fn a_create_that_lost_its_lease_does_not_end_the_lease_of_the_other_run() 
     assert_eq!(world.tag("coiled-stack:lease").await, lease);
 }
 
-/// For a missing user, IAM authorizes against the ARN without a path. So the role can read this user, which is not the
-/// one that the path in the properties names.
+/// For a missing user, IAM authorizes against the ARN without a path. So the role can read this user, whose path is not
+/// the one in the properties.
 #[tokio::test]
 async fn create_does_not_adopt_a_user_under_another_path() {
     let world = World::new().await;

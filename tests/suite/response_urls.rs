@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::World;
 use crate::support::bucket::Bucket;
 
-/// Sends the event with this URL instead of its own, and checks that nobody noticed.
+/// Sends the event with this URL instead of its own, and checks that this has no effect.
 async fn nothing_happens(world: &World, mut event: Value, url: &str) {
     event["ResponseURL"] = json!(url);
     world.logs.clear();
@@ -46,7 +46,7 @@ async fn a_request_whose_response_would_go_elsewhere_changes_nothing_and_contact
     world.connected().await;
 }
 
-/// The user information and the path may be secrets.
+/// The user information and the path may contain secrets.
 #[tokio::test]
 async fn the_log_shows_only_the_host_of_a_rejected_response_url() {
     let world = World::new().await;

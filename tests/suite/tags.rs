@@ -1,4 +1,4 @@
-//! Stack tags beside the ownership tags and state tags.
+//! Stack tags on resources that also have ownership tags and state tags.
 //!
 //! IAM ignores case in the tag keys of users, but not in those of policies ("Rules for tagging in IAM and AWS STS").
 //! moto ignores case for policies too, so these tests cannot detect two spellings of one key on a policy.
@@ -17,7 +17,7 @@ async fn policy_tags(world: &World, name: &str) -> BTreeMap<String, String> {
 
 /// Checks the user and the policies.
 #[tokio::test]
-async fn a_stack_tag_owner_replaces_the_default_owner_tag_until_it_is_removed() {
+async fn an_owner_stack_tag_replaces_the_default_owner_tag_until_it_is_removed() {
     let world = World::new().await;
     let tagged = json!({"Tags": [{"Key": "Owner", "Value": "team"}]});
     world.create(tagged.clone()).await.succeeded();

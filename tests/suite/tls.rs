@@ -114,7 +114,7 @@ async fn a_bad_certificate_for_wss_is_explained_and_everything_is_deleted() {
     }
 }
 
-/// Nobody gets a status reason then, so the log explains it.
+/// The status reason cannot be delivered then, so the log explains the problem.
 #[tokio::test]
 async fn a_bad_certificate_of_the_responses_bucket_is_explained_in_the_log() {
     for (flaw, problem, fix) in FLAWS {
@@ -122,7 +122,7 @@ async fn a_bad_certificate_of_the_responses_bucket_is_explained_in_the_log() {
         let bucket = format!("http://{}", stage.world.bucket.host());
         stage.bucket = Front::start(&bucket, stage.authority.flawed(flaw)).await;
         stage.timeout = Duration::from_secs(2);
-        // A request that is rejected at once leaves the time for the response.
+        // This request is rejected immediately, so all the time remains for the response.
         stage.run("Nonsense").await.unwrap_err();
         let log = stage.world.logs.text();
         for words in ["https://127.0.0.1/***", "TLS certificate", problem, fix] {
@@ -142,7 +142,7 @@ async fn a_bad_certificate_of_aws_is_explained() {
     }
 }
 
-/// A person reads `https://` and a port that serves plain HTTP.
+/// Someone entered `https://` with a port that serves plain HTTP.
 #[tokio::test]
 async fn a_server_that_does_not_speak_tls_is_named() {
     let stage = Stage::new().await;

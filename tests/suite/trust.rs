@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::stand_in::StandIn;
 use crate::support::World;
 
-/// A connection, made by a function that was deployed with the template's parameters for these properties.
+/// A connection, created by a function that was deployed with the template's parameters for these properties.
 async fn deployed(properties: Value) -> World {
     let mut world = World::new().await;
     world.deployed_by_template(properties.clone());
@@ -15,7 +15,7 @@ async fn deployed(properties: Value) -> World {
     world
 }
 
-/// Someone else's server, which accepts the token and connects everyone.
+/// Someone else's server, which accepts the token and every registration.
 async fn strangers_server(world: &World) -> StandIn {
     let server = StandIn::start().await;
     server.set_token(&world.coiled.token());
@@ -68,7 +68,7 @@ async fn a_server_in_a_tag_and_in_an_event_receives_nothing() {
 }
 
 #[tokio::test]
-async fn a_rejected_server_costs_no_read_of_the_secret() {
+async fn the_secret_is_not_read_if_the_server_is_rejected() {
     let world = deployed(json!({})).await;
     let forged = json!({"CoiledServer": "https://coiled.example.com", "RotateKey": "2"});
     world.update(forged.clone(), forged.clone()).await.failed(&["CoiledServer", "COILED_SERVER"]);
@@ -77,7 +77,8 @@ async fn a_rejected_server_costs_no_read_of_the_secret() {
     assert_eq!(reads_of_secrets(&world), 0);
 }
 
-/// A rollback to the registered settings contacts nobody, so it works whatever the function was deployed for.
+/// A rollback to the registered settings needs neither Coiled nor a secret, so it works whatever the function was
+/// deployed for.
 #[tokio::test]
 async fn an_update_that_contacts_nobody_needs_no_trusted_server() {
     let mut world = deployed(json!({})).await;
@@ -114,7 +115,7 @@ fn with(base: &Value, more: Value) -> Value {
 }
 
 #[tokio::test]
-async fn the_token_s_own_secret_is_never_sent_to_a_registry() {
+async fn the_coiled_tokens_secret_is_never_sent_to_a_registry() {
     for pinned in [true, false] {
         let mut world = World::new().await;
         if pinned {
@@ -254,7 +255,7 @@ async fn a_delete_disconnects_no_workspace_if_a_tag_names_another() {
 }
 
 #[tokio::test]
-async fn a_create_again_after_its_workspace_tag_was_changed_registers_nothing_there() {
+async fn a_repeated_create_registers_nothing_in_the_workspace_of_a_changed_tag() {
     let (world, properties) = beside_a_team("property").await;
     world.tag_user("coiled", "coiled-stack:workspace", "team").await;
     let before = world.snapshot().await;
@@ -298,7 +299,7 @@ async fn a_new_default_workspace_of_the_token_does_not_move_the_connection() {
     }
 }
 
-/// A stack of an earlier release has an ID without a workspace. It may name the tagged workspace from then on.
+/// A stack of an earlier release has an ID without a workspace. It may set `Workspace` to the tagged workspace later.
 #[tokio::test]
 async fn after_a_new_default_workspace_a_stack_with_a_plain_id_has_to_name_its_own() {
     let mut world = deployed(json!({})).await;
@@ -353,7 +354,7 @@ async fn the_physical_id_contains_the_workspace_that_no_property_names() {
     let world = World::new().await;
     let created = id(&world.create(json!({})).await.succeeded());
     assert!(created.starts_with("coiled-connection-") && created.ends_with("/ada"), "{created}");
-    // It is not a replacement to name the workspace later, or to fail.
+    // Neither naming the workspace later nor a failure changes the ID, which would replace the resource.
     let named = json!({"Workspace": "ada"});
     assert_eq!(id(&world.update(json!({}), named.clone()).await.succeeded()), created);
     assert_eq!(id(&world.update(named.clone(), json!({"UserName": "b"})).await.failed(&["UserName"])), created);
@@ -439,7 +440,8 @@ async fn an_event_sent_by_hand_can_connect_another_workspace_of_the_token_only_a
     assert!(world.coiled.connection("team").is_some());
 }
 
-/// Both together name the same server in every place. The stack's own template then deploys the function for it.
+/// With both permissions, the properties and the tag can name another server. The stack's own template then deploys the
+/// function for that server.
 #[tokio::test]
 async fn a_stack_update_together_with_a_tag_can_move_the_connection_to_another_server() {
     let mut world = deployed(json!({})).await;
@@ -454,9 +456,9 @@ async fn a_stack_update_together_with_a_tag_can_move_the_connection_to_another_s
     assert!(other.connection("ada").is_some());
 }
 
-/// Tags are all the state that there is, so whoever may change them can confuse the stack, but not redirect it.
+/// The stack reads its state from tags, so anyone who may change them can confuse the stack, but not redirect it.
 #[tokio::test]
-async fn a_changed_state_tag_costs_a_rotation_or_a_failure_but_no_secret() {
+async fn a_changed_state_tag_causes_at_most_a_rotation_or_a_failure() {
     for (tag, value) in [
         ("coiled-stack:registered", "v1:0:0"),
         ("coiled-stack:access-key-id", "AKIA0000000000000000"),

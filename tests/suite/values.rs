@@ -1,5 +1,5 @@
-//! The values that the template and the function accept: the same for both, with real values at the edge of each
-//! service's own rule.
+//! The template and the function accept the same values. The tests use real values at the limits of each service's own
+//! rule.
 
 use coiled_aws_stack::properties::Spec;
 use coiled_aws_stack::secrets::text;
@@ -31,7 +31,7 @@ fn both() -> Vec<(&'static str, Vec<String>, Vec<String>)> {
             SECRET.to_owned(),
             // Another account's secret, and the longest name with every character that Secrets Manager allows.
             format!("arn:aws:secretsmanager:eu-west-1:444455556666:secret:a/b_c+d=e.f@g-{}-a1B2c3", "h".repeat(498)),
-            // A name that ends like the six characters itself.
+            // A name that itself ends with a hyphen and six characters.
             "arn:aws:secretsmanager:us-east-1:111122223333:secret:my-secret-AbCdEf".into(),
         ],
         vec![
@@ -272,7 +272,7 @@ fn the_template_and_the_function_accept_the_same_values() {
 
 #[test]
 fn every_parameter_with_a_pattern_is_in_the_list() {
-    // Parameters of the template alone.
+    // Parameters that only the template has.
     let only_in_the_template = [
         "CoiledToken",
         "CoiledTokenKmsKeyArn",
@@ -288,23 +288,23 @@ fn every_parameter_with_a_pattern_is_in_the_list() {
     }
 }
 
-/// A pattern cannot tell these. The function rejects them, before it changes anything.
+/// A pattern cannot detect these values. The function rejects them before it changes anything.
 #[test]
-fn the_function_also_rejects_what_a_pattern_cannot_tell() {
+fn the_function_also_rejects_values_that_a_pattern_cannot_detect() {
     for (name, value) in [
-        // Of another partition than the stack's.
+        // In a partition other than the stack's.
         ("Region", "cn-north-1"),
         ("PermissionsBoundaryArn", "arn:aws-cn:iam::111122223333:policy/b"),
         ("CoiledTokenSecretArn", "arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:coiled-AbCdEf"),
         // Numbers out of range.
         ("CoiledServer", "https://cloud.coiled.io:99999"),
         ("CoiledServer", "https://10.1.2.999"),
-        // Inside of JSON.
+        // Inside JSON.
         ("Ingress", r#"[{"Ports": ["0"], "Cidr": "10.0.0.0/16"}]"#),
         ("Ingress", r#"[{"Ports": [22], "Cidr": "10.0.0.0/33"}]"#),
         ("Tags", r#"[{"Key": "aws:team", "Value": "data"}]"#),
         ("Tags", "[not JSON]"),
-        // Parameters that need each other.
+        // Parameters that depend on each other.
         ("Registry", "docker_hub"),
     ] {
         assert!(Template::shipped().takes(name, value), "the template rejects {name} {value:?}");
@@ -414,7 +414,7 @@ fn an_ingress_rule_that_coiled_does_not_know_is_rejected_with_the_reason() {
 
 /// Coiled's client rejects capital letters in the user name, and image names have none.
 #[test]
-fn a_registries_login_and_namespace_are_sent_in_lower_case() {
+fn the_login_and_namespace_of_a_registry_are_sent_in_lower_case() {
     use coiled_aws_stack::properties::registry::Registry;
     let hub = |more: Value| {
         let mut properties = json!({"Registry": "docker_hub", "DockerHubTokenSecretArn": HUB});
@@ -435,7 +435,7 @@ fn a_registries_login_and_namespace_are_sent_in_lower_case() {
     assert!(reason.contains("DockerHubNamespace: is required"), "{reason}");
 }
 
-/// IAM's rule is `[\p{L}\p{Z}\p{N}_.:/=+\-@]`: neither the marks of some scripts nor other symbols belong to it.
+/// IAM's rule is `[\p{L}\p{Z}\p{N}_.:/=+\-@]`: it excludes the combining marks of some scripts, and other symbols.
 #[test]
 fn tags_are_checked_by_iams_own_rule() {
     for value in ["a_.:/=+-@b", "naïve", "数据", "٣", "½", "a\u{a0}b", "a\u{3000}b", "Ⅷ", ""] {

@@ -1,5 +1,5 @@
-//! The function as Lambda runs it: the binary `bootstrap`, which asks the Runtime API for events. Only a process of its own
-//! reads the environment, for example `SSL_CERT_FILE`.
+//! The function as Lambda runs it: the binary `bootstrap`, which asks the Runtime API for events. Only a separate
+//! process reads the environment, for example `SSL_CERT_FILE`.
 //!
 //! Source: "Using the Lambda runtime API for custom runtimes" in the Lambda developer guide.
 
@@ -24,7 +24,7 @@ use super::aws::FUNCTION_KEY;
 use super::serve::serve;
 use super::{World, locked};
 
-/// What the function's process is told.
+/// The settings of the function's process.
 pub struct Process<'a> {
     pub authorities: &'a Path,
     pub aws: String,
@@ -106,7 +106,7 @@ fn router(runtime: Arc<Runtime>) -> Router {
         .with_state(runtime)
 }
 
-/// The event at first. Afterwards there is none, and Lambda does not respond.
+/// Returns the event to the first call. Later calls get no response, as from Lambda when there is no event.
 async fn next(State(runtime): State<Arc<Runtime>>) -> Response {
     let event = locked(&runtime.event).take();
     let Some(event) = event else { return pending().await };

@@ -1,4 +1,5 @@
-//! Prints the whole account and all of Coiled's connections as one text. If two texts are equal, nothing has changed.
+//! Writes the state of the whole account and of all Coiled connections as text. If two texts are equal, nothing has
+//! changed.
 
 use std::fmt::Write;
 

@@ -93,7 +93,7 @@ impl Authority {
     }
 }
 
-/// A server that ends TLS in front of another server.
+/// A server that terminates TLS in front of another server.
 pub struct Front {
     address: SocketAddr,
     task: JoinHandle<()>,

@@ -17,7 +17,7 @@ def problems(template):
     for name, resource in template.resources.items():
         quota = QUOTAS.get(resource["Type"])
         if quota and (size := _size(template, name)) > quota:
-            yield f"{name}: its policies have {size} characters, and IAM allows {quota}"
+            yield f"{name}: its policies have {size} characters, but IAM allows {quota}"
 
 
 def _size(template, resource):

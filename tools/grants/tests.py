@@ -21,7 +21,7 @@ INDEX_POLICIES = "[logs:DescribeIndexPolicies, logs:DescribeLogGroups, logs:Desc
 
 
 def replaced(text, old, new):
-    """The text with one passage replaced, which must be there."""
+    """The text with one passage replaced. The text must contain the passage."""
     if old not in text:
         raise AssertionError(f"the template does not contain: {old}")
     return text.replace(old, new)
@@ -123,7 +123,7 @@ class TemplateFaults(unittest.TestCase):
         self.expect("condition key iam:PassedToServices", "iam:PassedToService:", "iam:PassedToServices:")
         self.expect("condition key kms:ViaServices", "kms:ViaService:", "kms:ViaServices:", file="template.yaml")
 
-    def test_a_fault_in_the_branch_that_applies_with_a_parameter_set_is_found(self):
+    def test_a_fault_in_a_branch_for_a_parameter_that_is_set_is_found(self):
         for verb in ("Put", "Delete"):
             unknown = f"iam:{verb}UserBoundary"
             self.expect(unknown, f"iam:{verb}UserPermissionsBoundary", unknown, file="template.yaml")
@@ -152,11 +152,11 @@ class StatementFaults(unittest.TestCase):
         self.expect("never applies", "lambda:GetFunction", "arn:aws:lambda:us-east-1:111122223333:functions:x")
         self.expect("never applies", "logs:PutLogEvents", "arn:aws:logs:us-east-1:111122223333:log-group:x")
 
-    def test_a_resource_that_no_action_takes_is_found_beside_one_that_fits(self):
+    def test_a_resource_that_no_action_takes_is_found_next_to_one_that_fits(self):
         bucket, role = "arn:aws:s3:::bucket", "arn:aws:iam::111122223333:role/x"
         self.expect(f"{role}: no action", "s3:ListBucket", [bucket, role])
 
-    def test_wildcards_in_actions_mean_all_that_match(self):
+    def test_a_wildcard_stands_for_all_actions_that_match(self):
         self.expect(None, "iam:Get*", "arn:aws:iam::111122223333:role/x")
         self.expect("AWS has no such action", "iam:Got*", "*")
         self.expect("does not support", "logs:DescribeIndex*", "arn:aws:logs:us-east-1:111122223333:log-group:x")

@@ -17,8 +17,8 @@ fn request((action, resource): (&str, &str)) -> Request {
     Request::new(action, resource)
 }
 
-/// Together these make an administrator: a role with any trust policy and any managed policy, passed to an instance or
-/// assumed by its maker, whom the trust policy can name.
+/// Together, these permissions make the key's user an administrator. It can create a role with any managed policy, and
+/// then pass the role to an instance, or assume it because the role's trust policy can name the user.
 #[test]
 fn the_key_can_administer_the_account_only_while_the_setup_policy_is_attached() {
     let escalation = [
@@ -95,7 +95,7 @@ fn neither_policy_reads_secrets_other_buckets_or_changes_users_and_functions() {
 
 /// Whoever may update the stack chooses which secrets the function reads and sends.
 #[test]
-fn a_stack_update_can_make_any_secret_readable_but_only_those_two() {
+fn a_stack_update_can_make_any_two_secrets_readable_but_no_others() {
     let arn = |name: &str| format!("arn:aws:secretsmanager:us-east-1:111122223333:secret:{name}-AbCdEf");
     let (token, chosen, other) = (arn("token"), arn("chosen"), arn("other"));
     let parameters = [

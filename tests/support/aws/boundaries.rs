@@ -1,11 +1,12 @@
-//! Permissions boundaries. moto has none for users, and ListEntitiesForPolicy knows none of roles either.
+//! Permissions boundaries. moto does not support them for users, and its ListEntitiesForPolicy ignores those of roles.
 
 use super::Shared;
 use super::call::AwsCall;
 use super::reply::{Reply, all_inside, inside};
 use crate::support::locked;
 
-/// The lists of a ListEntitiesForPolicy reply: the value of `EntityFilter`, and the elements of the list and the name.
+/// The lists of a ListEntitiesForPolicy reply: for each, the value of `EntityFilter`, and the elements of the list
+/// and of a name.
 const ENTITIES: [(&str, &str, &str); 3] =
     [("User", "PolicyUsers", "UserName"), ("Role", "PolicyRoles", "RoleName"), ("Group", "PolicyGroups", "GroupName")];
 

@@ -2,7 +2,7 @@
 //! more results available" (IAM API reference, `IsTruncated` of every list), so no reader may rely on any page size. moto
 //! returns all items of most lists at once.
 //!
-//! The test's own reads are not cut: it checks the state, and not how to read it.
+//! The test's own reads are not split into pages, because they check the state and not how it is read.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
@@ -23,7 +23,7 @@ pub(super) fn whole_list(call: &AwsCall, body: Bytes) -> Bytes {
 }
 
 /// The page of a list that the call asks for: the first item that no earlier page contained. So an item that is deleted
-/// meanwhile hides no other item.
+/// meanwhile does not hide another item.
 pub(super) fn page(call: &AwsCall, reply: Reply) -> Reply {
     if !is_cut(call) || reply.status != 200 {
         return reply;
@@ -40,7 +40,7 @@ pub(super) fn page(call: &AwsCall, reply: Reply) -> Reply {
     Reply { body: only(call, &reply.body, &items, item, marker), ..reply }
 }
 
-/// The digests of the items on earlier pages, which a marker consists of; `None` if it does not.
+/// Reads the digests of the items on earlier pages from a marker. `None` if the marker is invalid.
 fn read(marker: &str) -> Option<Vec<u64>> {
     let digests = marker.split('-').filter(|_| !marker.is_empty());
     digests.map(|digest| u64::from_str_radix(digest, 16).ok()).collect()
@@ -56,7 +56,7 @@ fn is_cut(call: &AwsCall) -> bool {
     call.service == "iam" && call.action.starts_with("List") && call.access_key_id != TEST_KEY
 }
 
-/// The places of the items in a reply. An item may itself contain a list.
+/// The positions of the items in a reply. An item may itself contain a list.
 fn items(xml: &str) -> Vec<Range<usize>> {
     const ENDS: [(&str, i32); 2] = [("<member>", 1), ("</member>", -1)];
     let tags = xml.match_indices(['<']).filter_map(|(at, _)| {
@@ -75,7 +75,7 @@ fn items(xml: &str) -> Vec<Range<usize>> {
     items
 }
 
-/// The body with one of its items only, and with the marker of the next page.
+/// The body with only one of its items, and with the marker of the next page.
 fn only(
     call: &AwsCall,
     xml: &str,
