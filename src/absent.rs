@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tokio::time::{Instant, sleep};
 
-use crate::aws::{code, gone_is_fine};
+use crate::aws::{code, gone_is_fine, is_busy};
 use crate::coiled::Coiled;
 use crate::coiled::connection::Disconnected;
 use crate::coiled::registration::is_ours;
@@ -329,7 +329,11 @@ async fn server_and_token<'o>(context: &Context<'_>, owned: &'o Owned) -> Result
         return Err(Error::Request("no valid server or no secret ARN in the properties".into()));
     };
     trust::check_token(context.config, server, secret)?;
-    Ok((server, context.token(secret).await?))
+    let token = match owned.force {
+        true => context.token_by(secret, coiled_deadline(context, true)).await?,
+        false => context.token(secret).await?,
+    };
+    Ok((server, token))
 }
 
 /// The slug of the workspace to disconnect. A workspace that the user's tag does not confirm is not asked about.
@@ -371,12 +375,18 @@ fn coiled_deadline(context: &Context<'_>, force: bool) -> Instant {
 
 /// Adds the command that forces the deletion. CloudFormation does not update a stack whose deletion failed, so the
 /// property `ForceDisconnect` can no longer be set.
+///
+/// Not after throttling: it ends by itself, and a forced deletion would leave the registration at Coiled for nothing.
 fn with_way_out(error: Error, name: &UserName) -> Error {
     let way_out = format!(
         "To delete the stack anyway, tag the user (aws iam tag-user --user-name {name} --tags \
          Key={FORCE_DISCONNECT},Value=true) and delete the stack again"
     );
     match error {
+        Error::Secret { why: Unreadable::Passing(ref cause), .. } if is_busy(cause) || **cause == Error::Deadline => {
+            error
+        }
+        Error::Coiled { status: 429, .. } => error,
         Error::Secret { arn, cause, why } => Error::Secret { arn, cause: format!("{cause}. {way_out}"), why },
         Error::Confirm(words) => Error::Confirm(format!("{words}. {way_out}")),
         Error::Unreachable { call, server, cause } => {

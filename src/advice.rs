@@ -66,7 +66,8 @@ const NETWORK: &str = "Check that the function can reach AWS: network, VPC endpo
                        set it. Then try again.";
 const PROXY: &str = "Something other than AWS answered. Check the proxy, firewall or VPC endpoint between the function and \
                      AWS, and exempt AWS's endpoints. Then try again.";
-const BUSY: &str = "Wait a few minutes, then try again. If it continues, see the AWS Health Dashboard.";
+/// The advice if AWS throttled calls or was unavailable.
+pub const BUSY: &str = "Wait a few minutes, then try again. If it continues, see the AWS Health Dashboard.";
 
 fn denied(call: &str) -> String {
     let allow = "Allow the denied action in your service control policies and in FunctionPermissionsBoundaryArn, and \

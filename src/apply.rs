@@ -54,8 +54,8 @@ pub struct Run<'a> {
     socket: Mutex<Option<Socket>>,
     shown: Mutex<Option<Shown>>,
     sent: AtomicBool,
-    /// The response to CreateAccessKey was lost. If the call worked, nobody has the new key's secret.
-    lost_a_key: AtomicBool,
+    /// When the last response to CreateAccessKey was lost. If the call worked, nobody has the new key's secret.
+    lost_key_at: Mutex<Option<Instant>>,
     resolved: Mutex<Option<Outcome>>,
     /// A step in a parallel lane has failed, so that waiting for the key is pointless.
     failed: watch::Sender<bool>,
@@ -77,7 +77,7 @@ impl<'a> Run<'a> {
             socket: Mutex::default(),
             shown: Mutex::default(),
             sent: AtomicBool::new(false),
-            lost_a_key: AtomicBool::new(false),
+            lost_key_at: Mutex::default(),
             resolved: Mutex::default(),
             failed: watch::Sender::new(false),
             overtaken: AtomicBool::new(false),

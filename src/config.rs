@@ -21,8 +21,8 @@ pub struct Config {
     pub late_create: Duration,
     /// Pause between two polls or retries. `POLL_MILLIS`, default 1 s, at least 10 ms.
     pub poll: Duration,
-    /// How long AccessDenied is retried, because a new role's permissions take time to reach every service.
-    /// `ACCESS_DENIED_GRACE_MILLIS`, default 30 s.
+    /// How long AccessDenied and unknown credentials are retried, because a new role takes time to reach every service.
+    /// An endpoint that cannot be reached is retried as long. `ACCESS_DENIED_GRACE_MILLIS`, default 30 s.
     pub access_denied_grace: Duration,
     /// How long an IAM result that may be a stale read is retried. `CONSISTENCY_MILLIS`, default 120 s.
     pub consistency: Duration,

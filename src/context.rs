@@ -5,13 +5,13 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use futures_util::FutureExt;
 use secrecy::SecretString;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::aws::Patience;
 use crate::coiled::{Coiled, Pace};
 use crate::config::Config;
 use crate::deadline::Deadlines;
@@ -19,6 +19,7 @@ use crate::error::{Error, Failure};
 use crate::iam::tags::{LEASE, Lease, Owner, OwnershipTags};
 use crate::iam::{Account, Iam};
 use crate::observe::{self, SeenUser};
+use crate::patience::Patience;
 use crate::physical_id::PhysicalId;
 use crate::properties::names::{Server, UserName};
 use crate::properties::tags::Tag;
@@ -53,6 +54,9 @@ pub struct Context<'a> {
     default_workspace: OnceLock<String>,
 }
 
+/// How long before the end of a phase its AWS calls are given up.
+const GIVE_UP_EARLIER: Duration = Duration::from_secs(1);
+
 impl<'a> Context<'a> {
     /// Starts a run: the retry times count from here.
     pub fn new(
@@ -63,7 +67,7 @@ impl<'a> Context<'a> {
         envelope: &'a Envelope,
         deadlines: Deadlines,
     ) -> Self {
-        let patience = Patience::new(config);
+        let patience = Patience::new(config, deadlines.work);
         let deletes = envelope.request_type() == Some(RequestType::Delete);
         Self {
             sdk,
@@ -123,11 +127,15 @@ impl<'a> Context<'a> {
     }
 
     /// Runs `work` until a deadline. A panic or a missed deadline becomes a failure of the current step.
+    ///
+    /// AWS calls are given up a little earlier, so that the status reason can say which call failed and why.
     pub async fn guarded<T>(
         &self,
         until: Instant,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
+        let left = until.saturating_duration_since(Instant::now());
+        self.patience.ends_at(until - (left / 20).min(GIVE_UP_EARLIER));
         match timeout_at(until, AssertUnwindSafe(Box::pin(work)).catch_unwind()).await {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => Err(self.failure(Error::Internal(message(panic.as_ref())))),
@@ -150,9 +158,14 @@ impl<'a> Context<'a> {
         secrets::token(self.sdk, &self.patience, secret).await
     }
 
+    /// The same, but AWS is waited for only until `until`.
+    pub async fn token_by(&self, secret: &str, until: Instant) -> Result<SecretString, Error> {
+        secrets::token(self.sdk, &self.patience.ending_by(until), secret).await
+    }
+
     /// The function's account, from STS in `region`.
     pub async fn account(&self, region: &str) -> Result<Account, Error> {
-        Sts::new(self.sdk, region).account(&self.patience).await
+        Sts::new(self.sdk, region).account(&self.patience, self.sdk).await
     }
 
     /// Reads the user. If another run of this stack holds the lease, waits until it releases the lease or the lease
@@ -260,7 +273,7 @@ fn message(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::time::SystemTime;
 
     use aws_config::BehaviorVersion;
     use serde_json::json;

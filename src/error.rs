@@ -7,6 +7,7 @@ use crate::advice;
 use crate::certificate::Problem;
 use crate::denial::Denial;
 use crate::redact::{cut_middle, shorten};
+use crate::reply::Trouble;
 use crate::secrets::Unusable;
 use crate::trust::OtherWorkspace;
 
@@ -95,8 +96,12 @@ pub enum Error {
         call: &'static str,
         /// The service's error code. `no response` or `unreadable response` if the service sent none.
         code: String,
-        /// The service's message.
-        message: String,
+        /// The service's message. After retries, also for how long they went on.
+        message: Box<str>,
+        /// The kind of failure, which decides the advice.
+        trouble: Trouble,
+        /// Whether the call may have taken effect.
+        may_have_worked: bool,
     },
     /// Coiled responded with an error status.
     #[error("{call}: Coiled returned status {status}: {words}")]
@@ -337,7 +342,8 @@ impl Error {
                  lease instead (aws iam untag-user --user-name NAME --tag-keys coiled-stack:lease)."
                     .into()
             }
-            Error::Aws { call, code, message } => advice::aws(call, code, message),
+            Error::Aws { trouble: Trouble::Busy, .. } => advice::BUSY.into(),
+            Error::Aws { call, code, message, .. } => advice::aws(call, code, message),
             Error::Coiled { status: 426, .. } => {
                 "Deploy the newest release of this stack (git pull, then make deploy or make update).".into()
             }
@@ -490,7 +496,13 @@ mod tests {
     use super::*;
 
     fn aws(code: &str, message: &str) -> Error {
-        Error::Aws { call: "CreateUser", code: code.into(), message: message.into() }
+        Error::Aws {
+            call: "CreateUser",
+            code: code.into(),
+            message: message.into(),
+            trouble: Trouble::Rejected,
+            may_have_worked: false,
+        }
     }
 
     fn unreadable(why: Unreadable) -> Error {

@@ -25,6 +25,7 @@
 //! - [`iam`]: user, keys, policies, contents, and the tags, which are the only stored state. [`sts`]: the function's
 //!   account, and whether a key works. [`secrets`]: reads tokens from Secrets Manager.
 //! - [`coiled`]: the Coiled server's API. [`coiled::registration`] builds the message, [`coiled::socket`] sends it.
+//! - [`patience`]: decides how long AWS calls are retried. [`reply`]: what a failed call means.
 //! - [`error`]: causes of failures, with advice. [`advice`]: the advice for AWS errors. [`denial`]: which kind of policy
 //!   denies an AWS call. [`page`]: responses that a proxy sent. [`redact`]: keeps secrets out of logs and responses.
 //! - [`trust`]: which server, secrets and workspace a run may use. [`physical_id`]: what CloudFormation stores.
@@ -47,11 +48,13 @@ pub mod iam;
 pub mod log;
 pub mod observe;
 pub mod page;
+pub mod patience;
 pub mod physical_id;
 pub mod plan;
 pub mod present;
 pub mod properties;
 pub mod redact;
+pub mod reply;
 pub mod request;
 pub mod response;
 pub mod restore;

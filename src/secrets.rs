@@ -8,9 +8,9 @@ use aws_sdk_secretsmanager::config::Region;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use secrecy::SecretString;
 
-use crate::aws::Patience;
 use crate::denial::Denial;
 use crate::error::{Error, Unreadable, is_denied};
+use crate::patience::Patience;
 use crate::properties::arn;
 
 pub use content::{binary, text};

@@ -7,12 +7,15 @@ use aws_sdk_sts::Client;
 use aws_sdk_sts::config::{Credentials, Region};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::aws::{Patience, failed};
+use crate::aws::code;
 use crate::config::Config;
 use crate::denial::Denial;
 use crate::error::Error;
 use crate::iam::Account;
 use crate::iam::keys::NewKey;
+use crate::patience::Patience;
+use crate::properties::names::partition_of;
+use crate::reply::{Trouble, is_unknown_client};
 
 /// A key that has begun to work. One response comes from one IAM replica, and the next may come from another. So a key is
 /// checked at the start, in the middle and at the end of its settle time, and a failure starts over.
@@ -41,29 +44,49 @@ impl Sts {
     /// The function's account, called with the function's own credentials.
     ///
     /// In a region that the account has not enabled, STS returns `InvalidClientTokenId`. For a new key, the same error
-    /// means that IAM has not propagated it. So this call comes first: the function's own credentials are known to
-    /// work.
-    pub async fn account(&self, patience: &Patience) -> Result<Account, Error> {
+    /// means that IAM has not propagated it. So this call comes first, before a key is created.
+    pub async fn account(&self, patience: &Patience, own: &SdkConfig) -> Result<Account, Error> {
+        match self.own_account(patience).await {
+            Err(error) if is_unknown(&error) => Err(self.why_unknown(error, patience, own).await),
+            Err(error) => Err(self.no_region(error)),
+            account => account,
+        }
+    }
+
+    async fn own_account(&self, patience: &Patience) -> Result<Account, Error> {
         let client = Client::new(&self.sdk);
-        let send = || client.get_caller_identity().send();
-        let reply = patience.call("GetCallerIdentity", &[], send).await.map_err(|error| self.no_region(&error))?;
+        let reply = patience.call("GetCallerIdentity", &[], || client.get_caller_identity().send()).await?;
         let account = Account::of_arn(reply.arn().unwrap_or_default());
         account.ok_or_else(|| Error::Unconfirmed("GetCallerIdentity returned no ARN".into()))
     }
 
-    fn no_region(&self, error: &Error) -> Error {
-        let cause = match crate::aws::code(error) {
-            Some("InvalidClientTokenId" | "UnrecognizedClientException") => {
-                format!("it is not enabled in this account ({error})")
-            }
+    /// The region does not know the function's credentials, even after the time that new credentials may take. Another
+    /// region tells whether that is the region's fault or the credentials'.
+    async fn why_unknown(&self, error: Error, patience: &Patience, own: &SdkConfig) -> Error {
+        let own = own.region().map(AsRef::as_ref).unwrap_or_default();
+        let other = other_region(&self.region, own);
+        tracing::info!(region = self.region, other, %error, "asking STS of another region whether it knows the credentials");
+        let cause = match Self::new(&self.sdk, other).own_account(patience).await {
+            Ok(_) => format!("it is not enabled in this account ({error})"),
+            // Unknown everywhere: the message about the credentials is the one that helps.
+            Err(unknown) if is_unknown(&unknown) => return error,
+            Err(_) => format!("it is not enabled in this account, or STS does not know the function yet ({error})"),
+        };
+        Error::Region { region: self.region.clone(), cause }
+    }
+
+    fn no_region(&self, error: Error) -> Error {
+        let cause = match &error {
             // The region is enabled in the account, but its STS endpoint is switched off.
-            Some("RegionDisabledException") => {
+            Error::Aws { code, .. } if code == "RegionDisabledException" => {
                 let cause = format!("its STS endpoint is not active in this account ({error})");
                 return Error::StsInactive { region: self.region.clone(), cause };
             }
-            Some("no response") => format!("it does not exist or cannot be reached ({error})"),
+            Error::Aws { trouble: Trouble::Unreachable | Trouble::Lost, .. } => {
+                format!("it does not exist or cannot be reached ({error})")
+            }
             // Nothing is wrong with the region.
-            _ => return error.clone(),
+            _ => return error,
         };
         Error::Region { region: self.region.clone(), cause }
     }
@@ -72,26 +95,32 @@ impl Sts {
     /// check.
     ///
     /// It has no timeout of its own: the run's deadline cancels it.
-    pub async fn wait_for(&self, key: &NewKey, config: &Config) -> Result<Working, Error> {
+    pub async fn wait_for(&self, key: &NewKey, patience: &Patience, config: &Config) -> Result<Working, Error> {
         let client = self.client_with(key);
         loop {
-            let Some(first) = check(&client, key, config).await? else { continue };
+            let Some(first) = check(&client, key, patience, config).await? else { continue };
             let since = Instant::now();
             sleep(config.key_settle / 2).await;
-            if let Some(second) = check(&client, key, config).await? {
+            if let Some(second) = check(&client, key, patience, config).await? {
                 return Ok(Working { since, round_trip: first.min(second) });
             }
         }
     }
 
     /// Whether the key still works at the end of its settle time. Returns then, and not before.
-    pub async fn still_works(&self, key: &NewKey, working: Working, config: &Config) -> Result<bool, Error> {
+    pub async fn still_works(
+        &self,
+        key: &NewKey,
+        working: Working,
+        patience: &Patience,
+        config: &Config,
+    ) -> Result<bool, Error> {
         let client = self.client_with(key);
         let end = working.since + config.key_settle;
         // The check starts early, so that its response arrives at the end and adds no round trip. Even if STS is slow, it
         // starts at most a tenth of the settle time early.
         sleep_until(end - working.round_trip.min(config.key_settle / 10)).await;
-        let works = check(&client, key, config).await?.is_some();
+        let works = check(&client, key, patience, config).await?.is_some();
         if works {
             sleep_until(end).await;
         }
@@ -100,10 +129,10 @@ impl Sts {
 
     /// Waits until a new key has worked three times in a row: at the start, in the middle and at the end of its settle
     /// time.
-    pub async fn prove(&self, key: &NewKey, config: &Config) -> Result<(), Error> {
+    pub async fn prove(&self, key: &NewKey, patience: &Patience, config: &Config) -> Result<(), Error> {
         loop {
-            let working = self.wait_for(key, config).await?;
-            if self.still_works(key, working, config).await? {
+            let working = self.wait_for(key, patience, config).await?;
+            if self.still_works(key, working, patience, config).await? {
                 return Ok(());
             }
         }
@@ -117,30 +146,56 @@ impl Sts {
 }
 
 /// One check of a key: how long the response took, or `None` after a pause if the key does not work yet.
-async fn check(client: &Client, key: &NewKey, config: &Config) -> Result<Option<Duration>, Error> {
-    let began = Instant::now();
-    let Err(error) = client.get_caller_identity().send().await else { return Ok(Some(began.elapsed())) };
-    let error = failed("GetCallerIdentity", &error);
-    // An IAM replica does not know the key yet, so the earlier successes prove nothing.
-    if !is_not_yet(&error) {
-        return Err(error);
+async fn check(client: &Client, key: &NewKey, patience: &Patience, config: &Config) -> Result<Option<Duration>, Error> {
+    let (began, patience) = (Instant::now(), patience.with_other_credentials());
+    match patience.call("GetCallerIdentity", &[], || client.get_caller_identity().send()).await {
+        Ok(_) => Ok(Some(began.elapsed())),
+        // An IAM replica does not know the key yet, so the earlier successes prove nothing.
+        Err(error) if is_not_yet(&error) => {
+            tracing::info!(access_key_id = %key.id, "the key does not work yet");
+            sleep(config.poll).await;
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
-    tracing::info!(access_key_id = %key.id, "the key does not work yet");
-    sleep(config.poll).await;
-    Ok(None)
 }
 
-/// Whether the error may come from a replica that does not know the key yet, or from the network.
+/// Whether the error may come from a replica that does not know the key yet.
 fn is_not_yet(error: &Error) -> bool {
     !Denial::of(error).is_some_and(Denial::is_permanent)
-        && matches!(
-            crate::aws::code(error),
-            Some(
-                "InvalidClientTokenId"
-                    | "SignatureDoesNotMatch"
-                    | "AccessDenied"
-                    | "no response"
-                    | "unreadable response"
-            )
-        )
+        && matches!(code(error), Some("InvalidClientTokenId" | "SignatureDoesNotMatch" | "AccessDenied"))
+}
+
+/// Whether STS does not know the credentials.
+fn is_unknown(error: &Error) -> bool {
+    code(error).is_some_and(is_unknown_client)
+}
+
+/// A region to compare with: the function's own, or else one that every account of the partition has.
+fn other_region<'r>(asked: &str, own: &'r str) -> &'r str {
+    let of_partition = match partition_of(asked) {
+        "aws-cn" => ["cn-north-1", "cn-northwest-1"],
+        "aws-us-gov" => ["us-gov-west-1", "us-gov-east-1"],
+        _ => ["us-east-1", "us-west-2"],
+    };
+    let mut candidates = [own].into_iter().chain(of_partition);
+    candidates.find(|region| !region.is_empty() && *region != asked).unwrap_or(own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_region_of_the_same_partition_is_asked() {
+        for (asked, own, other) in [
+            ("me-south-1", "eu-west-1", "eu-west-1"),
+            ("eu-west-1", "eu-west-1", "us-east-1"),
+            ("us-east-1", "us-east-1", "us-west-2"),
+            ("cn-north-1", "cn-north-1", "cn-northwest-1"),
+            ("us-gov-east-1", "us-gov-east-1", "us-gov-west-1"),
+        ] {
+            assert_eq!(other_region(asked, own), other, "{asked} {own}");
+        }
+    }
 }

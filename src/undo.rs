@@ -67,6 +67,9 @@ impl fmt::Display for Undo {
     }
 }
 
+/// Why the undo of a key is not certain.
+const KEY_MAY_APPEAR: &str = "CreateAccessKey may have created a key that IAM does not list yet";
+
 impl Undo {
     fn is_on_user(&self) -> bool {
         !matches!(self, Undo::Policy(_) | Undo::PolicyTags(_) | Undo::Document(..) | Undo::Registration)
@@ -131,6 +134,7 @@ impl Run<'_> {
                 return Vec::new();
             }
         }
+        self.give_aws_half_of_the_time();
         self.wait_until_iam_shows_changes().await;
         let mut leftovers = Vec::new();
         while let Some(undo) = self.journal.last() {
@@ -141,6 +145,7 @@ impl Run<'_> {
                 continue;
             }
             self.context.enter(format!("undo: {undo}"));
+            self.give_aws_half_of_the_time();
             let result = self.undo(&undo).await;
             match &result {
                 Ok(()) => tracing::info!(%undo, "undone"),
@@ -157,6 +162,7 @@ impl Run<'_> {
             }
             self.journal.remove_last();
         }
+        self.give_aws_half_of_the_time();
         if leftovers.is_empty() {
             self.release_after_undo().await
         } else {
@@ -302,17 +308,31 @@ impl Run<'_> {
         }
     }
 
-    /// Deletes every key that did not exist before this run. An interrupted CreateAccessKey may have created one.
+    /// Deletes every key that did not exist before this run. A CreateAccessKey whose response was lost may have created
+    /// one that IAM lists late.
     async fn undo_keys(&self, before: &[String]) -> Result<(), Error> {
-        let (iam, own) = (&self.context.iam, self.new_key_id());
-        let mut created: Vec<String> = iam.keys(self.user()).await?.into_iter().map(|key| key.id).collect();
-        created.retain(|id| !before.contains(id));
-        // ListAccessKeys may not list a new key yet.
-        created.extend(own.filter(|id| !created.contains(id)));
-        for id in created {
-            iam.delete_key(self.user(), &id).await?;
+        let consistent_at = self.lost_key_at().unwrap_or_else(Instant::now) + self.context.config.consistency;
+        let until = consistent_at.min(self.undo_until());
+        // A user that is deleted keeps no key: DeleteUser fails as long as it has one.
+        while !self.delete_new_keys(before).await? && !self.journal.remaining().contains(&Undo::User) {
+            if Instant::now() + self.context.config.poll > until {
+                let is_certain = until == consistent_at;
+                return if is_certain { Ok(()) } else { Err(Error::Unconfirmed(KEY_MAY_APPEAR.into())) };
+            }
+            sleep(self.context.config.poll).await;
         }
         Ok(())
+    }
+
+    /// Deletes this run's key and those whose responses were lost. Returns whether there was one of the latter.
+    async fn delete_new_keys(&self, before: &[String]) -> Result<bool, Error> {
+        let (iam, own) = (&self.context.iam, self.new_key_id());
+        let mut created: Vec<String> = iam.keys(self.user()).await?.into_iter().map(|key| key.id).collect();
+        created.retain(|id| !before.contains(id) && own.as_ref() != Some(id));
+        for id in own.iter().chain(&created) {
+            iam.delete_key(self.user(), id).await?;
+        }
+        Ok(!created.is_empty())
     }
 
     async fn undo_policy(&self, kind: Kind) -> Result<(), Error> {
@@ -380,6 +400,11 @@ impl Run<'_> {
             }
             sleep(self.context.config.poll).await;
         }
+    }
+
+    /// One call that AWS throttles to the end would otherwise leave no time for the other undos.
+    fn give_aws_half_of_the_time(&self) {
+        self.context.patience.ends_at(self.undo_until());
     }
 
     fn undo_until(&self) -> Instant {

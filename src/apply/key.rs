@@ -2,12 +2,11 @@
 //! and the response may be lost.
 
 use std::future::Future;
-use std::sync::atomic::Ordering;
 
 use tokio::time::{Instant, sleep};
 
 use super::{Run, locked};
-use crate::aws::code;
+use crate::aws::{code, may_have_worked};
 use crate::error::Error;
 use crate::iam::keys::{self, NewKey};
 use crate::sts::Sts;
@@ -28,8 +27,11 @@ impl Run<'_> {
     pub(super) async fn create_key(&self) -> Result<(), Error> {
         let before = self.keys_before();
         self.journal.note(Undo::NewKeys { before: before.clone() });
-        let created = self.create_key_with_retry(&before).await;
-        if created.as_ref().is_err_and(|error| !is_lost(error)) && !self.lost_a_key() {
+        let created = self.create_key_when_there_is_room(&before).await;
+        if created.as_ref().is_err_and(may_have_worked) {
+            self.note_lost_key();
+        }
+        if created.is_err() && !self.lost_a_key() {
             // IAM rejected the call, so a key that appears now was created by another run.
             self.journal.discard(&Undo::NewKeys { before });
         }
@@ -39,20 +41,18 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn create_key_with_retry(&self, before: &[String]) -> Result<NewKey, Error> {
-        match self.create_key_when_there_is_room(before).await {
-            Err(error) if is_lost(&error) => {
-                self.lost_a_key.store(true, Ordering::SeqCst);
-                self.delete_lost_key().await?;
-                self.create_key_when_there_is_room(before).await
-            }
-            other => other,
-        }
-    }
-
     /// Whether the user may have a key whose secret was lost with the response.
     pub(crate) fn lost_a_key(&self) -> bool {
-        self.lost_a_key.load(Ordering::SeqCst)
+        self.lost_key_at().is_some()
+    }
+
+    /// When the last response of CreateAccessKey was lost.
+    pub(crate) fn lost_key_at(&self) -> Option<Instant> {
+        *locked(&self.lost_key_at)
+    }
+
+    fn note_lost_key(&self) {
+        *locked(&self.lost_key_at) = Some(Instant::now());
     }
 
     fn keys_before(&self) -> Vec<String> {
@@ -64,7 +64,11 @@ impl Run<'_> {
     async fn create_key_when_there_is_room(&self, before: &[String]) -> Result<NewKey, Error> {
         let until = Instant::now() + self.context.config.consistency;
         loop {
-            let created = self.context.iam.create_key(self.user()).await;
+            let look = || {
+                self.note_lost_key();
+                self.delete_lost_key()
+            };
+            let created = self.context.iam.create_key(self.user(), look).await;
             let has_made_room = self.lost_a_key() || before.len() >= keys::LIMIT;
             let is_full = matches!(&created, Err(error) if code(error) == Some("LimitExceeded"));
             if !(is_full && has_made_room) || Instant::now() + self.context.config.poll > until {
@@ -93,7 +97,9 @@ impl Run<'_> {
     }
 
     pub(super) async fn wait_for_key(&self) -> Result<(), Error> {
-        let working = self.unless_another_step_fails(self.sts().wait_for(&self.key()?, self.context.config)).await?;
+        let working = self
+            .unless_another_step_fails(self.sts().wait_for(&self.key()?, &self.context.patience, self.context.config))
+            .await?;
         *locked(&self.working) = working;
         Ok(())
     }
@@ -105,13 +111,14 @@ impl Run<'_> {
     /// If the key fails this check, its settle time starts again. By the time it ends, the lease check that ran in
     /// parallel is too old, so the lease is checked again.
     async fn confirm_or_start_over(&self) -> Result<(), Error> {
-        let (sts, key, config) = (self.sts(), self.key()?, self.context.config);
+        let (sts, key) = (self.sts(), self.key()?);
+        let (patience, config) = (&self.context.patience, self.context.config);
         let working = *locked(&self.working);
         let working = working.ok_or_else(|| Error::Internal("the plan confirms a key that was not checked".into()))?;
-        if sts.still_works(&key, working, config).await? {
+        if sts.still_works(&key, working, patience, config).await? {
             return Ok(());
         }
-        sts.prove(&key, config).await?;
+        sts.prove(&key, patience, config).await?;
         self.context.holds_lease(self.user()).await
     }
 
@@ -137,12 +144,4 @@ impl Run<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether the call may have worked although it returned an error.
-fn is_lost(error: &Error) -> bool {
-    matches!(
-        code(error),
-        Some("no response" | "unreadable response" | "InternalFailure" | "ServiceFailure" | "InternalServerError")
-    )
 }

@@ -1,10 +1,5 @@
 //! Access keys. IAM allows two per user and returns each secret only once.
 
-use std::time::Duration;
-
-use aws_sdk_iam::config::Builder;
-use aws_sdk_iam::config::retry::RetryConfig;
-use aws_sdk_iam::config::timeout::TimeoutConfig;
 use secrecy::SecretString;
 
 use super::Iam;
@@ -44,16 +39,19 @@ impl Iam {
         Ok(pages.into_iter().flat_map(|page| page.access_key_metadata).filter_map(key).collect())
     }
 
-    /// Creates a key, without the SDK's own retries.
+    /// Creates a key. If a response was lost, `look` runs before the call is sent again.
     ///
-    /// A retry after a lost response would create a second key. The secret of the first would be lost, and both would
-    /// count toward the limit of two.
-    pub async fn create_key(&self, user: &str) -> Result<NewKey, Error> {
-        let once = || {
-            let request = self.client.create_access_key().user_name(user).customize();
-            request.config_override(send_once()).send()
+    /// A call whose response was lost may have created a key. Its secret is lost, and it counts toward the limit of two.
+    pub async fn create_key<L>(&self, user: &str, look: impl Fn() -> L) -> Result<NewKey, Error>
+    where
+        L: Future<Output = Result<(), Error>>,
+    {
+        let send = || self.client.create_access_key().user_name(user).send();
+        let look = || {
+            let looked = look();
+            async { looked.await.map(|()| None) }
         };
-        let response = self.patience.call("CreateAccessKey", &NOT_CREATED_YET, once).await?;
+        let response = self.patience.call_and_look("CreateAccessKey", &["NoSuchEntity"], send, look).await?;
         let key = response
             .access_key
             .ok_or_else(|| Error::Unconfirmed("CreateAccessKey succeeded but returned no key".into()))?;
@@ -76,12 +74,4 @@ impl Iam {
         let used = used.filter(|used| used.service_name != "sts");
         Ok(used.and_then(|used| used.last_used_date).map(|date| date.secs()))
     }
-}
-
-/// Error codes that prove that no key was created. A later attempt can still succeed.
-const NOT_CREATED_YET: [&str; 4] = ["NoSuchEntity", "Throttling", "ThrottlingException", "RequestLimitExceeded"];
-
-fn send_once() -> Builder {
-    let timeouts = TimeoutConfig::builder().operation_timeout(Duration::from_secs(15)).build();
-    Builder::new().retry_config(RetryConfig::disabled()).timeout_config(timeouts)
 }

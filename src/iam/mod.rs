@@ -13,7 +13,7 @@ pub mod user;
 use aws_sdk_iam::Client;
 use aws_sdk_iam::types;
 
-use crate::aws::Patience;
+use crate::patience::Patience;
 use crate::properties::tags::Tag;
 
 /// The IAM client, with the retry policy of one run.

@@ -61,13 +61,17 @@ struct Reading<P, E> {
 }
 
 impl<P: Page, E> Reading<P, E> {
-    /// Reads the next page. An SDK paginator ends after an error, so a new one continues with the page that failed.
+    /// Reads the next page. An SDK paginator ends after an error, so a new one continues with the page that
+    /// failed.
     async fn next(&mut self, start: &impl Fn(Option<String>) -> Pages<P, E>) -> Result<P, SdkError<E>> {
-        let ended = || Err(SdkError::construction_failure("the list has ended"));
-        let page = self.pages.next().await.unwrap_or_else(ended);
+        let page = match self.pages.next().await {
+            Some(page) => page,
+            None => Err(SdkError::construction_failure("the list has ended")),
+        };
         match &page {
-            Ok(page) => self.marker = page.next(),
-            Err(_) => self.pages = start(self.marker.clone()),
+            Ok(page) if page.request_id().is_some() => self.marker = page.next(),
+            // A page that AWS did not send is not believed, so it is read again.
+            _ => self.pages = start(self.marker.clone()),
         }
         page
     }

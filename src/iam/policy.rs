@@ -1,9 +1,15 @@
 //! The two managed policies: their documents, versions and tags, and who else uses them.
 
-use aws_sdk_iam::operation::list_entities_for_policy::ListEntitiesForPolicyOutput;
+use std::sync::Mutex;
 
+use aws_sdk_iam::operation::create_policy_version::CreatePolicyVersionOutput;
+use aws_sdk_iam::operation::list_entities_for_policy::ListEntitiesForPolicyOutput;
+use aws_sdk_iam::types::PolicyVersion;
+
+use super::document::same;
 use super::{Iam, from_sdk, to_sdk};
 use crate::aws::{absent_is_none, code, gone_is_fine};
+use crate::context::locked;
 use crate::error::Error;
 use crate::properties::tags::Tag;
 
@@ -58,23 +64,56 @@ impl Iam {
     /// IAM allows five versions per policy. At this limit, the oldest version that is not the default is deleted first
     /// (99designs/iamy#21).
     pub async fn put_document(&self, arn: &str, document: &str) -> Result<String, Error> {
-        let send = || {
-            self.client.create_policy_version().policy_arn(arn).policy_document(document).set_as_default(true).send()
-        };
-        let response = match self.patience.call("CreatePolicyVersion", &["NoSuchEntity"], send).await {
+        let before = Mutex::default();
+        let version = match self.create_version(arn, document, &before).await {
             Err(error) if code(&error) == Some("LimitExceeded") => {
                 self.delete_oldest_version(arn).await?;
-                self.patience.call("CreatePolicyVersion", &[], send).await?
+                self.create_version(arn, document, &before).await?
             }
             other => other?,
         };
-        Ok(response.policy_version.and_then(|version| version.version_id).unwrap_or_default())
+        let before = locked(&before).take();
+        if let Some(before) = before {
+            self.delete_lost_versions(arn, document, (number(&before), number(&version))).await?;
+        }
+        Ok(version)
+    }
+
+    /// Sends CreatePolicyVersion. After a lost response, it looks whether the document is in force, and notes in `before`
+    /// which version is.
+    async fn create_version(&self, arn: &str, document: &str, before: &Mutex<Option<String>>) -> Result<String, Error> {
+        let send = || {
+            self.client.create_policy_version().policy_arn(arn).policy_document(document).set_as_default(true).send()
+        };
+        let look = || async {
+            let Some(policy) = self.policy(arn).await? else { return Ok(None) };
+            if same(&policy.document, document) {
+                return Ok(Some(created(policy.version)));
+            }
+            locked(before).get_or_insert(policy.version);
+            Ok(None)
+        };
+        let output = self.patience.call_and_look("CreatePolicyVersion", &["NoSuchEntity"], send, look).await?;
+        Ok(output.policy_version.and_then(|version| version.version_id).unwrap_or_default())
+    }
+
+    /// A call whose response was lost may have created a version that IAM did not show at once. So there may be versions
+    /// with the same document between the earlier default and the new one.
+    async fn delete_lost_versions(&self, arn: &str, document: &str, between: (u64, u64)) -> Result<(), Error> {
+        for id in self.other_versions(arn).await? {
+            let is_between = between.0 < number(&id) && number(&id) < between.1;
+            if is_between && self.document(arn, &id).await?.is_some_and(|other| same(&other, document)) {
+                tracing::warn!(arn, version = id, "deleting a version whose response was lost");
+                self.delete_version(arn, &id).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn delete_oldest_version(&self, arn: &str) -> Result<(), Error> {
         let mut others = self.other_versions(arn).await?;
         // Sorted as numbers, because `v9` is older than `v10`.
-        others.sort_by_key(|id| id.trim_start_matches('v').parse::<u64>().unwrap_or_default());
+        others.sort_by_key(|id| number(id));
         match others.first() {
             Some(oldest) => self.delete_version(arn, oldest).await,
             None => Ok(()),
@@ -143,4 +182,14 @@ fn holders(page: ListEntitiesForPolicyOutput, but: &str) -> Vec<String> {
     let users = users.filter(|name| !name.eq_ignore_ascii_case(but)).map(|name| format!("user/{name}"));
     let others = roles.map(|name| format!("role/{name}")).chain(groups.map(|name| format!("group/{name}")));
     users.chain(others).collect()
+}
+
+/// The number in a version's id: 10 for `v10`.
+fn number(id: &str) -> u64 {
+    id.trim_start_matches('v').parse().unwrap_or_default()
+}
+
+/// What CreatePolicyVersion would have returned.
+fn created(version: String) -> CreatePolicyVersionOutput {
+    CreatePolicyVersionOutput::builder().policy_version(PolicyVersion::builder().version_id(version).build()).build()
 }

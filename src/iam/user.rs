@@ -68,7 +68,9 @@ impl Iam {
             let request = self.client.create_user().user_name(name).path(path).set_tags(Some(to_sdk(tags)));
             request.set_permissions_boundary(boundary.map(Into::into)).send()
         };
-        self.patience.call("CreateUser", &[], send).await.map(|_| ())
+        self.patience.call("CreateUser", &[], send).await?;
+        self.patience.restart_grace();
+        Ok(())
     }
 
     /// Deletes the user after its contents. DeleteConflict is retried, because IAM may still see deleted contents.

@@ -103,10 +103,12 @@ async fn a_hanging_call_to_coiled_fails_the_create_before_the_deadline() {
 #[tokio::test]
 async fn a_malformed_response_fails_the_create_and_the_reason_names_the_call() {
     for action in ["GetUser", "GetSecretValue", "CreatePolicy", "CreateAccessKey"] {
-        let world = World::new().await;
-        world.aws.fault(AwsFault { action, how: AwsHow::Garbage, times: 9 });
+        let mut world = World::new().await;
+        world.timeout = Duration::from_secs(4);
+        world.aws.fault(AwsFault { action, how: AwsHow::Garbage, times: u32::MAX });
         world.create(json!({})).await.failed(&[action]);
         world.aws.clear_faults();
+        world.timeout = Duration::from_secs(20);
         world.delete(json!({})).await.succeeded();
         world.nothing_left().await;
     }

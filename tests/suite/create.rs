@@ -167,7 +167,7 @@ async fn create_undoes_its_changes_whichever_step_fails() {
         ("CreateUser", "LimitExceeded"),
         ("CreatePolicy", "LimitExceeded"),
         ("AttachUserPolicy", "LimitExceeded"),
-        ("CreateAccessKey", "ServiceFailure"),
+        ("CreateAccessKey", "ValidationError"),
         ("TagUser", "LimitExceeded"),
         ("ListAttachedUserPolicies", "ValidationError"),
         ("UntagUser", "ValidationError"),

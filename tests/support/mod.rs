@@ -214,6 +214,13 @@ impl World {
         if self.has_plain_id { id.split('/').next().unwrap_or_default().to_owned() } else { id }
     }
 
+    /// Rebuilds the function with endpoints at which nothing listens.
+    pub fn cannot_reach_aws(&mut self) {
+        // Nothing ever listens at port 1.
+        let config = Config { response_hosts: vec![self.bucket.host()], ..config() };
+        self.function = Function::new(&sdk("http://127.0.0.1:1", FUNCTION_KEY), config).unwrap();
+    }
+
     /// An event as CloudFormation sends it, with a new request ID.
     pub fn event(&self, request_type: &str, properties: Value) -> Value {
         let mut count = locked(&self.requests);

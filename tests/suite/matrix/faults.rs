@@ -24,6 +24,12 @@ pub enum Kind {
     Garbage,
     /// The connection is reset.
     Reset,
+    /// AWS is unavailable: a load balancer's page with status 503.
+    Outage,
+    /// A proxy's page with status 200 in place of AWS's response.
+    Proxy,
+    /// The AWS call took effect, but its response is an error of AWS's own.
+    Worked500,
 }
 
 /// What goes wrong, and for how long.
@@ -35,7 +41,22 @@ pub struct Fault {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 6] = [Kind::Denied, Kind::Throttled, Kind::Lost, Kind::Hangs, Kind::Garbage, Kind::Reset];
+    pub const ALL: [Kind; 9] = [
+        Kind::Denied,
+        Kind::Throttled,
+        Kind::Lost,
+        Kind::Hangs,
+        Kind::Garbage,
+        Kind::Reset,
+        Kind::Outage,
+        Kind::Proxy,
+        Kind::Worked500,
+    ];
+
+    /// Whether the kind says how AWS fails. Coiled and the bucket fail in the same ways under other names.
+    fn is_of_aws(self) -> bool {
+        matches!(self, Kind::Outage | Kind::Proxy | Kind::Worked500)
+    }
 }
 
 impl Fault {
@@ -60,6 +81,9 @@ impl Fault {
     /// its response.
     pub fn applies_to(self, step: &Step) -> bool {
         match step {
+            // Reading has no effect that could survive the loss of its response.
+            Step::Aws(name, _) => self.kind != Kind::Worked500 || !(name.contains(" Get") || name.contains(" List")),
+            _ if self.kind.is_of_aws() => false,
             Step::Close => self.kind == Kind::Lost || self.kind == Kind::Hangs,
             Step::Coiled(Call::WsGreeting | Call::WsMessage, _) => self.kind != Kind::Lost,
             _ => true,
@@ -104,6 +128,9 @@ impl Fault {
             Kind::Hangs => AwsHow::Hang,
             Kind::Garbage => AwsHow::Garbage,
             Kind::Reset => AwsHow::Reset,
+            Kind::Outage => AwsHow::Page(503),
+            Kind::Proxy => AwsHow::Page(200),
+            Kind::Worked500 => AwsHow::TookEffectThenError(500, "ServiceFailure"),
         }
     }
 
@@ -118,9 +145,9 @@ impl Fault {
             Kind::Throttled if speaks_http => How::Status(429, json!({"detail": "slow down"})),
             // 1013: "Try again later."
             Kind::Throttled => How::CloseWith(1013),
-            Kind::Lost => How::TookEffectThenDropped,
+            Kind::Lost | Kind::Worked500 => How::TookEffectThenDropped,
             Kind::Hangs => How::Hang,
-            Kind::Garbage => How::Garbage,
+            Kind::Garbage | Kind::Outage | Kind::Proxy => How::Garbage,
             Kind::Reset => How::Reset,
         }
     }
@@ -128,11 +155,11 @@ impl Fault {
     fn at_bucket(self) -> PutHow {
         match self.kind {
             Kind::Denied => PutHow::Status(403),
-            Kind::Throttled => PutHow::Status(503),
-            Kind::Lost => PutHow::StoredThenReset,
+            Kind::Throttled | Kind::Outage => PutHow::Status(503),
+            Kind::Lost | Kind::Worked500 => PutHow::StoredThenReset,
             Kind::Hangs => PutHow::Hang,
             // A redirect without a Location header.
-            Kind::Garbage => PutHow::Status(301),
+            Kind::Garbage | Kind::Proxy => PutHow::Status(301),
             Kind::Reset => PutHow::Reset,
         }
     }
@@ -148,6 +175,9 @@ impl fmt::Display for Fault {
             Kind::Hangs => "hangs",
             Kind::Garbage => "garbage response",
             Kind::Reset => "connection reset",
+            Kind::Outage => "outage (page with status 503)",
+            Kind::Proxy => "proxy (page with status 200)",
+            Kind::Worked500 => "worked500 (took effect, status 500)",
         };
         write!(f, "{kind} {}", if self.lasting { "from then on" } else { "once" })
     }

@@ -43,11 +43,6 @@ impl AwsCall {
         Self { access_key_id: part(0), region: part(2), service: part(3), action, params, ..Self::default() }
     }
 
-    /// Whether a successful reply contains data.
-    pub(super) fn has_data(&self) -> bool {
-        ["Create", "Get", "List"].iter().any(|verb| self.action.starts_with(verb))
-    }
-
     /// The value of a parameter, empty if it is missing.
     pub fn param(&self, name: &str) -> &str {
         self.params.get(name).map(String::as_str).unwrap_or_default()

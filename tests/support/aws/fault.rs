@@ -42,9 +42,20 @@ pub enum AwsHow {
     TookEffectThenDropped,
     /// The service fails with this status, error code and message.
     Error(u16, &'static str, &'static str),
+    /// A proxy or a load balancer sends a page with this status. The call has no effect.
+    Page(u16),
+    /// The call takes effect, but the service fails with this status and error code.
+    TookEffectThenError(u16, &'static str),
+    /// The call takes effect, but a page with this status comes in place of the reply.
+    TookEffectThenPage(u16),
+    /// The call takes effect, and its reply arrives without AWS's request ID.
+    WithoutRequestId,
     /// The call succeeds after this delay.
     Slow(Duration),
 }
+
+/// Any text that is not an AWS reply.
+const PAGE: &str = "<html><head><title>Welcome</title></head><body><h1>Welcome</h1></body></html>";
 
 impl Shared {
     /// AccessDenied while the role's permission for this call has not taken effect yet.
@@ -82,15 +93,22 @@ pub(super) async fn play(
         AwsHow::Throttled => Reply::error(call, 400, "Throttling", "Rate exceeded"),
         AwsHow::Hang => std::future::pending().await,
         AwsHow::Reset => Reply::none(),
-        // If a reply has no data, its status alone means success. An unparsable body with status 200 would not be
-        // noticed.
-        AwsHow::Garbage if !call.has_data() => Reply::page(502, "<<garbage"),
         AwsHow::Garbage => Reply::page(200, "<<garbage"),
         AwsHow::TookEffectThenDropped => {
             shared.respond(call, method, uri, headers, body).await;
             Reply::lost()
         }
         AwsHow::Error(status, code, message) => Reply::error(call, status, code, message),
+        AwsHow::Page(status) => Reply::page(status, PAGE),
+        AwsHow::TookEffectThenError(status, code) => {
+            shared.respond(call, method, uri, headers, body).await;
+            Reply::error(call, status, code, "The request processing has failed.")
+        }
+        AwsHow::TookEffectThenPage(status) => {
+            shared.respond(call, method, uri, headers, body).await;
+            Reply::page(status, PAGE)
+        }
+        AwsHow::WithoutRequestId => shared.respond(call, method, uri, headers, body).await.without_request_id(),
         AwsHow::Slow(pause) => {
             tokio::time::sleep(pause).await;
             shared.respond(call, method, uri, headers, body).await

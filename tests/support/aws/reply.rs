@@ -92,6 +92,15 @@ impl Reply {
         self
     }
 
+    /// Something on the way removes the request ID.
+    pub(super) fn without_request_id(mut self) -> Self {
+        if let Some(id) = inside(&self.body, "RequestId") {
+            self.body = self.body.replace(&format!("<RequestId>{id}</RequestId>"), "");
+        }
+        self.headers.remove("x-amzn-requestid");
+        Self { from_aws: false, ..self }
+    }
+
     pub(super) fn error_code(&self) -> Option<String> {
         if (200..300).contains(&self.status) {
             return None;

@@ -1,0 +1,250 @@
+//! How long an AWS call is waited for. No other place decides that: the SDK's own retries are off.
+
+use std::collections::hash_map::RandomState;
+use std::error::Error as StdError;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_sdk_iam::config::http::HttpResponse;
+use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_iam::operation::RequestId;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::config::Config;
+use crate::context::locked;
+use crate::error::Error;
+use crate::reply::{Failed, Trouble};
+
+/// The longest pause between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+
+/// How long calls are sent again. All clones share one clock, so all calls of a run end with its phase.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    clock: Arc<Mutex<Clock>>,
+    /// How long a role or its credentials may be unknown.
+    grace: Duration,
+    /// How long IAM may contradict itself.
+    consistency: Duration,
+    /// The first pause, and the only one while IAM contradicts itself.
+    poll: Duration,
+    /// Whether the calls are signed with the function's own credentials.
+    is_own: bool,
+}
+
+#[derive(Debug)]
+struct Clock {
+    /// No attempt goes on beyond this.
+    ends: Instant,
+    /// Until then the function's permissions and credentials may not have arrived (aws-cdk#18237).
+    permitted_by: Instant,
+}
+
+impl Patience {
+    /// Patience that begins now and ends at a deadline.
+    pub fn new(config: &Config, ends: Instant) -> Self {
+        let clock = Clock { ends, permitted_by: Instant::now() + config.access_denied_grace };
+        Self {
+            clock: Arc::new(Mutex::new(clock)),
+            grace: config.access_denied_grace,
+            consistency: config.consistency,
+            poll: config.poll,
+            is_own: true,
+        }
+    }
+
+    /// Another phase of the run begins: its calls end at this moment.
+    pub fn ends_at(&self, ends: Instant) {
+        locked(&self.clock).ends = ends;
+    }
+
+    /// What was just created has permissions and credentials that may arrive as late as those of a new role.
+    pub fn restart_grace(&self) {
+        locked(&self.clock).permitted_by = Instant::now() + self.grace;
+    }
+
+    /// For calls with other credentials than the function's own: a caller that knows why they may be rejected gets to see
+    /// each rejection.
+    pub fn with_other_credentials(&self) -> Self {
+        Self { is_own: false, ..self.clone() }
+    }
+
+    /// The same patience, ending earlier.
+    pub fn ending_by(&self, ends: Instant) -> Self {
+        let clock = locked(&self.clock);
+        let clock = Clock { ends: clock.ends.min(ends), permitted_by: clock.permitted_by };
+        Self { clock: Arc::new(Mutex::new(clock)), ..self.clone() }
+    }
+
+    /// Sends a call until it works or fails for good. A call whose response was lost is sent again too, so this is for calls
+    /// that may take effect twice. `not_yet` are the error codes that only mean "not yet" for this call.
+    pub async fn call<T, E, F>(&self, name: &'static str, not_yet: &[&str], send: impl Fn() -> F) -> Result<T, Error>
+    where
+        T: RequestId,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + StdError + 'static,
+    {
+        self.call_and_look(name, not_yet, send, || async { Ok(None) }).await
+    }
+
+    /// The same for a call that may not take effect twice: after each attempt that may have worked, `look` finds out, and
+    /// returns the output if it did.
+    pub async fn call_and_look<T, E, F, L>(
+        &self,
+        name: &'static str,
+        not_yet: &[&str],
+        send: impl Fn() -> F,
+        look: impl Fn() -> L,
+    ) -> Result<T, Error>
+    where
+        L: Future<Output = Result<Option<T>, Error>>,
+        T: RequestId,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + StdError + 'static,
+    {
+        let mut wait = Wait::begin(self, name, not_yet);
+        while Instant::now() < self.ends() {
+            let failed = match self.attempt(&send).await {
+                Ok(output) => return Ok(output),
+                Err(failed) => failed,
+            };
+            if !wait.before_next(failed).await? {
+                continue;
+            }
+            match look().await {
+                Ok(Some(output)) => return Ok(output),
+                Ok(None) => {}
+                // The look ran out of time: the call's own failure says more.
+                Err(error) if is_passing(&error) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(wait.out_of_time())
+    }
+
+    async fn attempt<T, E, F>(&self, send: &impl Fn() -> F) -> Result<T, Failed>
+    where
+        T: RequestId,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + StdError + 'static,
+    {
+        // Boxed: the SDK's futures are large, and many of them lie inside each other.
+        match timeout_at(self.ends(), Box::pin(send())).await {
+            Ok(Ok(output)) if output.request_id().is_some() => Ok(output),
+            Ok(Ok(_)) => Err(Failed::not_aws()),
+            Ok(Err(error)) => Err(Failed::read(&error)),
+            Err(_) => Err(Failed::no_response()),
+        }
+    }
+
+    fn ends(&self) -> Instant {
+        locked(&self.clock).ends
+    }
+}
+
+/// The waiting for one call.
+struct Wait<'p> {
+    patience: &'p Patience,
+    name: &'static str,
+    not_yet: &'p [&'p str],
+    began: Instant,
+    attempts: u32,
+    /// The next pause, where pauses grow.
+    pause: Duration,
+    /// How the last complete attempt failed.
+    last: Option<Failed>,
+}
+
+impl<'p> Wait<'p> {
+    fn begin(patience: &'p Patience, name: &'static str, not_yet: &'p [&'p str]) -> Self {
+        Self { patience, name, not_yet, began: Instant::now(), attempts: 0, pause: patience.poll, last: None }
+    }
+
+    /// Pauses before the next attempt, and returns whether the last one may have worked. If there is no time for another
+    /// attempt, the call has failed.
+    async fn before_next(&mut self, failed: Failed) -> Result<bool, Error> {
+        self.attempts += 1;
+        let failed = self.told_apart_from_the_end(failed);
+        let Some(until) = self.until(&failed) else { return Err(failed.into_error(self.name)) };
+        let Some(pause) = self.next_pause(&failed, until) else { return Err(self.gave_up(failed)) };
+        tracing::info!(call = self.name, code = failed.code, millis = millis(pause), "sent again after a pause");
+        let may_have_worked = failed.may_have_worked;
+        self.last = Some(failed);
+        sleep(pause).await;
+        Ok(may_have_worked)
+    }
+
+    /// An attempt that the end of the phase cut off says less than the one before it, but it may have worked.
+    fn told_apart_from_the_end(&mut self, failed: Failed) -> Failed {
+        let is_cut_off = failed == Failed::no_response() && Instant::now() >= self.patience.ends();
+        match self.last.take() {
+            Some(last) if is_cut_off => Failed { may_have_worked: true, ..last },
+            _ => failed,
+        }
+    }
+
+    fn out_of_time(&mut self) -> Error {
+        match self.last.take() {
+            Some(last) => self.gave_up(last),
+            None => Error::Deadline,
+        }
+    }
+
+    /// How long this failure is worth another attempt, if it is.
+    fn until(&self, failed: &Failed) -> Option<Instant> {
+        let (patience, code) = (self.patience, failed.code.as_str());
+        let until = match failed.trouble {
+            Trouble::Busy | Trouble::Lost => patience.ends(),
+            Trouble::Unreachable => self.began + patience.grace,
+            Trouble::NotAws => self.began + patience.consistency,
+            Trouble::NotPermitted if patience.is_own => locked(&patience.clock).permitted_by,
+            Trouble::Rejected if self.is_not_yet(code) => self.began + patience.consistency,
+            Trouble::NotPermitted | Trouble::Rejected => return None,
+        };
+        Some(until.min(patience.ends()))
+    }
+
+    fn is_not_yet(&self, code: &str) -> bool {
+        // Two writers at once: AWS asks to send the call again.
+        self.not_yet.contains(&code) || matches!(code, "ConcurrentModification" | "EntityTemporarilyUnmodifiable")
+    }
+
+    /// The next pause, if another attempt would still be in time. It never takes more than half of the time that is left.
+    fn next_pause(&mut self, failed: &Failed, until: Instant) -> Option<Duration> {
+        let left = until.saturating_duration_since(Instant::now());
+        let poll = self.patience.poll;
+        let pause = match failed.trouble {
+            Trouble::NotPermitted | Trouble::Rejected => poll,
+            Trouble::Busy | Trouble::Lost | Trouble::Unreachable | Trouble::NotAws => {
+                let longest = self.pause;
+                self.pause = (longest * 2).min(LONGEST_PAUSE);
+                jittered(longest).min(left / 2).max(poll)
+            }
+        };
+        (pause + poll <= left).then_some(pause)
+    }
+
+    fn gave_up(&self, mut failed: Failed) -> Error {
+        let (seconds, attempts) = (self.began.elapsed().as_secs_f32(), self.attempts);
+        failed.message = format!("{} (tried for {seconds:.1} s, attempts: {attempts})", failed.message);
+        failed.into_error(self.name)
+    }
+}
+
+/// Whether a call failed for a reason that another attempt might have outlived.
+fn is_passing(error: &Error) -> bool {
+    use Trouble::{Busy, Lost, NotAws, Unreachable};
+    matches!(error, Error::Deadline | Error::Aws { trouble: Busy | Lost | NotAws | Unreachable, .. })
+}
+
+/// Between half of a pause and all of it, so that callers who were throttled together do not come back together.
+fn jittered(longest: Duration) -> Duration {
+    // Each `RandomState` has other keys, which is all the randomness needed here.
+    let random = RandomState::new().build_hasher().finish() % 1000;
+    longest / 2 + (longest / 2000) * u32::try_from(random).unwrap_or_default()
+}
+
+fn millis(pause: Duration) -> u64 {
+    u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,288 @@
+//! How a failed AWS call is read: whether it is worth sending again, and whether it may have taken effect all the same.
+
+use std::error::Error as StdError;
+
+use aws_sdk_iam::config::http::HttpResponse;
+use aws_sdk_iam::error::{ConnectorError, ProvideErrorMetadata, SdkError};
+use aws_sdk_iam::operation::RequestId;
+
+use crate::certificate;
+use crate::denial::Denial;
+use crate::error::Error;
+use crate::redact::shown;
+
+/// What went wrong with an AWS call, as far as it decides what happens next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// AWS rejected the call, and would reject it again.
+    Rejected,
+    /// A permission is missing or the credentials are unknown. For a new role, both may be true for a while.
+    NotPermitted,
+    /// AWS throttles calls or is unavailable.
+    Busy,
+    /// The connection broke, or the response never came or could not be read.
+    Lost,
+    /// No connection could be made. A wrong endpoint is more likely than a short outage.
+    Unreachable,
+    /// The response came from something between the function and AWS, for example from a proxy.
+    NotAws,
+}
+
+/// A failed attempt at an AWS call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// What went wrong.
+    pub trouble: Trouble,
+    /// Whether the call may have taken effect. Only an error code that AWS documents, in a response with AWS's request id
+    /// and a status below 500, proves that it did not.
+    pub may_have_worked: bool,
+    /// The error code, or what became of the call.
+    pub code: String,
+    /// The service's message.
+    pub message: String,
+}
+
+impl Failed {
+    /// Reads what the SDK says of a failed attempt.
+    pub fn read<E>(error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata,
+    {
+        match error {
+            SdkError::ServiceError(service) => Self::of_response(service.err(), service.raw()),
+            SdkError::ResponseError(response) => Self::of_unreadable(response.raw()),
+            SdkError::TimeoutError(_) => Self::no_response(),
+            SdkError::DispatchFailure(failure) => Self::of_connection(failure.as_connector_error()),
+            _ => Self {
+                trouble: Trouble::Rejected,
+                may_have_worked: false,
+                code: "not sent".into(),
+                message: "the request could not be built".into(),
+            },
+        }
+    }
+
+    /// No response within the time for one attempt.
+    pub fn no_response() -> Self {
+        Self {
+            trouble: Trouble::Lost,
+            may_have_worked: true,
+            code: "no response".into(),
+            message: "the service did not respond in time".into(),
+        }
+    }
+
+    /// A response of success without AWS's request id. For calls that return no data, the SDK looks at the status alone.
+    pub fn not_aws() -> Self {
+        Self {
+            trouble: Trouble::NotAws,
+            may_have_worked: true,
+            code: "unreadable response".into(),
+            message: "the response has no AWS request id, so something between this function and AWS sent it".into(),
+        }
+    }
+
+    /// The failure of a call, for the status reason.
+    pub fn into_error(self, call: &'static str) -> Error {
+        let Self { trouble, may_have_worked, code, message } = self;
+        Error::Aws { call, code, message: message.into(), trouble, may_have_worked }
+    }
+
+    fn of_response(error: &impl ProvideErrorMetadata, raw: &HttpResponse) -> Self {
+        let (code, message) = (error.code(), error.message());
+        let status = raw.status().as_u16();
+        let is_from_aws = has_request_id(raw);
+        Self {
+            trouble: trouble(code.unwrap_or_default(), message.unwrap_or_default(), status, is_from_aws),
+            may_have_worked: status >= 500 || !is_from_aws || !code.is_some_and(is_documented),
+            code: code.map_or_else(|| format!("status {status}"), shown),
+            message: shown(message.unwrap_or("the response has no AWS error code")),
+        }
+    }
+
+    /// The response itself is not shown, because it may be the one with a secret in it.
+    fn of_unreadable(raw: &HttpResponse) -> Self {
+        // A body that was cut off says nothing of where the response came from.
+        if raw.body().bytes().is_some() && !has_request_id(raw) {
+            return Self::not_aws();
+        }
+        Self {
+            trouble: Trouble::Lost,
+            may_have_worked: true,
+            code: "unreadable response".into(),
+            message: "the service's response could not be read".into(),
+        }
+    }
+
+    fn of_connection(error: Option<&ConnectorError>) -> Self {
+        let was_made = !error.is_some_and(|error| is_connect(error));
+        let cause = error.map(|error| certificate::cause(error)).unwrap_or_default();
+        Self {
+            trouble: if was_made { Trouble::Lost } else { Trouble::Unreachable },
+            may_have_worked: was_made,
+            code: "no response".into(),
+            message: format!("the service could not be reached ({cause})"),
+        }
+    }
+}
+
+fn trouble(code: &str, message: &str, status: u16, is_from_aws: bool) -> Trouble {
+    match code {
+        code if is_throttled(code, message, status) || is_unavailable(code, status) => Trouble::Busy,
+        _ if !is_from_aws => Trouble::NotAws,
+        code if is_unknown_client(code) => Trouble::NotPermitted,
+        code if Denial::read(code, message).is_some_and(|denial| !denial.is_permanent()) => Trouble::NotPermitted,
+        _ => Trouble::Rejected,
+    }
+}
+
+/// Each service has its own spelling of "too many calls". A quota (`LimitExceeded`) is not one of them.
+fn is_throttled(code: &str, message: &str, status: u16) -> bool {
+    const CODES: [&str; 7] = [
+        "toomanyrequests",
+        "requestlimitexceeded",
+        "slowdown",
+        "bandwidthlimitexceeded",
+        "priorrequestnotcomplete",
+        "provisionedthroughputexceeded",
+        "ratelimitexceeded",
+    ];
+    let code = code.to_ascii_lowercase();
+    status == 429
+        || code.contains("throttl")
+        || CODES.iter().any(|spelling| code.starts_with(spelling))
+        || message.to_ascii_lowercase().contains("rate exceeded")
+}
+
+/// AWS is out of order for the moment. The codes may also come with a status below 500.
+fn is_unavailable(code: &str, status: u16) -> bool {
+    const CODES: [&str; 8] = [
+        "serviceunavailable",
+        "servicefailure",
+        "internalfailure",
+        "internalerror",
+        "internalservererror",
+        "internalserviceerror",
+        "internalserviceexception",
+        "requesttimeout",
+    ];
+    let code = code.to_ascii_lowercase();
+    status >= 500 || CODES.iter().any(|spelling| code.starts_with(spelling))
+}
+
+/// What a service says to credentials that it does not know: those of a role made a moment ago, a new access key, or any
+/// credentials in a region that the account has not enabled. The first code is that of IAM and STS, the second that of
+/// services that speak JSON.
+pub fn is_unknown_client(code: &str) -> bool {
+    matches!(code, "InvalidClientTokenId" | "UnrecognizedClientException")
+}
+
+/// Error codes that say that a call did not take effect: those of IAM's API reference, with its common errors.
+fn is_documented(code: &str) -> bool {
+    const CODES: [&str; 30] = [
+        "AccessDenied",
+        "AccessDeniedException",
+        "ConcurrentModification",
+        "DeleteConflict",
+        "EntityAlreadyExists",
+        "EntityTemporarilyUnmodifiable",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidAction",
+        "InvalidClientTokenId",
+        "InvalidInput",
+        "InvalidParameterCombination",
+        "InvalidParameterValue",
+        "InvalidUserType",
+        "LimitExceeded",
+        "MalformedPolicyDocument",
+        "MalformedQueryString",
+        "MissingAction",
+        "MissingAuthenticationToken",
+        "MissingParameter",
+        "NoSuchEntity",
+        "NotAuthorized",
+        "OptInRequired",
+        "PolicyNotAttachable",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnmodifiableEntity",
+        "UnrecognizedClientException",
+        "ValidationError",
+    ];
+    CODES.contains(&code) || is_throttled(code, "", 400)
+}
+
+/// AWS names each request in a header, and in XML also in the body.
+fn has_request_id(raw: &HttpResponse) -> bool {
+    let in_body = || raw.body().bytes().is_some_and(|body| String::from_utf8_lossy(body).contains("<RequestId>"));
+    raw.request_id().is_some() || in_body()
+}
+
+/// Whether the connection could not even be made. hyper-util's error says so in its text alone.
+fn is_connect(error: &(dyn StdError + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.to_string().starts_with("client error (Connect)") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(code: &str, message: &str, status: u16) -> Trouble {
+        trouble(code, message, status, true)
+    }
+
+    #[test]
+    fn every_spelling_of_throttled_or_unavailable_is_busy() {
+        for (code, message, status) in [
+            ("Throttling", "", 400),
+            ("ThrottlingException", "", 400),
+            ("ThrottledException", "", 400),
+            ("RequestThrottled", "", 400),
+            ("RequestThrottledException", "", 400),
+            ("TooManyRequestsException", "", 400),
+            ("RequestLimitExceeded", "", 503),
+            ("SlowDown", "", 400),
+            ("Odd", "Rate exceeded", 400),
+            ("", "", 429),
+            ("ServiceUnavailable", "", 400),
+            ("ServiceUnavailableException", "", 400),
+            ("ServiceFailure", "", 400),
+            ("InternalFailure", "", 400),
+            ("InternalServiceError", "", 400),
+            ("InternalServerError", "", 400),
+            ("", "", 502),
+        ] {
+            assert_eq!(of(code, message, status), Trouble::Busy, "{code} {message} {status}");
+            assert_eq!(trouble(code, message, status, false), Trouble::Busy, "{code} {message} {status}");
+        }
+    }
+
+    #[test]
+    fn a_quota_is_not_throttling() {
+        for code in ["LimitExceeded", "NoSuchEntity", "ValidationError"] {
+            assert_eq!(of(code, "Cannot exceed quota for AccessKeysPerUser: 2", 409), Trouble::Rejected, "{code}");
+        }
+    }
+
+    #[test]
+    fn without_a_request_id_nothing_is_known_to_be_from_aws() {
+        assert_eq!(trouble("NoSuchEntity", "", 404, false), Trouble::NotAws);
+        assert_eq!(trouble("", "", 403, false), Trouble::NotAws);
+    }
+
+    #[test]
+    fn unknown_credentials_and_missing_permissions_may_arrive() {
+        for code in ["AccessDenied", "AccessDeniedException", "InvalidClientTokenId", "UnrecognizedClientException"] {
+            assert_eq!(of(code, "", 403), Trouble::NotPermitted, "{code}");
+        }
+    }
+}

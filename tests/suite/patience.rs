@@ -1,0 +1,293 @@
+//! AWS that throttles calls, is unavailable, or does not know new credentials yet: waited out, but never past the deadline.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::adopt;
+use crate::stand_in::{Call, Fault, How};
+use crate::support::World;
+use crate::support::aws::{AwsFault, AwsHow};
+
+/// More than the four attempts of the SDK's own retries.
+const OFTEN: u32 = 7;
+
+/// How AWS says that it throttles calls or is out of order, in its various services.
+const BUSY: [AwsHow; 15] = [
+    AwsHow::Throttled,
+    AwsHow::Error(400, "ThrottlingException", "Rate exceeded"),
+    AwsHow::Error(400, "ThrottledException", "slow down"),
+    AwsHow::Error(400, "RequestThrottled", "slow down"),
+    AwsHow::Error(400, "TooManyRequestsException", "slow down"),
+    AwsHow::Error(503, "RequestLimitExceeded", "Request limit exceeded."),
+    AwsHow::Error(503, "SlowDown", "Please reduce your request rate."),
+    AwsHow::Error(400, "Odd", "Rate exceeded"),
+    AwsHow::Error(503, "ServiceUnavailable", "The request has failed due to a temporary failure of the server."),
+    AwsHow::Error(500, "ServiceFailure", "The request processing has failed."),
+    AwsHow::Error(500, "InternalFailure", "The request processing has failed."),
+    AwsHow::Error(500, "InternalServiceError", "An error occurred on the server side."),
+    AwsHow::Page(429),
+    AwsHow::Page(502),
+    AwsHow::Page(503),
+];
+
+fn fault(world: &World, action: &'static str, how: AwsHow, times: u32) {
+    world.aws.fault(AwsFault { action, how, times });
+}
+
+async fn connected() -> World {
+    let world = World::new().await;
+    world.create(json!({})).await.succeeded();
+    world
+}
+
+#[tokio::test]
+async fn a_create_waits_out_every_spelling_of_throttled_or_unavailable_at_every_service() {
+    for how in BUSY {
+        let world = World::new().await;
+        for action in ["GetUser", "GetSecretValue", "GetCallerIdentity", "CreateUser", "AttachUserPolicy"] {
+            fault(&world, action, how.clone(), OFTEN);
+        }
+        let response = world.create(json!({})).await;
+        assert!(response.is_success(), "{how:?}: {}", response.reason());
+        world.connected().await;
+    }
+}
+
+#[tokio::test]
+async fn an_update_waits_out_throttling_at_each_of_its_calls() {
+    for action in ["CreateAccessKey", "TagUser", "UntagUser", "DeleteAccessKey", "ListAttachedUserPolicies"] {
+        let world = connected().await;
+        fault(&world, action, AwsHow::Throttled, OFTEN);
+        world.update(json!({}), json!({"RotateKey": "2"})).await.succeeded();
+        world.connected().await;
+    }
+}
+
+#[tokio::test]
+async fn a_delete_waits_out_throttling_at_each_of_its_calls() {
+    for action in ["GetSecretValue", "TagUser", "ListEntitiesForPolicy", "DeletePolicy", "DeleteUser"] {
+        let world = connected().await;
+        fault(&world, action, AwsHow::Error(400, "ThrottlingException", "Rate exceeded"), OFTEN);
+        world.delete(json!({})).await.succeeded();
+        world.nothing_left().await;
+    }
+}
+
+#[tokio::test]
+async fn an_undo_waits_out_throttling_at_each_of_its_calls() {
+    for action in ["DeleteAccessKey", "DetachUserPolicy", "DeletePolicy", "DeleteUser"] {
+        let mut world = World::new().await;
+        world.timeout = Duration::from_secs(40);
+        world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no".into()), times: 1 });
+        fault(&world, action, AwsHow::Page(503), 5);
+        let response = world.create(json!({})).await.failed(&["no"]);
+        assert!(!response.reason().contains("Left in the account"), "{action}: {}", response.reason());
+        world.nothing_left().await;
+    }
+}
+
+#[tokio::test]
+async fn throttling_and_a_denial_are_waited_out_while_a_key_is_tested() {
+    for how in BUSY.into_iter().chain([AwsHow::AccessDenied, AwsHow::Error(403, "SignatureDoesNotMatch", "no")]) {
+        let world = World::new().await;
+        // The first call is the function's own.
+        fault(&world, "GetCallerIdentity", AwsHow::Slow(Duration::ZERO), 1);
+        fault(&world, "GetCallerIdentity", how.clone(), OFTEN);
+        let response = world.create(json!({})).await;
+        assert!(response.is_success(), "{how:?}: {}", response.reason());
+        world.connected().await;
+    }
+}
+
+#[tokio::test]
+async fn a_reason_after_throttling_says_how_long_it_was_waited_for_and_never_recommends_force() {
+    for (action, how) in [
+        ("GetSecretValue", AwsHow::Throttled),
+        ("GetSecretValue", AwsHow::Page(503)),
+        ("GetSecretValue", AwsHow::Error(500, "InternalServiceError", "busy")),
+        ("DeleteUser", AwsHow::Page(429)),
+    ] {
+        let mut world = connected().await;
+        world.timeout = Duration::from_secs(4);
+        fault(&world, action, how.clone(), u32::MAX);
+        let response = world.delete(json!({})).await.failed(&[action, "tried for ", "Wait a few minutes"]);
+        assert!(!response.reason().contains("force"), "{how:?}: {}", response.reason());
+        world.aws.clear_faults();
+        world.timeout = Duration::from_secs(20);
+        world.delete(json!({})).await.succeeded();
+        world.nothing_left().await;
+    }
+    let mut world = connected().await;
+    world.timeout = Duration::from_secs(4);
+    let busy = How::Status(429, json!({"detail": "slow down"}));
+    world.coiled.fault(Fault { on: Call::Disconnect, how: busy, times: u32::MAX });
+    let response = world.delete(json!({})).await.failed(&["429"]);
+    assert!(!response.reason().contains("force"), "{}", response.reason());
+}
+
+/// With force, an unreadable token does not use up the time that the deletion needs.
+#[tokio::test]
+async fn a_forced_delete_does_not_wait_for_a_throttled_secret_to_the_end() {
+    let mut world = connected().await;
+    world.timeout = Duration::from_secs(6);
+    fault(&world, "GetSecretValue", AwsHow::Throttled, u32::MAX);
+    world.delete(json!({"ForceDisconnect": "true"})).await.succeeded();
+    assert!(world.user_tags("coiled").await.is_none() && world.policies().await.is_empty());
+}
+
+/// A region whose STS throttles calls is not a region that has to be enabled.
+#[tokio::test]
+async fn a_throttled_region_is_not_reported_as_disabled() {
+    let mut world = World::new().await;
+    world.timeout = Duration::from_secs(4);
+    fault(&world, "GetCallerIdentity", AwsHow::Throttled, u32::MAX);
+    let response = world.create(json!({})).await.failed(&["GetCallerIdentity", "Throttling", "tried for "]);
+    assert!(!response.reason().contains("Enable the region"), "{}", response.reason());
+}
+
+/// What every request type does while AWS throttles every call of a service, or all calls.
+async fn ends_before_the_deadline(world: &mut World, event: Value, case: &str) {
+    world.timeout = Duration::from_secs(4);
+    let began = Instant::now();
+    let response = world.send(event).await.failed(&["tried for "]);
+    assert!(began.elapsed() < world.timeout, "{case}: {:?}", began.elapsed());
+    assert!(response.reason().contains("Wait a few minutes"), "{case}: {}", response.reason());
+    world.aws.clear_faults();
+    world.timeout = Duration::from_secs(20);
+}
+
+#[tokio::test]
+async fn no_request_waits_past_the_deadline_while_aws_throttles_every_call() {
+    for action in ["*", "iam:*", "sts:*", "secretsmanager:*"] {
+        for request_type in ["Create", "Update", "Delete"] {
+            // A Delete or an Update that has the account from its user does not call STS.
+            if action == "sts:*" && request_type != "Create" {
+                continue;
+            }
+            let mut world = World::new().await;
+            if request_type != "Create" {
+                world.create(json!({})).await.succeeded();
+            }
+            fault(&world, action, AwsHow::Throttled, u32::MAX);
+            let event = match request_type {
+                "Update" => world.update_event(json!({}), json!({"RotateKey": "2"})),
+                other => world.event(other, world.properties(json!({}))),
+            };
+            ends_before_the_deadline(&mut world, event, &format!("{request_type} {action}")).await;
+            world.delete(json!({})).await.succeeded();
+            world.nothing_left().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_undo_waits_past_the_deadline_and_one_throttled_call_leaves_time_for_the_others() {
+    for action in ["DeletePolicy", "DeleteAccessKey", "GetUser", "UntagUser"] {
+        for properties in [json!({}), adopt::adopt_existing()] {
+            let mut world = World::new().await;
+            if properties != json!({}) {
+                adopt::set_up(&world, 1).await;
+            }
+            world.timeout = Duration::from_secs(4);
+            world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no".into()), times: 1 });
+            let event = world.event("Create", world.properties(properties.clone()));
+            let began = Instant::now();
+            let (sent, ()) = tokio::join!(world.invoke(event), async {
+                world.coiled.until(|coiled| !coiled.registrations().is_empty()).await;
+                fault(&world, action, AwsHow::Throttled, u32::MAX);
+            });
+            sent.unwrap();
+            assert!(began.elapsed() < world.timeout, "{action}: {:?}", began.elapsed());
+            if action == "DeletePolicy" && properties == json!({}) {
+                assert_eq!(world.keys("coiled").await, Vec::<String>::new(), "the key is deleted all the same");
+            }
+            world.aws.clear_faults();
+            world.timeout = Duration::from_secs(20);
+            world.delete(properties).await.succeeded();
+        }
+    }
+}
+
+/// A service that never answers uses up the time of its own phase only.
+#[tokio::test]
+async fn a_service_that_hangs_at_every_call_is_given_up_before_the_deadline() {
+    for action in ["iam:*", "sts:*", "secretsmanager:*"] {
+        let mut world = World::new().await;
+        fault(&world, action, AwsHow::Hang, u32::MAX);
+        world.timeout = Duration::from_secs(4);
+        let began = Instant::now();
+        world.create(json!({})).await.failed(&["no response", "tried for "]);
+        assert!(began.elapsed() < world.timeout, "{action}: {:?}", began.elapsed());
+    }
+}
+
+/// A wrong endpoint would otherwise be waited for to the deadline.
+#[tokio::test]
+async fn an_endpoint_at_which_nothing_listens_is_given_up_after_the_grace() {
+    let mut world = World::new().await;
+    world.cannot_reach_aws();
+    let began = Instant::now();
+    world.create(json!({})).await.failed(&["could not be reached", "tried for "]);
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+}
+
+/// A function that was just deployed has credentials that no service may know for some seconds.
+#[tokio::test]
+async fn every_service_may_not_know_the_functions_new_credentials_at_first() {
+    for (action, status, code) in [
+        ("iam:*", 403, "InvalidClientTokenId"),
+        ("sts:*", 403, "InvalidClientTokenId"),
+        ("secretsmanager:*", 400, "UnrecognizedClientException"),
+        ("sts:*", 403, "AccessDenied"),
+    ] {
+        for times in [1, 5, 6] {
+            let world = World::new().await;
+            let how = AwsHow::Error(status, code, "The security token included in the request is invalid.");
+            fault(&world, action, how, times);
+            let response = world.create(json!({})).await;
+            assert!(response.is_success(), "{action} {code} {times}: {}", response.reason());
+            world.connected().await;
+        }
+    }
+}
+
+/// Slow checks must not use up the time that the permissions for new resources may need.
+#[tokio::test]
+async fn the_grace_for_new_permissions_starts_again_when_the_user_is_created() {
+    let config = coiled_aws_stack::config::Config {
+        access_denied_grace: Duration::from_millis(600),
+        ..crate::support::config()
+    };
+    let world = World::with(config).await;
+    world.coiled.fault(Fault { on: Call::Me, how: How::Slow(Duration::from_millis(900)), times: 1 });
+    for (action, code) in [("AttachUserPolicy", "AccessDenied"), ("CreateAccessKey", "InvalidClientTokenId")] {
+        fault(&world, action, AwsHow::Error(403, code, "not yet"), 3);
+    }
+    world.create(json!({})).await.succeeded();
+    world.connected().await;
+}
+
+/// The other region's STS tells: there the credentials are known.
+#[tokio::test]
+async fn a_disabled_region_is_told_from_unknown_credentials_by_asking_another_region() {
+    let config = coiled_aws_stack::config::Config {
+        access_denied_grace: Duration::from_millis(100),
+        ..crate::support::config()
+    };
+    let world = World::with(config.clone()).await;
+    world.aws.disable_region("af-south-1");
+    let region = json!({"Region": "af-south-1"});
+    world.create(region.clone()).await.failed(&["region af-south-1", "not enabled in this account"]);
+    let asked: Vec<String> =
+        world.aws.calls().into_iter().filter(|call| call.service == "sts").map(|call| call.region).collect();
+    assert_eq!(asked.last().map(String::as_str), Some("us-east-1"));
+
+    // Nobody knows the credentials: that is not the region's fault.
+    let world = World::with(config).await;
+    for known in ["af-south-1", "us-east-1"] {
+        world.aws.disable_region(known);
+    }
+    let response = world.create(region).await.failed(&["InvalidClientTokenId", "tried for "]);
+    assert!(!response.reason().contains("not enabled"), "{}", response.reason());
+}
