@@ -236,7 +236,7 @@ fn denied_secret_fix(denial: Option<Denial>, may_lack_suffix: bool) -> String {
 
 /// How a token gets into a secret.
 const STORE_TOKEN: &str = "Set CoiledToken to the token, or store it in your secret (aws secretsmanager put-secret-value \
-                           --secret-id ARN --secret-string TOKEN). Then deploy again.";
+                           --secret-id ARN --secret-string file://FILE). Then deploy again.";
 
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -247,6 +247,7 @@ impl fmt::Display for Unusable {
             Self::Quoted => "the token in it has quotation marks around it",
             Self::NoKey => "it contains no token: it is JSON without the key `token`",
             Self::NotText => "it contains no token: it is JSON whose `token` is not a string",
+            Self::BrokenJson => "it contains no token: it looks like JSON, but it is not valid JSON",
             Self::Unsendable => "the token in it contains white space or characters other than ASCII",
         })
     }
@@ -273,6 +274,10 @@ impl Unusable {
             }
             Self::NotText => {
                 "Store the token as plain text, or as JSON of the form {\"token\": \"TOKEN\"}. Then deploy again."
+            }
+            Self::BrokenJson => {
+                "A shell removes quotation marks that are not escaped. Store the token as plain text, or as JSON from a \
+                 file (aws secretsmanager put-secret-value --secret-string file://FILE). Then deploy again."
             }
             Self::Unsendable => {
                 "Copy the token again, without line breaks and other text around it, and store it. Then deploy again."
@@ -557,6 +562,7 @@ mod tests {
             Unusable::Quoted,
             Unusable::NoKey,
             Unusable::NotText,
+            Unusable::BrokenJson,
             Unusable::Unsendable,
         ];
         all.extend(contents.map(|why| unreadable(Unreadable::Unusable(why))));

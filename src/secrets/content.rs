@@ -50,6 +50,7 @@ fn plain(text: &str) -> Result<SecretString, Unusable> {
         },
         Ok(Value::String(_)) => Err(Unusable::Quoted),
         Ok(Value::Null | Value::Bool(_) | Value::Array(_)) => Err(Unusable::NotText),
+        Err(_) if text.starts_with(['{', '[']) && !is_masked(text) => Err(Unusable::BrokenJson),
         // A token that consists of digits is also valid JSON.
         Ok(Value::Number(_)) | Err(_) => token_in(text),
     }
@@ -169,6 +170,9 @@ mod tests {
             (r#"{"token": null}"#, Unusable::NotText),
             (r#"["abc-def"]"#, Unusable::NotText),
             ("null", Unusable::NotText),
+            ("{token:abc-def}", Unusable::BrokenJson),
+            (r#"{"token": "abc-def""#, Unusable::BrokenJson),
+            ("[abc-def]", Unusable::BrokenJson),
             (r#""abc-def""#, Unusable::Quoted),
             ("'abc-def'", Unusable::Quoted),
             ("`abc-def`", Unusable::Quoted),
