@@ -87,7 +87,7 @@ async fn each_unusable_content_of_a_secret_has_its_own_cause_and_advice() {
         (text("{\"token\": \"****\"}"), ["mask", "Set CoiledToken again"]),
         (text("\"abc-def\""), ["quotation marks", "without quotation marks"]),
         (text("'abc-def'"), ["quotation marks", "without quotation marks"]),
-        (text("{\"api_token\": \"abc-def\"}"), ["without the key `token`", "under the key `token`"]),
+        (text("{\"api_token\": \"abc-def\"}"), ["without the key `token`", "with the key `token`"]),
         (text("{\"token\": 7}"), ["not a string", "{\"token\": \"TOKEN\"}"]),
         (text("abc def"), ["white space", "Copy the token again"]),
         (text(" "), ["empty", "put-secret-value"]),
