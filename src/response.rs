@@ -151,11 +151,12 @@ impl Sender {
     }
 }
 
-/// One attempt gets at most half of the remaining time, so that a hanging PUT leaves time for another one.
+/// One attempt gets half of the remaining time, at most 5 s, so that a hanging PUT leaves time for another one. Below 250 ms
+/// it gets all of it.
 fn attempt_end(deadlines: Deadlines) -> Instant {
     let now = Instant::now();
     let left = deadlines.response.saturating_duration_since(now);
-    now + (left / 2).clamp(left.min(Duration::from_secs(2)), Duration::from_secs(5))
+    now + (left / 2).clamp(left.min(Duration::from_millis(250)), Duration::from_secs(5))
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ fn an_invalid_combination_of_parameters_fails_exactly_one_template_rule() {
     let shared =
         [secret, ("Registry", "docker_hub"), ("DockerHubUsername", "ada"), ("DockerHubTokenSecretArn", SECRET)];
     let rejected: [(&[(&str, &str)], &str); 13] = [
-        (&shared, "must not be the secret in CoiledTokenSecretArn"),
+        (&shared, "must be different secrets"),
         (&[], "either CoiledToken or CoiledTokenSecretArn"),
         (&[("CoiledToken", "t"), secret], "not both"),
         (&[("CoiledToken", "t"), ("CoiledTokenKmsKeyArn", KEY)], "Enter CoiledTokenSecretArn too"),
