@@ -36,21 +36,27 @@ impl Shown {
         self.0.get("options").and_then(|options| options.get(name)).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// Whether the workspace is connected to a cloud.
+    /// Whether the workspace is connected to a cloud account of its owner.
     ///
-    /// In 2022, an unconfigured workspace had a default backend and a region, but no provider. Old backend names such
-    /// as `vm_aws` include the provider.
+    /// A new workspace runs on Coiled's own cloud. It then has the backend `vm_aws`, `vm_gcp` or `vm_azure`, with a
+    /// region and perhaps a provider. Only the backend `vm` is a customer's account: see `is_customer_hosted` in the
+    /// published client's `utils`. In 2022 an unconfigured workspace had the backend `vm` and a region, but no provider.
     pub fn is_connected(&self) -> bool {
-        match self.backend() {
-            "vm" => !self.option("provider_name").is_empty(),
-            "vm_aws" | "vm_gcp" | "vm_azure" => true,
-            _ => false,
-        }
+        self.backend() == "vm" && !self.option("provider_name").is_empty()
     }
 
     /// Whether this is an AWS connection in that region. A pending registration allows no closer comparison.
     pub fn is_aws_in(&self, region: &str) -> bool {
         self.is_connected() && self.option("provider_name") == "aws" && self.option("aws_region_name") == region
+    }
+
+    /// Whether this is a connection by access key with these network options, in that region. Coiled shows nothing else
+    /// of a registration. A connection by role delegation names its role.
+    pub fn is_by_key_in(&self, region: &str, network: &Value) -> bool {
+        let shown = self.0.get("options").and_then(|options| options.get("network"));
+        self.is_aws_in(region)
+            && self.option("account_role").is_empty()
+            && shown.and_then(essential) == essential(network)
     }
 
     /// A digest that identifies this connection in later responses.
@@ -133,11 +139,21 @@ mod tests {
     #[test]
     fn a_workspace_is_connected_only_if_it_has_a_backend_and_a_provider() {
         assert!(Shown::new(aws("us-east-2")).is_connected());
-        assert!(Shown::new(json!({"backend": "vm_aws", "options": {}})).is_connected());
+        let hosted =
+            |cloud| json!({"backend": cloud, "options": {"provider_name": "aws", "aws_region_name": "us-east-2"}});
         for unconnected in [
             json!(null),
+            json!({}),
+            json!([]),
+            json!({"backend": null, "options": null}),
+            json!({"backend": "vm"}),
+            json!({"backend": "vm", "options": null}),
             json!({"backend": "vm", "options": {"aws_region_name": "us-east-2"}}),
+            json!({"backend": "vm", "options": {"aws_region_name": "us-east-2", "provider_name": null}}),
             json!({"backend": "x"}),
+            hosted("vm_aws"),
+            hosted("vm_gcp"),
+            hosted("vm_azure"),
         ] {
             assert!(!Shown::new(unconnected.clone()).is_connected(), "{unconnected}");
         }

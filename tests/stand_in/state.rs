@@ -156,8 +156,9 @@ impl State {
             violations: Vec::new(),
             faults: Faults::default(),
             refusal: Refusal::Upgrade,
-            // The real server's response is unknown. A backend without a provider is the harder case to recognize.
-            unconfigured: (200, json!({"backend": "vm", "options": {"aws_region_name": "us-east-1"}})),
+            // A new workspace runs on Coiled's own cloud, which the published client knows as `vm_aws` (its
+            // `utils.is_customer_hosted`). Nobody here knows whether a region is shown; with one it is harder to recognize.
+            unconfigured: (200, json!({"backend": "vm_aws", "options": {"aws_region_name": "us-east-1"}})),
             sts: None,
         };
         Self { facts: Mutex::new(facts), changes: watch::Sender::new(()), say }
