@@ -47,6 +47,66 @@ impl World {
         self.iam.create_access_key().user_name(user).send().await.unwrap().access_key.unwrap().access_key_id
     }
 
+    /// Makes the policy the permissions boundary of a new role or user named `theirs`.
+    pub async fn bound_elsewhere(&self, kind: &str, arn: &str) {
+        let (iam, trust) = (&self.iam, r#"{"Version":"2012-10-17","Statement":[]}"#);
+        if kind == "role" {
+            iam.create_role().role_name("theirs").assume_role_policy_document(trust).send().await.unwrap();
+            let put = iam.put_role_permissions_boundary().role_name("theirs").permissions_boundary(arn);
+            put.send().await.unwrap();
+        } else {
+            iam.create_user().user_name("theirs").send().await.unwrap();
+            let put = iam.put_user_permissions_boundary().user_name("theirs").permissions_boundary(arn);
+            put.send().await.unwrap();
+        }
+    }
+
+    /// Removes the permissions boundary that [`World::bound_elsewhere`] set.
+    pub async fn unbound_elsewhere(&self, kind: &str) {
+        let iam = &self.iam;
+        if kind == "role" {
+            iam.delete_role_permissions_boundary().role_name("theirs").send().await.map(drop).unwrap();
+        } else {
+            iam.delete_user_permissions_boundary().user_name("theirs").send().await.map(drop).unwrap();
+        }
+    }
+
+    /// Deletes the user as the console does: with its keys, and detached from its policies.
+    pub async fn delete_user_by_hand(&self) {
+        for name in self.attached("coiled").await {
+            let arn = self.policy_arn(&name);
+            self.iam.detach_user_policy().user_name("coiled").policy_arn(arn).send().await.unwrap();
+        }
+        for key in self.keys("coiled").await {
+            self.iam.delete_access_key().user_name("coiled").access_key_id(key).send().await.unwrap();
+        }
+        self.iam.delete_user().user_name("coiled").send().await.unwrap();
+    }
+
+    /// Deletes a key of the user `coiled`.
+    pub async fn delete_key_by_hand(&self, id: &str) {
+        self.iam.delete_access_key().user_name("coiled").access_key_id(id).send().await.unwrap();
+    }
+
+    /// Sets a key of the user `coiled` inactive.
+    pub async fn deactivate_key_by_hand(&self, id: &str) {
+        let update = self.iam.update_access_key().user_name("coiled").access_key_id(id);
+        update.status(aws_sdk_iam::types::StatusType::Inactive).send().await.unwrap();
+    }
+
+    /// Removes tags of the user `coiled`.
+    pub async fn untag_user_by_hand(&self, keys: &[&str]) {
+        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        self.iam.untag_user().user_name("coiled").set_tag_keys(Some(keys)).send().await.unwrap();
+    }
+
+    /// Removes tags of a policy.
+    pub async fn untag_policy_by_hand(&self, name: &str, keys: &[&str]) {
+        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        let arn = self.policy_arn(name);
+        self.iam.untag_policy().policy_arn(arn).set_tag_keys(Some(keys)).send().await.unwrap();
+    }
+
     /// Creates a role, a group or a user named `theirs`, depending on `kind`, and attaches the policy to it.
     pub async fn attach_elsewhere(&self, kind: &str, arn: &str) {
         let (iam, trust) = (&self.iam, r#"{"Version":"2012-10-17","Statement":[]}"#);

@@ -1,6 +1,8 @@
 //! The moments of a run: one for each completed call. Tests take them from a run without faults, so that no list of
 //! calls has to be maintained.
 
+use std::time::SystemTime;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -79,12 +81,26 @@ impl World {
         self.coiled.until(registered).await;
     }
 
+    /// Leaves the lease of a run that was killed within the last minute, and ended at this moment.
+    pub async fn killed_run(&self) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        self.tag_user("coiled", "coiled-stack:lease", &format!("dead/{}000000000/{now}", now - 60)).await;
+    }
+
+    /// Whether the user has a lease that blocks no other run.
+    pub async fn lease_has_ended(&self) -> bool {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let until = self.tag("coiled-stack:lease").await.split('/').nth(2).and_then(|until| until.parse::<u64>().ok());
+        until.is_some_and(|until| until <= now)
+    }
+
     /// Sets the end of the current lease to the past. A lease normally ends when Lambda kills its run at the latest.
     pub async fn lease_ends(&self) {
         let lease = self.tag("coiled-stack:lease").await;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs().to_string();
         let mut parts: Vec<&str> = lease.split('/').collect();
         if let Some(until) = parts.get_mut(2) {
-            *until = "1";
+            *until = &now;
             self.tag_user("coiled", "coiled-stack:lease", &parts.join("/")).await;
         }
     }

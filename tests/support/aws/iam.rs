@@ -21,6 +21,8 @@ impl Shared {
             "DeleteServiceSpecificCredential" => Some(self.delete_credential(call)),
             "GetAccessKeyLastUsed" => self.last_used(call),
             "DeleteUser" => self.user_in_use(call).await,
+            "DeleteAccessKey" => self.delete_further_key(call),
+            "CreateAccessKey" => self.too_many_keys(call),
             "DeletePolicy" => self.policy_in_use(call).await,
             "TagUser" | "UntagUser" => self.user_tags(call).await,
             "ListEntitiesForPolicy" => self.no_such_policy(call).await,
@@ -41,6 +43,7 @@ impl Shared {
                 self.note_key(call, &reply);
             }
             "UpdateAccessKey" | "DeleteAccessKey" => self.note_key(call, &reply),
+            "ListAccessKeys" => reply.body = self.with_further_keys(user, reply.body),
             "CreateUser" if !call.param("PermissionsBoundary").is_empty() => {
                 locked(&self.facts).boundaries.insert(user.to_owned(), call.param("PermissionsBoundary").to_owned());
             }

@@ -121,10 +121,48 @@ impl Shared {
     }
 }
 
+/// A user can have more than two keys, because IAM checks its limit late: terraform-provider-aws#39693 reports eight.
+impl Shared {
+    pub(super) fn with_further_keys(&self, user: &str, shown: String) -> String {
+        let member = |id: &String| {
+            format!(
+                "<member><UserName>{user}</UserName><AccessKeyId>{id}</AccessKeyId><Status>Active</Status>\
+                 <CreateDate>2026-01-01T00:00:00Z</CreateDate></member>"
+            )
+        };
+        let facts = locked(&self.facts);
+        let members: String = facts.further_keys.get(user).into_iter().flatten().map(member).collect();
+        shown.replace("</AccessKeyMetadata>", &format!("{members}</AccessKeyMetadata>"))
+    }
+
+    pub(super) fn delete_further_key(&self, call: &AwsCall) -> Option<Reply> {
+        let mut facts = locked(&self.facts);
+        let keys = facts.further_keys.get_mut(call.param("UserName"))?;
+        let place = keys.iter().position(|id| id == call.param("AccessKeyId"))?;
+        keys.remove(place);
+        Some(Reply::done(call, ""))
+    }
+
+    /// moto counts its own keys only. A further key is never a user's only one.
+    pub(super) fn too_many_keys(&self, call: &AwsCall) -> Option<Reply> {
+        let has_further =
+            locked(&self.facts).further_keys.get(call.param("UserName")).is_some_and(|keys| !keys.is_empty());
+        has_further.then(|| super::limits::exceeded(call, "AccessKeysPerUser", 2))
+    }
+}
+
+impl super::Aws {
+    /// Adds a key to a user that has keys, even if it has two.
+    pub fn add_further_key(&self, user: &str, id: &str) {
+        locked(&self.shared.facts).further_keys.entry(user.to_owned()).or_default().push(id.to_owned());
+    }
+}
+
 impl Facts {
     /// The user of a key, whether or not STS accepts the key.
     pub(super) fn owner_of(&self, id: &str) -> Option<&str> {
-        self.keys.get(id).map(|key| key.user.as_str())
+        let further = || self.further_keys.iter().find(|(_, keys)| keys.iter().any(|key| key == id));
+        self.keys.get(id).map(|key| key.user.as_str()).or_else(|| Some(further()?.0.as_str()))
     }
 
     fn add_key(&mut self, call: &AwsCall, reply: &Reply) {

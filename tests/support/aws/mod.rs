@@ -83,6 +83,8 @@ struct Facts {
     lag: Lag,
     disabled_regions: BTreeSet<String>,
     boundaries: BTreeMap<String, String>,
+    /// Keys of a user beyond the two that moto allows.
+    further_keys: BTreeMap<String, Vec<String>>,
     /// The secret access keys that were created and the tokens that were read. They must never be printed.
     secrets: BTreeSet<String>,
     credentials: BTreeMap<String, Vec<String>>,
