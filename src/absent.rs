@@ -2,6 +2,8 @@
 //! nothing is undone and the next Delete continues. Resources that this stack does not own are kept, and it is no error
 //! if a resource no longer exists.
 
+mod deleted_user;
+
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -9,18 +11,20 @@ use tokio::time::{Instant, sleep};
 
 use crate::aws::{code, gone_is_fine, is_busy};
 use crate::coiled::Coiled;
-use crate::coiled::connection::Disconnected;
-use crate::coiled::registration::is_ours;
+use crate::coiled::connection::{Disconnected, Shown};
+use crate::coiled::registration::{Digests, is_ours, would_show};
 use crate::context::Context;
 use crate::error::{Error, Failure, Unreadable, is_denied};
 use crate::iam::Account;
 use crate::iam::adopted::Adopted;
 use crate::iam::document::Kind;
-use crate::iam::tags::{ACCESS_KEY_ID, FORCE_DISCONNECT, Owner, PENDING, SERVER, WORKSPACE, get};
+use crate::iam::holders::Holder;
+use crate::iam::tags::{ACCESS_KEY_ID, FORCE_DISCONNECT, Owner, PENDING, REGISTERED, SERVER, WORKSPACE, get};
 use crate::observe::SeenUser;
-use crate::properties::Remnant;
+use crate::present::read_spec;
 use crate::properties::names::{Server, UserName, UserPath, partition_of};
 use crate::properties::tags::Tag;
+use crate::properties::{Remnant, Spec};
 use crate::response::Data;
 use crate::restore::restore;
 use crate::trust::{self, Workspace};
@@ -38,6 +42,10 @@ struct Owned {
     server: Option<Server>,
     /// The workspace that the stack names; `None` means the token's default.
     workspace: Option<Workspace>,
+    /// The properties, if they are valid.
+    spec: Option<Spec>,
+    /// Whether another user has the name.
+    name_is_taken: bool,
 }
 
 impl Owned {
@@ -111,6 +119,8 @@ async fn delete(context: &Context<'_>) -> Result<(), Failure> {
             return context.step("restore the adopted resources", restore(context, &user.user, &adopted)).await;
         }
         context.step("delete the user's contents", delete_contents(context, &owned.name)).await?;
+    } else {
+        context.step("disconnect the deleted user", deleted_user::disconnect(context, &owned)).await?;
     }
     for arn in &owned.policies {
         context.step(&format!("delete policy {arn}"), iam.delete_policy(arn)).await?;
@@ -178,6 +188,8 @@ async fn find(context: &Context<'_>) -> Result<Option<Owned>, Error> {
         token_secret: remnant.token_secret,
         server: remnant.server,
         workspace: Workspace::named(remnant.workspace.as_deref(), physical_id.workspace()),
+        spec: read_spec(context, &context.envelope.properties).ok(),
+        name_is_taken: other.is_some(),
     }))
 }
 
@@ -252,19 +264,34 @@ async fn check_blockers(context: &Context<'_>, owned: &Owned) -> Result<(), Erro
             ));
         }
     }
-    let own = if owned.user.is_some() { name } else { "" };
     let deleted = if owned.keeps_user() { &[] } else { owned.policies.as_slice() };
     for arn in deleted {
-        for holder in context.iam.other_holders(arn, own).await? {
-            found.push(format!("policy {arn} is attached to {holder}: {}", detach_command(arn, &holder)));
-        }
+        let holders = context.iam.holders(arn).await?.into_iter().chain(bounds_its_own_user(owned, arn));
+        let others = holders.filter(|holder| owned.user.is_none() || !holder.is_user(name) || holder.is_bounded());
+        found.extend(others.map(|holder| blocker(context, owned, arn, &holder)));
     }
+    found.dedup();
     if found.is_empty() { Ok(()) } else { Err(Error::Blocked(found)) }
 }
 
-fn detach_command(arn: &str, holder: &str) -> String {
-    let (kind, name) = holder.split_once('/').unwrap_or(("user", holder));
-    format!("aws iam detach-{kind}-policy --{kind}-name {name} --policy-arn {arn}")
+/// A person may have made a policy of the stack the boundary of the stack's own user. Delete deletes the policies before
+/// the user, and the function's role may not be allowed to remove a boundary.
+fn bounds_its_own_user(owned: &Owned, arn: &str) -> Option<Holder> {
+    let user = owned.user.as_ref().filter(|seen| seen.user.boundary.as_deref() == Some(arn))?;
+    Some(Holder::boundary_of_user(&user.user.name))
+}
+
+fn blocker(context: &Context<'_>, owned: &Owned, arn: &str, holder: &Holder) -> String {
+    let command = holder.command(arn);
+    if owned.user.is_none() && holder.is_user(owned.name.as_str()) {
+        let tags = context.ownership.as_arguments();
+        return format!(
+            "policy {arn} is {holder}, which lacks this stack's ownership tags. To keep the user: {command}. To delete it \
+             too: aws iam tag-user --user-name {} --tags {tags}",
+            owned.name
+        );
+    }
+    format!("policy {arn} is {holder}: {command}")
 }
 
 /// Lists the user's contents in the log before it deletes them, because a person may have added some.
@@ -286,7 +313,7 @@ enum AtCoiled {
 
 /// Disconnects the workspace if its connection belongs to this stack.
 async fn disconnect(context: &Context<'_>, owned: &Owned, tags: &[Tag]) -> Result<AtCoiled, Error> {
-    if get(tags, ACCESS_KEY_ID).is_none() && get(tags, PENDING).is_none() {
+    if [ACCESS_KEY_ID, PENDING, REGISTERED].iter().all(|key| get(tags, key).is_none()) {
         tracing::info!("no key was ever registered; not calling Coiled");
         return Ok(AtCoiled::NotThisStack);
     }
@@ -346,6 +373,14 @@ async fn workspace(coiled: &Coiled, owned: &Owned, tags: &[Tag]) -> Result<Strin
     Ok(workspace.slug)
 }
 
+/// Whether a key of this user was registered and a person removed the tag that describes the connection. It is then
+/// recognized by what the properties register.
+fn lost_its_record(owned: &Owned, tags: &[Tag], shown: &Shown) -> bool {
+    let is_recorded = get(tags, REGISTERED).and_then(Digests::read).is_some();
+    let fits = owned.spec.as_ref().is_some_and(|spec| would_show(spec, shown));
+    fits && !is_recorded && get(tags, ACCESS_KEY_ID).is_some()
+}
+
 async fn disconnect_if_owned(coiled: &Coiled, owned: &Owned, tags: &[Tag]) -> Result<AtCoiled, Error> {
     let slug = workspace(coiled, owned, tags).await?;
     let workspace = slug.as_str();
@@ -355,7 +390,7 @@ async fn disconnect_if_owned(coiled: &Coiled, owned: &Owned, tags: &[Tag]) -> Re
         return Ok(AtCoiled::ThisStack);
     }
     // Coiled may show a pending key's connection later, so the workspace is disconnected even if Coiled shows none.
-    if shown.is_connected() && !is_ours(tags, &shown) {
+    if shown.is_connected() && !is_ours(tags, &shown) && !lost_its_record(owned, tags, &shown) {
         tracing::warn!(workspace, shown = %shown.describe(), "keeping a connection that this stack did not create");
         return Ok(AtCoiled::NotThisStack);
     }

@@ -53,7 +53,7 @@ pub struct Run<'a> {
     working: Mutex<Option<Working>>,
     socket: Mutex<Option<Socket>>,
     shown: Mutex<Option<Shown>>,
-    sent: AtomicBool,
+    pub(crate) sent: AtomicBool,
     /// When the last response to CreateAccessKey was lost. If the call worked, nobody has the new key's secret.
     lost_key_at: Mutex<Option<Instant>>,
     resolved: Mutex<Option<Outcome>>,
@@ -122,6 +122,7 @@ impl<'a> Run<'a> {
                 Ok(())
             }
             Step::AdoptUser => self.adopt_user().await,
+            Step::ReclaimUser => self.reclaim_user().await,
             Step::AcquireLease => self.claim(&[self.context.lease_tag()]).await,
             Step::UntagUser(keys) => iam.untag_user(user, keys).await,
             Step::TagUser(tags) => iam.tag_user(user, tags).await,
@@ -183,7 +184,7 @@ impl<'a> Run<'a> {
         self.prepared.link.as_ref().ok_or_else(|| Error::Internal("a plan registers without a link to Coiled".into()))
     }
 
-    fn key(&self) -> Result<NewKey, Error> {
+    pub(crate) fn key(&self) -> Result<NewKey, Error> {
         locked(&self.key).clone().ok_or_else(|| Error::Internal("a plan registers without a new key".into()))
     }
 
@@ -361,7 +362,7 @@ impl<'a> Run<'a> {
         self.context.iam.tag_user(self.user(), &tags).await
     }
 
-    async fn release_lease(&self, pending: bool) -> Result<(), Error> {
+    pub(crate) async fn release_lease(&self, pending: bool) -> Result<(), Error> {
         let keys = if pending { vec![LEASE, PENDING, PENDING_REGION, ADOPTED] } else { vec![LEASE] };
         let keys: Vec<String> = keys.into_iter().map(str::to_owned).collect();
         self.context.iam.untag_user(self.user(), &keys).await

@@ -85,6 +85,18 @@ pub enum Error {
         workspace: String,
         /// The connection as Coiled shows it.
         shown: String,
+        /// The page at Coiled that shows the connection.
+        settings: Box<str>,
+    },
+    /// The user has as many access keys as IAM allows, and Coiled may use any of them.
+    #[error("user {user} has no room for a new access key, and Coiled may use any of its keys. {}", .keys.join("; "))]
+    NoKeySlot {
+        /// The user's name.
+        user: String,
+        /// Each key with its last use and the command that deletes it.
+        keys: Vec<String>,
+        /// How many of them have to be deleted.
+        surplus: usize,
     },
     /// Another run for the same stack holds the lease.
     #[error("another run is working on this user: {0}")]
@@ -337,11 +349,16 @@ impl Error {
                  --permissions-boundary {wanted}), then deploy again.",
                 arn.rsplit('/').next().unwrap_or_default()
             ),
-            Error::Connected { .. } => {
-                "Disconnect it at Coiled (workspace settings), choose another Workspace, or replace it by setting \
-                 AdoptExisting to true (this cannot be undone)."
-                    .into()
-            }
+            Error::Connected { settings, .. } => format!(
+                "Look at {settings}. If nothing uses this connection, disconnect it there, then deploy again. Otherwise \
+                 choose another Workspace. AdoptExisting=true replaces the connection with one that this stack creates. \
+                 Coiled then deletes its credentials, and nobody can restore them."
+            ),
+            Error::NoKeySlot { surplus, .. } => format!(
+                "Find the key that Coiled uses by its last use, then delete {surplus} of the others with the command \
+                 above and deploy again. If you are not sure, first set a key inactive (aws iam update-access-key \
+                 --status Inactive) and start a cluster. You can set it active again."
+            ),
             Error::Busy(_) => {
                 "Wait until that run ends (at most 15 minutes), then try again. If it was killed, you can remove its \
                  lease instead (aws iam untag-user --user-name NAME --tag-keys coiled-stack:lease)."
@@ -541,7 +558,7 @@ mod tests {
             Error::StsInactive { region: text(), cause: text() },
             Error::Foreign { what: text() },
             Error::Unbounded { arn: text(), wanted: text() },
-            Error::Connected { workspace: text(), shown: text() },
+            Error::Connected { workspace: text(), shown: text(), settings: "x".into() },
             Error::Busy(text()),
             coiled(426, "upgrade"),
             coiled(500, "sorry"),

@@ -53,6 +53,7 @@ pub mod physical_id;
 pub mod plan;
 pub mod present;
 pub mod properties;
+pub mod recovery;
 pub mod redact;
 pub mod reply;
 pub mod request;

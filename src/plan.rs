@@ -1,15 +1,19 @@
 //! Computes the steps of a Create or an Update from the desired and the observed state. Calls no service.
 
+mod room;
+
 use std::fmt;
 
 use crate::coiled::registration::Digests;
 use crate::iam::document::{Kind, same};
-use crate::iam::keys;
 use crate::iam::policy::Policy;
-use crate::iam::tags::{ACCESS_KEY_ID, ADOPTED, Owner, PENDING, PENDING_REGION, REGISTERED, get};
-use crate::observe::Observed;
+use crate::iam::tags::{ACCESS_KEY_ID, ADOPTED, LOGICAL_ID, Owner, PENDING, PENDING_REGION, REGISTERED, STACK_ID, get};
+use crate::observe::{Observed, SeenUser};
 use crate::properties::Spec;
 use crate::properties::tags::Tag;
+
+use room::strays;
+pub use room::{Held, KeyRoom, key_room};
 
 /// One step of a Create or an Update. Its `Display` is the name that the log and a status reason show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +22,8 @@ pub enum Step {
     CreateUser,
     /// Put ownership tags and the lease on a user that `coiled setup aws` created.
     AdoptUser,
+    /// Put the ownership tags, and this run's lease, back on the stack's own user.
+    ReclaimUser,
     /// Put this run's lease on a user that this stack owns.
     AcquireLease,
     /// Remove tags from the user; the strings are tag keys.
@@ -40,7 +46,7 @@ pub enum Step {
     Attach(Kind),
     /// Detach a policy from the user. The policy is not deleted.
     Detach(Kind),
-    /// Delete the least recently used of these keys, because IAM allows two per user.
+    /// Delete these keys, which Coiled cannot hold, because IAM allows two per user.
     FreeKeySlot(Vec<String>),
     /// Create an access key.
     CreateKey,
@@ -77,6 +83,7 @@ impl fmt::Display for Step {
         match self {
             Step::CreateUser => write!(f, "create user"),
             Step::AdoptUser => write!(f, "adopt user"),
+            Step::ReclaimUser => write!(f, "reclaim user"),
             Step::AcquireLease => write!(f, "acquire the lease"),
             Step::UntagUser(keys) => write!(f, "untag user ({})", keys.join(", ")),
             Step::TagUser(tags) => write!(f, "tag user ({})", keys(tags)),
@@ -88,7 +95,7 @@ impl fmt::Display for Step {
             Step::TagPolicy(kind, tags) => write!(f, "tag {} ({})", title(*kind), keys(tags)),
             Step::Attach(kind) => write!(f, "attach {}", title(*kind)),
             Step::Detach(kind) => write!(f, "detach {}", title(*kind)),
-            Step::FreeKeySlot(keys) => write!(f, "make room for a new key (delete {})", keys.join(" or ")),
+            Step::FreeKeySlot(keys) => write!(f, "make room for a new key (delete {})", keys.join(", ")),
             Step::CreateKey => write!(f, "create access key"),
             Step::WaitForKey => write!(f, "wait for the key to work"),
             Step::TagPending => write!(f, "tag the pending key"),
@@ -174,8 +181,8 @@ pub struct Wanted<'a> {
     pub old_boundary: Option<String>,
     /// Whether this run registers a new key; see [`registration`].
     pub registers: bool,
-    /// The id of the key that Coiled holds, if Coiled's response identifies it.
-    pub held: Option<&'a str>,
+    /// The key that Coiled holds, as far as its response identifies it.
+    pub held: Held<'a>,
 }
 
 /// Whether the recorded registration matches the desired one.
@@ -218,15 +225,15 @@ fn pending_is_recorded(tags: &[Tag]) -> bool {
 pub fn plan(wanted: &Wanted, observed: &Observed) -> Flow {
     let user = user_changes(wanted, observed);
     let [setup, ongoing] = Kind::ALL.map(|kind| in_order(policy_changes(kind, wanted, observed)));
-    let stray = delete_stray_keys(observed, wanted.registers);
+    let stray = delete_stray_keys(wanted, observed);
     let lanes = if wanted.registers {
         vec![setup, ongoing, new_key(wanted, observed)]
     } else {
         vec![setup, ongoing, in_order(stray)]
     };
     let changes = Flow::InOrder(vec![in_order(user), Flow::InParallel(lanes)]);
-    // An expired lease is released even if nothing else has to change.
-    if changes.is_empty() && !has_lease(observed) {
+    // An expired lease is released, and ownership tags are put back, even if nothing else has to change.
+    if changes.is_empty() && !has_lease(observed) && !has_lost_its_tags(observed) {
         return changes;
     }
     let last = if wanted.registers {
@@ -241,15 +248,24 @@ pub fn plan(wanted: &Wanted, observed: &Observed) -> Flow {
 fn claim(observed: &Observed) -> Step {
     match observed.user.as_ref().map(|user| user.owner) {
         None => Step::CreateUser,
+        Some(Owner::Ours) if has_lost_its_tags(observed) => Step::ReclaimUser,
         Some(Owner::Ours) => Step::AcquireLease,
         Some(_) => Step::AdoptUser,
     }
+}
+
+/// Whether a person removed an ownership tag from the stack's user: see [`crate::recovery`].
+fn has_lost_its_tags(observed: &Observed) -> bool {
+    let is_set = |seen: &SeenUser, key| get(&seen.user.tags, key).is_some();
+    observed.owned().is_some_and(|seen| !is_set(seen, STACK_ID) || !is_set(seen, LOGICAL_ID))
 }
 
 fn user_changes(wanted: &Wanted, observed: &Observed) -> Vec<Step> {
     // CreateUser sets tags and permissions boundary in its own call.
     let Some(seen) = &observed.user else { return Vec::new() };
     let (mut remove, add) = match seen.owner {
+        // ReclaimUser writes all tags together with the lease.
+        Owner::Ours if has_lost_its_tags(observed) => Default::default(),
         Owner::Ours => tag_changes(&wanted.user_tags, &wanted.old_tag_keys, &seen.user.tags),
         // AdoptUser writes these tags together with the ownership tags.
         _ => Default::default(),
@@ -309,11 +325,16 @@ fn existing_policy(kind: Kind, policy: &Policy, wanted: &Wanted) -> Vec<Step> {
 fn new_key(wanted: &Wanted, observed: &Observed) -> Flow {
     let in_parallel = |steps: &[Step]| Flow::InParallel(steps.iter().cloned().map(Flow::from).collect());
     let (wait, tag, open) = (Step::WaitForKey, Step::TagPending, Step::OpenSocket);
-    match room_for_a_key(wanted, observed) {
-        // Making room deletes a key that Coiled may hold. The WebSocket opens first, so that an unreachable Coiled
-        // fails the run while both keys still exist.
-        Some(room) => Flow::InOrder(vec![in_order(vec![open, room, Step::CreateKey]), in_parallel(&[wait, tag])]),
-        None => Flow::InOrder(vec![Step::CreateKey.into(), in_parallel(&[wait, tag, open])]),
+    match key_room(observed, wanted.held) {
+        // The WebSocket opens first, so that an unreachable Coiled fails the run while both keys still exist.
+        KeyRoom::After(keys) => {
+            let room = Step::FreeKeySlot(keys);
+            Flow::InOrder(vec![in_order(vec![open, room, Step::CreateKey]), in_parallel(&[wait, tag])])
+        }
+        // The checks reject a user without room. If they are wrong, CreateAccessKey fails and nothing is deleted.
+        KeyRoom::Free | KeyRoom::None { .. } => {
+            Flow::InOrder(vec![Step::CreateKey.into(), in_parallel(&[wait, tag, open])])
+        }
     }
 }
 
@@ -329,37 +350,14 @@ fn registering(observed: &Observed) -> Flow {
     ])
 }
 
-/// IAM allows two keys per user. If the user has two, the least recently used stray key is deleted. If there is none,
-/// the least recently used of the other keys is deleted. The key that Coiled holds is never a candidate, because this
-/// run may still fail.
-fn room_for_a_key(wanted: &Wanted, observed: &Observed) -> Option<Step> {
-    let keys = observed.keys();
-    if keys.len() < keys::LIMIT {
-        return None;
-    }
-    let strays = strays(observed);
-    let spare = keys.iter().map(|key| key.id.clone()).filter(|id| wanted.held != Some(id));
-    let candidates = if strays.is_empty() { spare.collect() } else { strays };
-    Some(Step::FreeKeySlot(candidates))
-}
-
-/// Keys that no state tag names. None for a user that is being adopted, because no tag says which key Coiled holds.
-fn strays(observed: &Observed) -> Vec<String> {
-    let Some(seen) = observed.user.as_ref().filter(|user| user.owner == Owner::Ours) else { return Vec::new() };
-    let named = [get(&seen.user.tags, ACCESS_KEY_ID), get(&seen.user.tags, PENDING)];
-    let ids = seen.keys.iter().map(|key| key.id.clone());
-    ids.filter(|id| !named.contains(&Some(id.as_str()))).collect()
-}
-
 fn has_lease(observed: &Observed) -> bool {
     observed.user.as_ref().is_some_and(|user| user.lease.is_some())
 }
 
-/// A run that was killed after CreateAccessKey leaves a stray key and its lease. Without a lease, a person created the
-/// stray key: it is kept until the next rotation.
-fn delete_stray_keys(observed: &Observed, registers: bool) -> Vec<Step> {
-    let strays = strays(observed);
-    if registers || strays.is_empty() || !has_lease(observed) { Vec::new() } else { vec![Step::DeleteKeys(strays)] }
+/// A person's keys are kept until the next rotation.
+fn delete_stray_keys(wanted: &Wanted, observed: &Observed) -> Vec<Step> {
+    let strays = strays(observed, wanted.held);
+    if wanted.registers || strays.is_empty() { Vec::new() } else { vec![Step::DeleteKeys(strays)] }
 }
 
 #[cfg(test)]

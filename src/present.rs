@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use secrecy::SecretString;
+use serde_json::Value;
 
 use crate::apply::Run;
 use crate::coiled::connection::Shown;
@@ -17,10 +18,11 @@ use crate::iam::document::Kind;
 use crate::iam::policy::Policy;
 use crate::iam::tags::{ACCESS_KEY_ID, Owner, SERVER, WORKSPACE, get};
 use crate::observe::{self, Observed, SeenUser};
-use crate::plan::{Registration, Wanted, plan, registration};
+use crate::plan::{Held, KeyRoom, Registration, Wanted, key_room, plan, registration};
 use crate::properties::registry::Registry;
 use crate::properties::tags::{self, Tag};
 use crate::properties::{Remnant, Spec};
+use crate::recovery::{is_own_connection, is_own_policy, reclaim};
 use crate::request::RequestType;
 use crate::response::Data;
 use crate::trust::{self, Workspace};
@@ -114,12 +116,16 @@ fn wanted<'p>(context: &Context<'_>, prepared: &'p Prepared) -> Wanted<'p> {
         old_tag_keys: tags::keys_leniently(context.envelope.old_properties()),
         old_boundary: Remnant::read(context.envelope.old_properties()).boundary,
         registers: prepared.link.is_some(),
-        held: held(prepared),
+        held: prepared.link.as_ref().map_or(Held::Unknown, |link| held(&prepared.observed, link)),
     }
 }
 
-fn held(prepared: &Prepared) -> Option<&str> {
-    held_key(&prepared.observed.owned()?.user.tags, &prepared.link.as_ref()?.before)
+fn held<'o>(observed: &'o Observed, link: &Link) -> Held<'o> {
+    if !link.before.is_connected() {
+        return Held::Nothing;
+    }
+    let key = observed.owned().and_then(|seen| held_key(&seen.user.tags, &link.before));
+    key.map_or(Held::Unknown, Held::Key)
 }
 
 /// Validates the properties, then checks the account and Coiled.
@@ -138,11 +144,16 @@ fn parse(context: &Context<'_>) -> Result<Spec, Error> {
     if let Some(reason) = &context.envelope.malformed {
         return Err(Error::Request(reason.clone()));
     }
+    read_spec(context, &context.envelope.properties)
+}
+
+/// Validates properties, with the stack's region and partition as defaults.
+pub(crate) fn read_spec(context: &Context<'_>, properties: &Value) -> Result<Spec, Error> {
     let stack = context.envelope.stack();
     let own_region = context.sdk.region().map(|region| region.as_ref().to_owned()).unwrap_or_default();
     let region = stack.region.unwrap_or(&own_region);
     let partition = stack.partition.unwrap_or_else(|| crate::properties::names::partition_of(region));
-    Spec::parse(&context.envelope.properties, region, partition)
+    Spec::parse(properties, region, partition)
 }
 
 /// Two rounds of parallel checks. The status reason lists every failed check of the second round, so that one more
@@ -178,10 +189,30 @@ async fn check(context: &Context<'_>, request: RequestType, spec: Spec) -> Resul
     {
         errors.push(error.clone());
     }
-    match Error::all(errors) {
-        Some(error) => Err(error),
-        None => Ok(Prepared { spec, account: account?, observed, link }),
+    if let Some(error) = Error::all(errors) {
+        return Err(error);
     }
+    let link = link_if_room(context, &spec, &observed, link, state).await?;
+    Ok(Prepared { spec, account: account?, observed, link })
+}
+
+/// Rejects a registration if the user has no room for another key. Deleting one that Coiled may hold could leave Coiled
+/// with a deleted key.
+async fn link_if_room(
+    context: &Context<'_>,
+    spec: &Spec,
+    observed: &Observed,
+    link: Option<Link>,
+    state: Registration,
+) -> Result<Option<Link>, Error> {
+    let Some(link) = link else { return Ok(None) };
+    let KeyRoom::None { surplus } = key_room(observed, held(observed, &link)) else { return Ok(Some(link)) };
+    let error = context.iam.no_key_slot(spec.user.as_str(), observed.keys(), surplus).await;
+    if state == Registration::Uncertain {
+        tracing::warn!(%error, "keeping all keys, because the recorded registration is what the properties ask for");
+        return Ok(None);
+    }
+    Err(error)
 }
 
 /// A Create that was delivered again finds its work done and does not ask Coiled. It must send the same physical ID as
@@ -206,7 +237,11 @@ async fn first_round(
         if seen.is_err() {
             check_identity(context, spec, None)?;
         }
-        return Ok((seen?, None));
+        let seen = match seen? {
+            Some(seen) => Some(reclaim(context, spec, seen).await?),
+            None => None,
+        };
+        return Ok((seen, None));
     }
     let (seen, found) = tokio::join!(context.user_at_rest(&spec.user), look_up(context, spec));
     Ok((seen?, Some(found)))
@@ -316,8 +351,10 @@ async fn link(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>, found
     let owned = seen.filter(|seen| seen.owner == Owner::Ours);
     let tags = owned.map(|seen| seen.user.tags.as_slice()).unwrap_or_default();
     let (workspace, before) = find_connection(context, &coiled, spec, tags).await.map_err(|error| vec![error])?;
-    if before.is_connected() && !spec.adopt && !owned.is_some_and(|seen| is_ours(&seen.user.tags, &before)) {
-        return Err(vec![Error::Connected { workspace, shown: before.describe() }]);
+    let is_known = is_ours(tags, &before) || is_own_connection(context, spec, seen, &before);
+    if before.is_connected() && !spec.adopt && !is_known {
+        let settings = settings_url(&spec.server, &workspace).into();
+        return Err(vec![Error::Connected { workspace, shown: before.describe(), settings }]);
     }
     Ok(Link { coiled, workspace, before, hub_token, socket: Mutex::default() })
 }
@@ -379,13 +416,13 @@ fn foreign_policies(context: &Context<'_>, spec: &Spec, observed: &Observed) -> 
     // A run that was killed during an adoption may have tagged the user but not its policies.
     let owner = observed.user.as_ref().map(|seen| seen.owner);
     let adopts = spec.adopt && matches!(owner, Some(Owner::Coiled | Owner::Ours));
-    let is_foreign = |policy: &&Policy| match context.ownership.owner(&policy.tags) {
+    let is_foreign = |(kind, policy): &(&Kind, &Policy)| match context.ownership.owner(&policy.tags) {
         Owner::Ours => false,
-        Owner::Coiled | Owner::Unmarked => !adopts,
+        Owner::Coiled | Owner::Unmarked => !adopts && !is_own_policy(context, observed, **kind, policy),
         Owner::AnotherStack => true,
     };
-    let foreign = observed.policies.values().filter(is_foreign);
-    foreign.map(|policy| Error::Foreign { what: format!("policy {}", policy.arn) }).collect()
+    let foreign = observed.policies.iter().filter(is_foreign);
+    foreign.map(|(_, policy)| Error::Foreign { what: format!("policy {}", policy.arn) }).collect()
 }
 
 /// Rejects an Update that changes the server, the workspace, the user's name or its path.

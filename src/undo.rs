@@ -1,6 +1,8 @@
 //! Undoes the changes of a failed run, last change first.
 
 use std::fmt;
+mod reregister;
+
 use std::sync::Mutex;
 
 use tokio::time::{Instant, sleep};
@@ -130,7 +132,9 @@ impl Run<'_> {
         if !all {
             self.journal.keep_keys_only();
             if self.coiled_may_hold_key().await {
-                self.expire_lease().await;
+                if !self.reregister().await {
+                    self.expire_lease().await;
+                }
                 return Vec::new();
             }
         }

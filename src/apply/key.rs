@@ -13,15 +13,9 @@ use crate::sts::Sts;
 use crate::undo::Undo;
 
 impl Run<'_> {
-    pub(super) async fn free_key_slot(&self, candidates: &[String]) -> Result<(), Error> {
-        let mut used = Vec::new();
-        for id in candidates {
-            used.push((self.context.iam.key_last_used(id).await?, id));
-        }
-        // `None` is less than any date, so a key that was never used is deleted first.
-        let Some((_, least)) = used.into_iter().min() else { return Ok(()) };
-        tracing::warn!(access_key_id = %least, "deleting the least recently used key to make room for a new key");
-        self.context.iam.delete_key(self.user(), least).await
+    pub(super) async fn free_key_slot(&self, keys: &[String]) -> Result<(), Error> {
+        tracing::warn!(access_key_ids = %keys.join(", "), "deleting keys that Coiled cannot hold, to make room");
+        self.delete_keys(keys).await
     }
 
     pub(super) async fn create_key(&self) -> Result<(), Error> {
@@ -59,8 +53,6 @@ impl Run<'_> {
         self.prepared.observed.keys().iter().map(|key| key.id.clone()).collect()
     }
 
-    /// Retries LimitExceeded after this run has deleted a key. For a few seconds, IAM may still count the deleted key
-    /// or not list the lost key yet.
     async fn create_key_when_there_is_room(&self, before: &[String]) -> Result<NewKey, Error> {
         let until = Instant::now() + self.context.config.consistency;
         loop {
@@ -69,14 +61,24 @@ impl Run<'_> {
                 self.delete_lost_key()
             };
             let created = self.context.iam.create_key(self.user(), look).await;
-            let has_made_room = self.lost_a_key() || before.len() >= keys::LIMIT;
-            let is_full = matches!(&created, Err(error) if code(error) == Some("LimitExceeded"));
-            if !(is_full && has_made_room) || Instant::now() + self.context.config.poll > until {
+            if !matches!(&created, Err(error) if code(error) == Some("LimitExceeded")) {
                 return created;
             }
-            sleep(self.context.config.poll).await;
-            self.delete_lost_key().await?;
+            self.wait_for_room(before, until).await?;
         }
+    }
+
+    /// After LimitExceeded. For a few seconds, IAM may still count a key that was just deleted, or not list the lost key
+    /// yet. Fails if a person has created a key since the checks.
+    async fn wait_for_room(&self, before: &[String], until: Instant) -> Result<(), Error> {
+        let (iam, user, poll) = (&self.context.iam, self.user(), self.context.config.poll);
+        let keys = iam.keys(user).await?;
+        let has_made_room = self.lost_a_key() || before.len() >= keys::LIMIT;
+        if (keys.len() >= keys::LIMIT && !has_made_room) || Instant::now() + poll > until {
+            return Err(iam.no_key_slot(user, &keys, 1).await);
+        }
+        sleep(poll).await;
+        self.delete_lost_key().await
     }
 
     /// A call whose response was lost may have created a key. Nobody can use that key, because its secret was in the
@@ -138,7 +140,7 @@ impl Run<'_> {
         }
     }
 
-    pub(super) async fn delete_keys(&self, keys: &[String]) -> Result<(), Error> {
+    pub(crate) async fn delete_keys(&self, keys: &[String]) -> Result<(), Error> {
         for id in keys {
             self.context.iam.delete_key(self.user(), id).await?;
         }

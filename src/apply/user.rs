@@ -63,6 +63,12 @@ impl Run<'_> {
         Err(Error::Foreign { what: found.whose() })
     }
 
+    /// The tags are the stack's own, so an Update that fails keeps them.
+    pub(super) async fn reclaim_user(&self) -> Result<(), Error> {
+        tracing::warn!(user = self.user(), "putting the ownership tags back, which a person has removed");
+        self.claim(&self.tags_of_new_user()).await
+    }
+
     pub(super) async fn adopt_user(&self) -> Result<(), Error> {
         self.journal.note(Undo::UserTags);
         let mut tags = self.tags_of_new_user();

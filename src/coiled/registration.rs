@@ -147,6 +147,14 @@ pub fn held_key<'a>(tags: &'a [Tag], shown: &Shown) -> Option<&'a str> {
     }
 }
 
+/// Whether Coiled would show this for a registration with these properties. This is weaker than a digest: it cannot
+/// distinguish two registrations with the same region and network.
+pub fn would_show(spec: &Spec, shown: &Shown) -> bool {
+    let registered = data(spec, "", "");
+    let network = registered.pointer("/options/network").cloned().unwrap_or_default();
+    shown.is_by_key_in(&spec.region, &network)
+}
+
 fn is_recorded(tags: &[Tag], shown: &Shown) -> bool {
     let recorded = get(tags, REGISTERED).and_then(Digests::read);
     recorded.is_some_and(|digests| digests.shown == shown.digest())

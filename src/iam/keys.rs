@@ -1,9 +1,12 @@
 //! Access keys. IAM allows two per user and returns each secret only once.
 
+use aws_sdk_iam::primitives::DateTimeFormat as Format;
+use aws_sdk_iam::types::AccessKeyLastUsed;
+use futures_util::future::join_all;
 use secrecy::SecretString;
 
 use super::Iam;
-use crate::aws::{absent_is_none, gone_is_fine};
+use crate::aws::gone_is_fine;
 use crate::error::Error;
 
 /// The number of keys that IAM allows per user. Inactive keys count.
@@ -16,6 +19,8 @@ pub struct Key {
     pub id: String,
     /// Whether its status is `Active`.
     pub active: bool,
+    /// When it was created, in Unix seconds.
+    pub created: Option<i64>,
 }
 
 /// A new key. The function keeps the secret in memory only.
@@ -34,7 +39,8 @@ impl Iam {
         let pages = self.pages("ListAccessKeys", |marker| list().set_marker(marker).into_paginator().send()).await?;
         let key = |key: aws_sdk_iam::types::AccessKeyMetadata| {
             let active = key.status == Some(aws_sdk_iam::types::StatusType::Active);
-            key.access_key_id.map(|id| Key { id, active })
+            let created = key.create_date.map(|date| date.secs());
+            key.access_key_id.map(|id| Key { id, active, created })
         };
         Ok(pages.into_iter().flat_map(|page| page.access_key_metadata).filter_map(key).collect())
     }
@@ -64,14 +70,55 @@ impl Iam {
         gone_is_fine(self.patience.call("DeleteAccessKey", &[], send).await.map(|_| ()))
     }
 
-    /// When the key was last used, in Unix seconds. `None` if it was never used.
-    ///
-    /// Also `None` if it was last used with STS, because the function itself tests its keys with STS.
-    pub async fn key_last_used(&self, id: &str) -> Result<Option<i64>, Error> {
+    /// The error for a user without room for a key. A person has to delete `surplus` of its keys.
+    pub async fn no_key_slot(&self, user: &str, keys: &[Key], surplus: usize) -> Error {
+        Error::NoKeySlot { user: user.to_owned(), keys: self.describe_keys(user, keys).await, surplus }
+    }
+
+    /// Describes each key for a person who has to choose one, with the command that deletes it.
+    async fn describe_keys(&self, user: &str, keys: &[Key]) -> Vec<String> {
+        let describe = async |key: &Key| {
+            let status = if key.active { "active" } else { "inactive" };
+            let (id, used) = (&key.id, self.last_use(&key.id).await);
+            format!("{id} ({status}, {used}): aws iam delete-access-key --user-name {user} --access-key-id {id}")
+        };
+        join_all(keys.iter().map(describe)).await
+    }
+
+    /// When the key was last used, and with which service. An error must not hide the keys themselves.
+    async fn last_use(&self, id: &str) -> String {
         let send = || self.client.get_access_key_last_used().access_key_id(id).send();
-        let response = absent_is_none(self.patience.call("GetAccessKeyLastUsed", &[], send).await)?;
-        let used = response.and_then(|response| response.access_key_last_used);
-        let used = used.filter(|used| used.service_name != "sts");
-        Ok(used.and_then(|used| used.last_used_date).map(|date| date.secs()))
+        match self.patience.call("GetAccessKeyLastUsed", &[], send).await {
+            Ok(response) => response.access_key_last_used.as_ref().map_or_else(|| "never used".into(), describe_use),
+            Err(error) => {
+                tracing::warn!(%error, access_key_id = id, "can't tell when the key was last used");
+                "last use unknown".into()
+            }
+        }
+    }
+}
+
+/// A key that was never used has no date, and `N/A` as its service.
+fn describe_use(used: &AccessKeyLastUsed) -> String {
+    let date = used.last_used_date.and_then(|date| date.fmt(Format::DateTime).ok());
+    match date.as_deref().and_then(|date| date.get(..10)) {
+        Some(day) => format!("last used on {day} with {}", used.service_name),
+        None => "never used".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_iam::primitives::DateTime;
+
+    use super::*;
+
+    #[test]
+    fn the_last_use_names_the_day_and_the_service() {
+        let used = AccessKeyLastUsed::builder().service_name("ec2").region("us-east-2");
+        let used = used.last_used_date(DateTime::from_secs(1_764_028_800)).build().unwrap();
+        assert_eq!(describe_use(&used), "last used on 2025-11-25 with ec2");
+        let never = AccessKeyLastUsed::builder().service_name("N/A").region("N/A").build().unwrap();
+        assert_eq!(describe_use(&never), "never used");
     }
 }

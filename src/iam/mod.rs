@@ -3,6 +3,7 @@
 pub mod adopted;
 pub mod contents;
 pub mod document;
+pub mod holders;
 pub mod keys;
 mod pages;
 pub mod policy;

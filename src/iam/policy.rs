@@ -1,9 +1,8 @@
-//! The two managed policies: their documents, versions and tags, and who else uses them.
+//! The two managed policies: their documents, versions and tags.
 
 use std::sync::Mutex;
 
 use aws_sdk_iam::operation::create_policy_version::CreatePolicyVersionOutput;
-use aws_sdk_iam::operation::list_entities_for_policy::ListEntitiesForPolicyOutput;
 use aws_sdk_iam::types::PolicyVersion;
 
 use super::document::same;
@@ -165,23 +164,6 @@ impl Iam {
         let send = || self.client.delete_policy().policy_arn(arn).send();
         gone_is_fine(self.patience.call("DeletePolicy", &["DeleteConflict"], send).await.map(|_| ()))
     }
-
-    /// The entities other than `user` that use the policy, as `role/x`, `user/y` or `group/z`.
-    pub async fn other_holders(&self, arn: &str, user: &str) -> Result<Vec<String>, Error> {
-        let list = || self.client.list_entities_for_policy().policy_arn(arn);
-        let start = |marker| list().set_marker(marker).into_paginator().send();
-        let pages = self.pages("ListEntitiesForPolicy", start).await?;
-        Ok(pages.into_iter().flat_map(|page| holders(page, user)).collect())
-    }
-}
-
-fn holders(page: ListEntitiesForPolicyOutput, but: &str) -> Vec<String> {
-    let users = page.policy_users.unwrap_or_default().into_iter().filter_map(|holder| holder.user_name);
-    let roles = page.policy_roles.unwrap_or_default().into_iter().filter_map(|holder| holder.role_name);
-    let groups = page.policy_groups.unwrap_or_default().into_iter().filter_map(|holder| holder.group_name);
-    let users = users.filter(|name| !name.eq_ignore_ascii_case(but)).map(|name| format!("user/{name}"));
-    let others = roles.map(|name| format!("role/{name}")).chain(groups.map(|name| format!("group/{name}")));
-    users.chain(others).collect()
 }
 
 /// The number in a version's id: 10 for `v10`.

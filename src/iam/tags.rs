@@ -66,10 +66,17 @@ impl OwnershipTags {
     pub fn owner(&self, tags: &[Tag]) -> Owner {
         match get(tags, STACK_ID) {
             Some(stack) if stack == self.stack_id && get(tags, LOGICAL_ID) == Some(&self.logical_id) => Owner::Ours,
+            // A person removed one of the two tags.
+            Some(stack) if stack == self.stack_id && get(tags, LOGICAL_ID).is_none() => Owner::Unmarked,
             Some(_) => Owner::AnotherStack,
             None if get(tags, OWNER) == Some("coiled") => Owner::Coiled,
             None => Owner::Unmarked,
         }
+    }
+
+    /// The ownership tags as arguments of an AWS CLI command, for a person who puts them back.
+    pub fn as_arguments(&self) -> String {
+        format!("Key={STACK_ID},Value={} Key={LOGICAL_ID},Value={}", self.stack_id, self.logical_id)
     }
 
     /// The tags of a policy: the ownership tags and the stack tags.
@@ -105,7 +112,7 @@ pub struct Lease {
     request_id: String,
     /// Distinguishes two deliveries of the same request.
     run: u128,
-    /// Unix seconds. 0 if the run ended and left something for the next run to clean up.
+    /// Unix seconds. In the past if the run ended and left something for the next run to clean up.
     until: u64,
     /// Whether the run is a Delete.
     deletes: bool,
@@ -114,6 +121,8 @@ pub struct Lease {
 impl Lease {
     /// In seconds: Lambda's longest timeout of 15 minutes, plus 1 minute for clock differences.
     const LONGEST: u64 = 16 * 60;
+    /// In seconds: how far the clocks of Lambda and IAM may differ. IAM rounds the date of a key down to a second.
+    const CLOCKS: i64 = 2;
 
     /// A lease for this run. `until` is in Unix seconds.
     pub fn new(request_id: &str, until: u64, deletes: bool) -> Self {
@@ -139,7 +148,17 @@ impl Lease {
 
     /// The same lease, expired. The next run does not wait, and knows that there may be something to clean up.
     pub fn ended(&self) -> Self {
-        Self { until: 0, ..self.clone() }
+        Self { until: self.until.min(unix(SystemTime::now())), ..self.clone() }
+    }
+
+    /// Whether the run may have created a key at this time, in Unix seconds: it is not a Delete, and it held the lease
+    /// then. A key that a person created before or after the run is not the run's.
+    pub fn may_have_created(&self, created: i64) -> bool {
+        let seconds = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
+        let began = i64::try_from(self.run / 1_000_000_000).unwrap_or(i64::MAX);
+        let ended = seconds(self.until).min(began.saturating_add(seconds(Self::LONGEST)));
+        let window = began.saturating_sub(Self::CLOCKS)..=ended.saturating_add(Self::CLOCKS);
+        !self.deletes && window.contains(&created)
     }
 
     /// Whether the run may still be working.
@@ -163,10 +182,10 @@ impl Lease {
 
     /// The request and the end of the lease, for logs and error texts.
     pub fn describe(&self) -> String {
-        match self.until {
-            0 => format!("request {}, whose lease has expired", self.request_id),
-            until => format!("request {}, whose lease ends at Unix time {until}", self.request_id),
+        if self.is_live() {
+            return format!("request {}, whose lease ends at Unix time {}", self.request_id, self.until);
         }
+        format!("request {}, whose lease has expired", self.request_id)
     }
 }
 
@@ -185,7 +204,8 @@ mod tests {
         let stack = Tag::new(STACK_ID, "s");
         assert_eq!(ownership().owner(&[stack.clone(), Tag::new(LOGICAL_ID, "C")]), Owner::Ours);
         assert_eq!(ownership().owner(&[stack.clone(), Tag::new(LOGICAL_ID, "D")]), Owner::AnotherStack);
-        assert_eq!(ownership().owner(&[stack]), Owner::AnotherStack);
+        assert_eq!(ownership().owner(&[stack]), Owner::Unmarked);
+        assert_eq!(ownership().owner(&[Tag::new(STACK_ID, "other")]), Owner::AnotherStack);
         assert_eq!(ownership().owner(&[Tag::new("Owner", "coiled")]), Owner::Coiled);
         assert_eq!(ownership().owner(&[Tag::new("owner", "me")]), Owner::Unmarked);
     }
@@ -199,6 +219,18 @@ mod tests {
             assert!(!lease.ended().is_live() && lease.ended().is_same_run(&lease));
             assert!(!lease.is_same_run(&Lease::new("aaaa-bbbb", 0, deletes)));
         }
+    }
+
+    #[test]
+    fn a_run_may_have_created_the_keys_of_its_own_time_only() {
+        let lease = |value: &str| Lease::read(&[Tag::new(LEASE, value)]).unwrap();
+        let run = lease("r/1000000000000/1060");
+        for (created, expected) in [(900, false), (997, false), (999, true), (1060, true), (1063, false)] {
+            assert_eq!(run.may_have_created(created), expected, "{created}");
+        }
+        assert!(!lease("r/1000000000000/1060/Delete").may_have_created(1010), "a Delete creates nothing");
+        assert!(!lease("r/1000000000000/99999999").may_have_created(5000), "no run takes that long");
+        assert!(!lease("r/1000000000000/0").may_have_created(1010), "release 0.1.0 did not note the end");
     }
 
     #[test]

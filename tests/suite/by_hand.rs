@@ -4,7 +4,6 @@
 
 use serde_json::json;
 
-use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
 
 async fn connected() -> World {
@@ -42,7 +41,9 @@ async fn delete_removes_everything_in_the_user_and_logs_each_item() {
 async fn a_rotation_of_a_user_with_other_contents_deletes_only_keys() {
     let world = connected().await;
     world.put_everything_into("coiled").await;
-    two_keys_by_hand(&world).await;
+    let registered = world.keys("coiled").await.remove(0);
+    world.create_key_by_hand("coiled").await;
+    world.delete_key_by_hand(&registered).await;
     let without_keys = |text: String| -> Vec<String> {
         let lines = text.lines().filter(|line| !line.starts_with("workspace") && !line.starts_with("user"));
         let user = text.lines().find(|line| line.starts_with("user")).unwrap();
@@ -52,39 +53,6 @@ async fn a_rotation_of_a_user_with_other_contents_deletes_only_keys() {
     world.update(json!({}), json!({"RotateKey": "2"})).await.succeeded();
     world.connected_beside("own").await;
     assert_eq!(before, without_keys(world.snapshot().await));
-}
-
-/// IAM allows two keys, so one must be deleted before the new one is created. Coiled needs the registered key until it
-/// holds the new one.
-#[tokio::test]
-async fn a_rotation_deletes_a_key_created_by_hand_before_the_registered_key() {
-    let world = connected().await;
-    let registered = world.keys("coiled").await.remove(0);
-    let by_hand = world.create_key_by_hand("coiled").await;
-    world.aws.forget_calls();
-    world.update(json!({}), json!({"RotateKey": "2"})).await.succeeded();
-    let calls = world.aws.calls();
-    let deleted: Vec<&str> =
-        calls.iter().filter(|call| call.action == "DeleteAccessKey").map(|call| call.param("AccessKeyId")).collect();
-    assert_eq!(deleted[..2], [by_hand.as_str(), registered.as_str()]);
-    world.connected().await;
-}
-
-/// If both key slots are taken, Update has to delete one key before it can create its own.
-#[tokio::test]
-async fn a_failed_rotation_of_a_user_with_two_keys_deletes_one_and_logs_it() {
-    let world = connected().await;
-    let registered = world.keys("coiled").await.remove(0);
-    let by_hand = world.create_key_by_hand("coiled").await;
-    world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no".into()), times: 1 });
-    world.update(json!({}), json!({"RotateKey": "2"})).await.failed(&["no"]);
-    // Coiled may have stored the key that it rejected, and its response does not show which key it holds. So the new
-    // key is kept until a later run resolves the outcome.
-    let keys = world.keys("coiled").await;
-    assert!(keys.len() == 2 && keys.contains(&registered) && !keys.contains(&by_hand), "{keys:?}");
-    assert!(world.logs.text().contains(&by_hand), "the log does not name the deleted key");
-    world.update(json!({"RotateKey": "2"}), json!({})).await.succeeded();
-    world.connected().await;
 }
 
 /// IAM authorizes RemoveUserFromGroup on the group. A permission for every group in the account would be too wide.
@@ -140,4 +108,55 @@ async fn update_fails_and_delete_keeps_the_policy_if_a_person_replaced_it() {
     world.delete(json!({})).await.succeeded();
     assert_eq!(world.policies().await, ["coiled-setup"]);
     assert!(world.user_tags("coiled").await.is_none());
+}
+
+/// Both a user and a role can have a policy of the stack as their permissions boundary. IAM then does not delete it.
+#[tokio::test]
+async fn delete_fails_before_any_change_if_a_policy_is_a_permissions_boundary_elsewhere() {
+    for (kind, name) in [("role", "coiled-setup"), ("user", "coiled-ongoing")] {
+        let world = connected().await;
+        let arn = world.policy_arn(name);
+        world.bound_elsewhere(kind, &arn).await;
+        let before = world.snapshot().await;
+        let command = format!("aws iam delete-{kind}-permissions-boundary --{kind}-name theirs");
+        let answer = world.delete(json!({})).await.failed(&[&arn, &command, "Nothing was deleted"]);
+        assert!(!answer.reason().contains("detach-"), "{}", answer.reason());
+        assert_eq!(before, world.snapshot().await, "{kind}");
+
+        world.unbound_elsewhere(kind).await;
+        world.delete(json!({})).await.succeeded();
+        assert!(world.policies().await.is_empty() && world.user_tags("coiled").await.is_none(), "{kind}");
+    }
+}
+
+/// One role uses a policy in both ways, and a group too: every command is in one status reason.
+#[tokio::test]
+async fn delete_names_the_command_for_each_use_of_a_policy() {
+    let world = connected().await;
+    let arn = world.policy_arn("coiled-setup");
+    world.bound_elsewhere("role", &arn).await;
+    world.iam.attach_role_policy().role_name("theirs").policy_arn(&arn).send().await.unwrap();
+    world.attach_elsewhere("group", &arn).await;
+    world.delete(json!({})).await.failed(&[
+        "aws iam delete-role-permissions-boundary --role-name theirs",
+        &format!("aws iam detach-role-policy --role-name theirs --policy-arn {arn}"),
+        &format!("aws iam detach-group-policy --group-name theirs --policy-arn {arn}"),
+    ]);
+}
+
+/// The role of the function may not be allowed to remove the boundary of the stack's own user.
+#[tokio::test]
+async fn delete_fails_before_any_change_if_a_policy_is_the_boundary_of_its_own_user() {
+    let world = connected().await;
+    let arn = world.policy_arn("coiled-ongoing");
+    let put = world.iam.put_user_permissions_boundary().user_name("coiled").permissions_boundary(&arn);
+    put.send().await.unwrap();
+    let before = world.snapshot().await;
+    let command = "aws iam delete-user-permissions-boundary --user-name coiled";
+    let answer = world.delete(json!({})).await.failed(&[command, &arn]);
+    assert_eq!(answer.reason().matches(command).count(), 1, "{}", answer.reason());
+    assert_eq!(before, world.snapshot().await);
+    world.iam.delete_user_permissions_boundary().user_name("coiled").send().await.unwrap();
+    world.delete(json!({})).await.succeeded();
+    world.nothing_left().await;
 }

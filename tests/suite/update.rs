@@ -225,8 +225,8 @@ async fn update_replaces_someone_elses_connection_only_with_adopt_existing() {
 #[tokio::test]
 async fn update_deletes_the_stray_key_of_a_run_that_died() {
     let world = connected(json!({})).await;
-    world.iam.create_access_key().user_name("coiled").send().await.unwrap();
-    world.tag_user("coiled", "coiled-stack:lease", "dead/1/1").await;
+    world.create_key_by_hand("coiled").await;
+    world.killed_run().await;
     world.update(json!({"Release": "1"}), json!({"Release": "2"})).await.succeeded();
     world.connected().await;
 }
@@ -266,7 +266,8 @@ async fn create_access_key_is_retried_if_throttled() {
 #[tokio::test]
 async fn a_rotation_deletes_a_stray_key_if_the_user_already_has_two_keys() {
     let world = connected(json!({})).await;
-    world.iam.create_access_key().user_name("coiled").send().await.unwrap();
+    world.create_key_by_hand("coiled").await;
+    world.killed_run().await;
     world.update(json!({}), json!({"RotateKey": "2"})).await.succeeded();
     world.connected().await;
 }

@@ -59,7 +59,26 @@ impl CellRun<'_> {
         let response = self.send(self.stage.next(), "Coiled is reachable").await;
         assert!(response.is_success(), "the reversed Update fails: UPDATE_ROLLBACK_FAILED");
         let now = self.look().await;
+        if now.has_pending_key() {
+            // Coiled shows the same for both keys, and a key that it may hold is never deleted to make room.
+            return self.roll_back_after_a_person_chose().await;
+        }
         self.expect(&now, &[&self.cell.recorded.back], "after the reversed Update");
+    }
+
+    /// A person deletes the key that Coiled does not use.
+    async fn roll_back_after_a_person_chose(&self) {
+        let world = &self.stage.world;
+        let held = world.coiled.connection("ada").map(|held| held.access_key_id()).unwrap_or_default();
+        let keys = world.keys("coiled").await;
+        assert!(keys.len() == 2 && keys.contains(&held), "both keys must work until a person chooses: {keys:?}");
+        for key in keys.iter().filter(|key| **key != held) {
+            world.delete_key_by_hand(key).await;
+        }
+        let response = self.send(self.stage.next(), "a person has deleted the other key").await;
+        assert!(response.is_success(), "the reversed Update fails although there is room for a key");
+        let now = self.look().await;
+        self.expect(&now, &[&self.cell.recorded.back], "after the reversed Update that resolved the outcome");
     }
 
     /// Without Coiled, the rollback may fail only if it has to register a key.

@@ -1,0 +1,67 @@
+//! Recognizes what belongs to the stack after a person deleted its user or removed tags.
+//!
+//! Only an Update does this. It proves that the stack was created, and CloudFormation rolls it back with another Update,
+//! which must not fail: the stack would end in UPDATE_ROLLBACK_FAILED.
+
+use crate::coiled::connection::Shown;
+use crate::coiled::registration::{Digests, would_show};
+use crate::context::Context;
+use crate::error::Error;
+use crate::iam::Account;
+use crate::iam::document::{Kind, same};
+use crate::iam::policy::Policy;
+use crate::iam::tags::{Owner, REGISTERED, get};
+use crate::observe::{self, Observed, SeenUser};
+use crate::present::read_spec;
+use crate::properties::Spec;
+use crate::request::RequestType;
+
+/// Treats a user without ownership tags as the stack's own if one of the stack's policies is attached to it.
+///
+/// # Errors
+/// The error of a call that reads the policies.
+pub async fn reclaim(context: &Context<'_>, spec: &Spec, seen: SeenUser) -> Result<SeenUser, Error> {
+    let is_unmarked = matches!(seen.owner, Owner::Unmarked | Owner::Coiled);
+    let is_named = seen.user.name == spec.user.as_str() && seen.user.path == spec.path.as_str();
+    let Some(account) = Account::of_arn(&seen.user.arn).filter(|_| is_unmarked && is_named) else {
+        return Ok(seen);
+    };
+    let policies = observe::policies(&context.iam, &account, spec.path.as_str(), &spec.user).await?;
+    let is_ours = |policy: &Policy| context.ownership.owner(&policy.tags) == Owner::Ours;
+    if policies.values().any(|policy| is_ours(policy) && seen.attached.contains(&policy.arn)) {
+        tracing::warn!(arn = %seen.user.arn, "the user has lost its ownership tags; the stack's policy identifies it");
+        return Ok(SeenUser { owner: Owner::Ours, ..seen });
+    }
+    Ok(seen)
+}
+
+/// Whether a policy without ownership tags is the stack's own: it is attached to the stack's user and has the document
+/// that the stack gave it.
+pub fn is_own_policy(context: &Context<'_>, observed: &Observed, kind: Kind, policy: &Policy) -> bool {
+    is_update(context)
+        && observed.owned().is_some()
+        && observed.is_attached(kind)
+        && same(&policy.document, kind.document())
+}
+
+/// Whether a connection that no tag describes was registered by this stack: it shows what the old or the new properties
+/// of the Update register.
+///
+/// Coiled never says which key it holds. A connection with the same region and network that someone else has created
+/// since cannot be distinguished: `docs/guarantees.md`.
+pub fn is_own_connection(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>, shown: &Shown) -> bool {
+    let is_recorded = match seen {
+        Some(seen) if seen.owner != Owner::Ours => return false,
+        Some(seen) => get(&seen.user.tags, REGISTERED).and_then(Digests::read).is_some(),
+        None => false,
+    };
+    if is_recorded || !is_update(context) {
+        return false;
+    }
+    let old = read_spec(context, context.envelope.old_properties()).ok();
+    old.iter().chain([spec]).any(|spec| would_show(spec, shown))
+}
+
+fn is_update(context: &Context<'_>) -> bool {
+    context.envelope.request_type() == Some(RequestType::Update)
+}

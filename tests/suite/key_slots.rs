@@ -1,0 +1,204 @@
+//! Room for one more access key. IAM allows two per user. A key that Coiled may hold is never deleted before another is
+//! registered: not one that a person created or set inactive either.
+
+use serde_json::{Value, json};
+
+use crate::stand_in::{Call, Fault, How};
+use crate::support::World;
+
+async fn connected() -> World {
+    let world = World::new().await;
+    world.create(json!({})).await.succeeded();
+    world
+}
+
+/// What `coiled setup aws` does for a user that exists: Coiled then holds a key that no tag names, and shows the same as
+/// before.
+async fn set_up_again(world: &World) -> String {
+    let key = world.create_key_by_hand("coiled").await;
+    hold(world, &key);
+    key
+}
+
+/// From now on Coiled holds this key.
+fn hold(world: &World, key: &str) {
+    let mut data = world.coiled.connection("ada").unwrap().data;
+    data["options"]["credentials"]["aws_access_key"] = json!(key);
+    world.coiled.connect("ada", data);
+}
+
+fn delete_command(id: &str) -> String {
+    format!("aws iam delete-access-key --user-name coiled --access-key-id {id}")
+}
+
+fn rotated() -> Value {
+    json!({"RotateKey": "2"})
+}
+
+/// The Update changes nothing, names every key, and its rollback succeeds. Once a person has deleted the other keys, the
+/// same Update succeeds.
+async fn rejected_until_a_person_deletes_the_other_keys(world: &World, case: &str) {
+    let (before, keys) = (world.snapshot().await, world.keys("coiled").await);
+    let held = world.coiled.connection("ada").unwrap().access_key_id();
+    for change in [rotated(), json!({"Region": "us-east-2"}), json!({"NetworkId": "vpc-0123abcd"})] {
+        let answer = world.update(json!({}), change.clone()).await.failed(&["no room"]);
+        for key in &keys {
+            assert!(answer.reason().contains(&delete_command(key)), "{case}: {}", answer.reason());
+        }
+        assert_eq!(before, world.snapshot().await, "{case}: {change}");
+    }
+    for key in keys.iter().filter(|key| **key != held) {
+        world.delete_key_by_hand(key).await;
+    }
+    world.update(json!({}), rotated()).await.succeeded();
+    world.connected().await;
+}
+
+#[tokio::test]
+async fn an_update_is_rejected_if_coiled_may_hold_either_of_two_keys() {
+    let world = connected().await;
+    world.create_key_by_hand("coiled").await;
+    rejected_until_a_person_deletes_the_other_keys(&world, "a key created by hand").await;
+
+    let world = connected().await;
+    set_up_again(&world).await;
+    rejected_until_a_person_deletes_the_other_keys(&world, "set up again").await;
+
+    let world = connected().await;
+    let registered = world.keys("coiled").await.remove(0);
+    set_up_again(&world).await;
+    world.deactivate_key_by_hand(&registered).await;
+    rejected_until_a_person_deletes_the_other_keys(&world, "set up again, the registered key inactive").await;
+
+    let world = connected().await;
+    let by_hand = world.create_key_by_hand("coiled").await;
+    world.deactivate_key_by_hand(&by_hand).await;
+    rejected_until_a_person_deletes_the_other_keys(&world, "the key created by hand inactive").await;
+
+    let world = connected().await;
+    let registered = world.keys("coiled").await.remove(0);
+    world.create_key_by_hand("coiled").await;
+    world.delete_key_by_hand(&registered).await;
+    set_up_again(&world).await;
+    rejected_until_a_person_deletes_the_other_keys(&world, "the registered key deleted").await;
+}
+
+/// terraform-provider-aws#39693 reports a user with eight keys.
+#[tokio::test]
+async fn more_than_two_keys_are_all_named_and_all_but_one_have_to_be_deleted() {
+    let world = connected().await;
+    world.create_key_by_hand("coiled").await;
+    for n in 3..=8 {
+        world.aws.add_further_key("coiled", &format!("AKIAFURTHERKEY00000{n}"));
+    }
+    let answer = world.update(json!({}), rotated()).await.failed(&["delete 7 of the others"]);
+    assert!(answer.reason().contains("AKIAFURTHERKEY000008"), "{}", answer.reason());
+    rejected_until_a_person_deletes_the_other_keys(&world, "eight keys").await;
+}
+
+/// A registration leaves no other key in the user, however many there were.
+#[tokio::test]
+async fn a_registration_deletes_every_other_key() {
+    let world = connected().await;
+    let registered = world.keys("coiled").await.remove(0);
+    world.create_key_by_hand("coiled").await;
+    world.delete_key_by_hand(&registered).await;
+    world.update(json!({}), rotated()).await.succeeded();
+    world.connected().await;
+}
+
+/// The key that a killed run created was never sent to Coiled. A person's key is not taken for one, even if an earlier
+/// run was killed.
+#[tokio::test]
+async fn only_a_key_created_during_a_killed_run_makes_room() {
+    let world = connected().await;
+    let stray = world.create_key_by_hand("coiled").await;
+    world.killed_run().await;
+    world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no".into()), times: 1 });
+    world.update(json!({}), json!({"Region": "us-east-2"})).await.failed(&["no"]);
+    assert!(!world.keys("coiled").await.contains(&stray));
+    world.update(json!({"Region": "us-east-2"}), json!({})).await.succeeded();
+    world.connected().await;
+
+    let world = connected().await;
+    world.tag_user("coiled", "coiled-stack:lease", "dead/1000000000000/1600").await;
+    let held = set_up_again(&world).await;
+    world.update(json!({}), rotated()).await.failed(&[&delete_command(&held)]);
+    world.update(json!({"Release": "1"}), json!({"Release": "2"})).await.succeeded();
+    assert!(world.keys("coiled").await.contains(&held), "a person's key is kept");
+    assert_eq!(world.tag("coiled-stack:lease").await, "", "the lease is cleaned up all the same");
+}
+
+/// Whoever may tag the user can make Coiled's key look like one that a killed run left behind.
+#[tokio::test]
+async fn no_tag_has_the_key_that_coiled_holds_deleted_to_make_room() {
+    let world = connected().await;
+    let held = world.keys("coiled").await.remove(0);
+    let by_hand = world.create_key_by_hand("coiled").await;
+    world.untag_user_by_hand(&["coiled-stack:access-key-id"]).await;
+    world.killed_run().await;
+    world.update(json!({}), rotated()).await.failed(&[&delete_command(&held), &delete_command(&by_hand)]);
+    let keys = world.keys("coiled").await;
+    assert!(keys.contains(&held) && keys.contains(&by_hand), "{keys:?}");
+    assert_eq!(world.coiled.connection("ada").unwrap().access_key_id(), held);
+}
+
+/// Coiled holds no key then, so a key of a killed run makes room although no tag names another.
+#[tokio::test]
+async fn a_key_of_a_killed_run_makes_room_if_the_workspace_is_not_connected() {
+    let world = connected().await;
+    world.create_key_by_hand("coiled").await;
+    world.untag_user_by_hand(&["coiled-stack:access-key-id"]).await;
+    world.killed_run().await;
+    world.coiled.disconnect("ada");
+    world.update(json!({}), rotated()).await.succeeded();
+    world.connected().await;
+}
+
+/// Coiled holds the new or the old key after a rotation in the same region whose outcome is unknown, and shows the same
+/// for both.
+#[tokio::test]
+async fn two_keys_of_an_unknown_outcome_are_kept_until_a_person_deletes_one() {
+    for on in [Call::WsMessage, Call::WsFinish] {
+        let world = connected().await;
+        world.coiled.fault(Fault { on, how: How::IsError("no".into()), times: 2 });
+        world.update(json!({}), rotated()).await.failed(&["no"]);
+        let (keys, held) = (world.keys("coiled").await, world.coiled.connection("ada").unwrap().access_key_id());
+        assert!(keys.len() == 2 && keys.contains(&held), "{keys:?}");
+        world.update(rotated(), json!({})).await.succeeded();
+        assert_eq!(world.keys("coiled").await, keys, "the rollback needs no new key");
+        rejected_until_a_person_deletes_the_other_keys(&world, "unknown outcome").await;
+    }
+}
+
+/// Coiled may have stored the key that it rejected. The new key is registered again with the earlier settings, so the
+/// user has one key, Coiled holds it, and the rollback needs neither.
+#[tokio::test]
+async fn a_rejected_update_ends_with_one_key_that_coiled_holds() {
+    for on in [Call::WsMessage, Call::WsFinish] {
+        for change in ["RotateKey", "NetworkId", "Region"] {
+            let world = connected().await;
+            let value = if change == "NetworkId" { "vpc-0123abcd" } else { "us-east-2" };
+            world.coiled.fault(Fault { on, how: How::IsError("no subnets".into()), times: 1 });
+            let new = json!({change: value});
+            world.update(json!({}), new.clone()).await.failed(&["no subnets"]);
+            world.connected().await;
+            assert_eq!(world.coiled.connection("ada").unwrap().region(), "us-east-1", "{change} {on:?}");
+            for on in [Call::BackendOptions, Call::WsUpgrade] {
+                world.coiled.fault(Fault { on, how: How::Reset, times: u32::MAX });
+            }
+            world.update(new, json!({})).await.succeeded();
+            world.connected().await;
+        }
+    }
+}
+
+/// IAM still counts a key that was deleted a moment ago.
+#[tokio::test]
+async fn a_limit_that_no_listed_key_explains_is_waited_for() {
+    let world = connected().await;
+    let how = crate::support::aws::AwsHow::Error(409, "LimitExceeded", "Cannot exceed quota for AccessKeysPerUser: 2");
+    world.aws.fault(crate::support::aws::AwsFault { action: "CreateAccessKey", how, times: 3 });
+    world.update(json!({}), rotated()).await.succeeded();
+    world.connected().await;
+}
