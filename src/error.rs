@@ -355,9 +355,9 @@ impl Error {
                  Coiled then deletes its credentials, and nobody can restore them."
             ),
             Error::NoKeySlot { surplus, .. } => format!(
-                "Find the key that Coiled uses by its last use, then delete {surplus} of the others with the command \
-                 above and deploy again. If you are not sure, first set a key inactive (aws iam update-access-key \
-                 --status Inactive) and start a cluster. You can set it active again."
+                "Delete {surplus} of these keys with the commands above, then deploy again. Keep the key that Coiled uses: \
+                 the last use shows which one it is. If you are not sure, first set a key inactive (aws iam \
+                 update-access-key --status Inactive) and start a cluster. You can set it active again."
             ),
             Error::Busy(_) => {
                 "Wait until that run ends (at most 15 minutes), then try again. If it was killed, you can remove its \
@@ -559,6 +559,7 @@ mod tests {
             Error::Foreign { what: text() },
             Error::Unbounded { arn: text(), wanted: text() },
             Error::Connected { workspace: text(), shown: text(), settings: "x".into() },
+            Error::NoKeySlot { user: text(), keys: vec![text()], surplus: 1 },
             Error::Busy(text()),
             coiled(426, "upgrade"),
             coiled(500, "sorry"),

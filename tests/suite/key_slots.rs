@@ -91,7 +91,7 @@ async fn more_than_two_keys_are_all_named_and_all_but_one_have_to_be_deleted() {
     for n in 3..=8 {
         world.aws.add_further_key("coiled", &format!("AKIAFURTHERKEY00000{n}"));
     }
-    let answer = world.update(json!({}), rotated()).await.failed(&["delete 7 of the others"]);
+    let answer = world.update(json!({}), rotated()).await.failed(&["Delete 7 of these keys"]);
     assert!(answer.reason().contains("AKIAFURTHERKEY000008"), "{}", answer.reason());
     rejected_until_a_person_deletes_the_other_keys(&world, "eight keys").await;
 }

@@ -193,6 +193,23 @@ async fn a_delete_with_another_secret_reads_none_and_says_what_remains() {
     assert!(world.logs.text().contains("the AWS credentials of workspace ada"));
 }
 
+/// No tag exists then, and the properties in the event decide only what the function was deployed for.
+#[tokio::test]
+async fn a_delete_after_the_user_was_deleted_sends_nothing_that_the_function_was_not_deployed_for() {
+    for property in ["CoiledServer", "CoiledTokenSecretArn"] {
+        let world = deployed(json!({})).await;
+        let (stranger, asked) = (strangers_server(&world).await, world.coiled.requests().len());
+        let other = world.secrets.create_secret().name("other").secret_string(world.coiled.token());
+        let other = other.send().await.unwrap().arn.unwrap();
+        world.delete_user_by_hand().await;
+        let value = if property == "CoiledServer" { stranger.url() } else { other };
+        world.delete(json!({property: value})).await.succeeded();
+        assert_eq!((world.coiled.requests().len(), reads_of_secrets(&world)), (asked, 0), "{property}");
+        assert!(stranger.requests().is_empty() && world.coiled.connection("ada").is_some(), "{property}");
+        assert!(world.logs.text().contains("if Coiled still holds its key, disconnect it there"), "{property}");
+    }
+}
+
 // The workspace
 
 /// How a stack names its workspace.
@@ -251,6 +268,20 @@ async fn a_delete_disconnects_no_workspace_if_a_tag_names_another() {
         assert_eq!(asked_about(&world, "team"), 0, "{how}");
         let log = world.logs.text();
         assert!(log.contains("the AWS credentials of workspace ada") && log.contains("team"), "{how}");
+    }
+}
+
+#[tokio::test]
+async fn a_delete_after_the_user_was_deleted_disconnects_only_the_stacks_own_workspace() {
+    for how in NAMED {
+        let (world, properties) = beside_a_team(how).await;
+        if how != "default" {
+            world.coiled.add_workspace("third", "Third", true);
+        }
+        world.delete_user_by_hand().await;
+        world.delete(properties).await.succeeded();
+        assert!(world.coiled.connection("ada").is_none() && world.coiled.connection("team").is_some(), "{how}");
+        assert_eq!(asked_about(&world, "team") + asked_about(&world, "third"), 0, "{how}");
     }
 }
 
