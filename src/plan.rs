@@ -12,7 +12,7 @@ use crate::observe::{Observed, SeenUser};
 use crate::properties::Spec;
 use crate::properties::tags::Tag;
 
-use room::strays;
+use room::left_over;
 pub use room::{Held, KeyRoom, key_room};
 
 /// One step of a Create or an Update. Its `Display` is the name that the log and a status reason show.
@@ -225,11 +225,11 @@ fn pending_is_recorded(tags: &[Tag]) -> bool {
 pub fn plan(wanted: &Wanted, observed: &Observed) -> Flow {
     let user = user_changes(wanted, observed);
     let [setup, ongoing] = Kind::ALL.map(|kind| in_order(policy_changes(kind, wanted, observed)));
-    let stray = delete_stray_keys(wanted, observed);
+    let left_over = delete_left_over_keys(wanted, observed);
     let lanes = if wanted.registers {
         vec![setup, ongoing, new_key(wanted, observed)]
     } else {
-        vec![setup, ongoing, in_order(stray)]
+        vec![setup, ongoing, in_order(left_over)]
     };
     let changes = Flow::InOrder(vec![in_order(user), Flow::InParallel(lanes)]);
     // An expired lease is released, and ownership tags are put back, even if nothing else has to change.
@@ -355,9 +355,9 @@ fn has_lease(observed: &Observed) -> bool {
 }
 
 /// A person's keys are kept until the next rotation.
-fn delete_stray_keys(wanted: &Wanted, observed: &Observed) -> Vec<Step> {
-    let strays = strays(observed, wanted.held);
-    if wanted.registers || strays.is_empty() { Vec::new() } else { vec![Step::DeleteKeys(strays)] }
+fn delete_left_over_keys(wanted: &Wanted, observed: &Observed) -> Vec<Step> {
+    let keys = left_over(observed, wanted.held);
+    if wanted.registers || keys.is_empty() { Vec::new() } else { vec![Step::DeleteKeys(keys)] }
 }
 
 #[cfg(test)]

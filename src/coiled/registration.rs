@@ -143,7 +143,9 @@ pub fn held_key<'a>(tags: &'a [Tag], shown: &Shown) -> Option<&'a str> {
     match (is_recorded(tags, shown), is_pending(tags, shown)) {
         (true, false) => get(tags, ACCESS_KEY_ID),
         (false, true) => get(tags, PENDING),
-        _ => None,
+        // A run that ended between recording its key and releasing its lease.
+        (true, true) => get(tags, PENDING).filter(|pending| get(tags, ACCESS_KEY_ID) == Some(pending)),
+        (false, false) => None,
     }
 }
 

@@ -4,6 +4,7 @@
 //! the same as before. So a key is deleted before the new one is registered only if Coiled cannot hold it. An inactive
 //! key is no exception: Coiled may hold it, and its owner may set it active again.
 
+use super::pending_is_recorded;
 use crate::iam::adopted::Adopted;
 use crate::iam::keys::{self, Key};
 use crate::iam::tags::{ACCESS_KEY_ID, PENDING, get};
@@ -39,7 +40,7 @@ pub enum Held<'a> {
 /// A user can have more than two keys, because IAM checks its limit late (terraform-provider-aws#39693).
 pub fn key_room(observed: &Observed, held: Held) -> KeyRoom {
     let surplus = (observed.keys().len() + 1).saturating_sub(keys::LIMIT);
-    let mut spare = strays(observed, held);
+    let mut spare = left_over(observed, held);
     spare.extend(superseded(observed, held));
     match surplus {
         0 => KeyRoom::Free,
@@ -51,13 +52,29 @@ pub fn key_room(observed: &Observed, held: Held) -> KeyRoom {
     }
 }
 
+/// Keys that earlier runs left behind, and that Coiled does not hold.
+pub(super) fn left_over(observed: &Observed, held: Held) -> Vec<String> {
+    let mut keys = strays(observed, held);
+    keys.extend(replaced(observed).into_iter().filter(|id| !strays(observed, held).contains(id)));
+    keys
+}
+
+/// The keys that a run replaced and did not delete, because it ended after it had recorded its own key. Until that run is
+/// completed, its key is both recorded and pending. The run had read its registration back, so Coiled holds no older key.
+fn replaced(observed: &Observed) -> Vec<String> {
+    let Some(seen) = observed.owned().filter(|seen| pending_is_recorded(&seen.user.tags)) else { return Vec::new() };
+    let recorded = seen.keys.iter().find(|key| is_named(seen, &key.id)).and_then(|key| key.created);
+    let is_older = |key: &&Key| !is_named(seen, &key.id) && key.created.is_some() && key.created <= recorded;
+    seen.keys.iter().filter(is_older).map(|key| key.id.clone()).collect()
+}
+
 /// The keys of a run that was killed after CreateAccessKey. It tags a key before it sends it to Coiled, so Coiled holds
 /// none of them. They were created while the run held its lease; any other key without a tag is a person's.
 ///
 /// Whoever may tag the user can write a lease, and can remove the tag that names Coiled's key. So that is not enough: IAM
 /// must also show that a stray is no older than a key that the tags name, or Coiled must hold no key at all. A
 /// registration deletes every other key, so no key is older than the one that Coiled holds.
-pub(super) fn strays(observed: &Observed, held: Held) -> Vec<String> {
+fn strays(observed: &Observed, held: Held) -> Vec<String> {
     let Some((seen, lease)) = observed.owned().and_then(|seen| Some((seen, seen.lease.as_ref()?))) else {
         return Vec::new();
     };
@@ -75,8 +92,8 @@ pub(super) fn strays(observed: &Observed, held: Held) -> Vec<String> {
 /// really holds, so then there is none.
 fn superseded(observed: &Observed, held: Held) -> Vec<String> {
     let (Some(seen), Held::Key(id)) = (observed.owned(), held) else { return Vec::new() };
-    let strays = strays(observed, held);
-    let mut others = seen.keys.iter().map(|key| &key.id).filter(|other| *other != id && !strays.contains(other));
+    let left_over = left_over(observed, held);
+    let mut others = seen.keys.iter().map(|key| &key.id).filter(|other| *other != id && !left_over.contains(other));
     if others.clone().all(|id| is_named(seen, id)) { others.by_ref().cloned().collect() } else { Vec::new() }
 }
 

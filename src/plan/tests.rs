@@ -257,6 +257,21 @@ fn no_tag_makes_a_stray_of_the_key_that_coiled_holds() {
     assert_eq!(room(None, Held::Nothing), spare("AKIA1"), "the workspace is not connected");
 }
 
+/// The run had read its registration back. A key that a person created afterwards may have been registered since.
+#[test]
+fn a_run_that_ended_after_it_recorded_its_key_has_the_older_keys_deleted() {
+    let unchanged = spec(json!({}));
+    let mut observed = connected(&unchanged);
+    seen(&mut observed).keys.push(Key { created: Some(100), ..key("AKIAOLD") });
+    assert!(!planned(&unchanged, &observed).contains("AKIAOLD"), "only a killed run explains it");
+    seen(&mut observed).user.tags.push(Tag::new(PENDING, "AKIA1"));
+    assert!(planned(&unchanged, &observed).contains("(delete access keys AKIAOLD)"));
+    assert_eq!(key_room(&observed, Held::Unknown), KeyRoom::After(vec!["AKIAOLD".to_owned()]));
+    seen(&mut observed).keys.push(Key { created: Some(900), ..key("AKIANEW") });
+    assert!(!planned(&unchanged, &observed).contains("AKIANEW"));
+    assert_eq!(key_room(&observed, Held::Unknown), KeyRoom::None { surplus: 1 });
+}
+
 #[test]
 fn a_stray_key_is_deleted_only_if_a_lease_is_left_over() {
     let spec = spec(json!({}));

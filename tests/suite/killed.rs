@@ -15,6 +15,26 @@ struct Case {
     new: Value,
 }
 
+/// Whether the killed run has sent a key and has not learned the outcome. The user then has another key too, and Coiled
+/// shows the same for both.
+async fn has_unknown_outcome(world: &World) -> bool {
+    let pending = world.tag("coiled-stack:pending-access-key-id").await;
+    !pending.is_empty() && world.keys("coiled").await.len() == 2
+}
+
+/// The event succeeds. If the outcome of a registration is unknown, a person has to delete the key that Coiled does not
+/// hold: no key that it may hold is deleted to make room for a third.
+async fn completes(world: &World, event: Value, moment: &Moment) {
+    let is_unknown = has_unknown_outcome(world).await;
+    let mut response = world.send(event.clone()).await;
+    if is_unknown && !response.is_success() {
+        assert!(response.reason().contains("no room"), "{moment:?}: {}", response.reason());
+        world.choose_key_by_hand().await;
+        response = world.send(event).await;
+    }
+    assert!(response.is_success(), "{moment:?}: {}", response.reason());
+}
+
 impl Case {
     fn create() -> Self {
         Self { before: None, request: "Create", new: json!({}) }
@@ -67,8 +87,7 @@ impl Case {
         let (moments, end) = self.undisturbed().await;
         for moment in moments {
             let (world, event) = self.killed_at(&moment).await;
-            let response = world.send(event).await;
-            assert!(response.is_success(), "{moment:?}: {}", response.reason());
+            completes(&world, event, &moment).await;
             assert_eq!(end, world.shape().await, "{moment:?}");
         }
     }
@@ -90,8 +109,16 @@ impl Case {
         let end = self.world().await.shape().await;
         for moment in self.undisturbed().await.0.into_iter().filter(Moment::changes_something) {
             let (world, _) = self.killed_at(&moment).await;
-            let response = world.update(self.new.clone(), before.clone()).await;
-            assert!(response.is_success(), "{moment:?}: {}", response.reason());
+            let rollback = async || {
+                let response = world.update(self.new.clone(), before.clone()).await;
+                assert!(response.is_success(), "{moment:?}: {}", response.reason());
+            };
+            rollback().await;
+            // Both keys work until a person deletes the one that Coiled does not hold.
+            if has_unknown_outcome(&world).await {
+                world.choose_key_by_hand().await;
+                rollback().await;
+            }
             assert_eq!(end, world.shape().await, "{moment:?}");
         }
     }
@@ -156,8 +183,7 @@ async fn an_adoption_killed_after_any_change_completes_when_redelivered() {
         let event = create(&world);
         world.kill(event.clone(), &moment).await;
         world.lease_ends().await;
-        let response = world.send(event).await;
-        assert!(response.is_success(), "{moment:?}: {}", response.reason());
+        completes(&world, event, &moment).await;
         world.connected().await;
     }
 }

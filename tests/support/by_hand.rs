@@ -88,6 +88,16 @@ impl World {
         self.iam.delete_access_key().user_name("coiled").access_key_id(id).send().await.unwrap();
     }
 
+    /// Deletes the keys of the user `coiled` that Coiled does not hold, of two whose registration has an unknown outcome.
+    pub async fn choose_key_by_hand(&self) {
+        let held = self.coiled.connection("ada").map(|held| held.access_key_id()).unwrap_or_default();
+        let keys = self.keys("coiled").await;
+        assert!(keys.len() == 2 && keys.contains(&held), "both keys must exist until a person chooses: {keys:?}");
+        for key in keys.iter().filter(|key| **key != held) {
+            self.delete_key_by_hand(key).await;
+        }
+    }
+
     /// Sets a key of the user `coiled` inactive.
     pub async fn deactivate_key_by_hand(&self, id: &str) {
         let update = self.iam.update_access_key().user_name("coiled").access_key_id(id);

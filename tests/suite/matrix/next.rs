@@ -68,13 +68,7 @@ impl CellRun<'_> {
 
     /// A person deletes the key that Coiled does not use.
     async fn roll_back_after_a_person_chose(&self) {
-        let world = &self.stage.world;
-        let held = world.coiled.connection("ada").map(|held| held.access_key_id()).unwrap_or_default();
-        let keys = world.keys("coiled").await;
-        assert!(keys.len() == 2 && keys.contains(&held), "both keys must work until a person chooses: {keys:?}");
-        for key in keys.iter().filter(|key| **key != held) {
-            world.delete_key_by_hand(key).await;
-        }
+        self.stage.world.choose_key_by_hand().await;
         let response = self.send(self.stage.next(), "a person has deleted the other key").await;
         assert!(response.is_success(), "the reversed Update fails although there is room for a key");
         let now = self.look().await;
