@@ -49,7 +49,7 @@ struct Owned {
 }
 
 impl Owned {
-    /// The state to restore. `None` if the user was not adopted, or if a key was registered since.
+    /// The state to restore. `None` if the user was not adopted, or if a key has been registered since.
     fn adopted(&self) -> Option<Adopted> {
         Adopted::read(&self.user.as_ref()?.user.tags)
     }
@@ -131,8 +131,9 @@ async fn delete(context: &Context<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Waits for resources if the Create never sent a response, because it may still be in Lambda's queue or at its checks.
-/// After this Delete's response, CloudFormation deletes the function's role, and nothing could delete the resources.
+/// Waits for resources if the Create never sent a response, because it may still be in Lambda's queue or
+/// running its checks. After this Delete's response, CloudFormation deletes the function's role, and nothing could delete
+/// the resources.
 async fn find_despite_late_create(context: &Context<'_>) -> Result<Option<Owned>, Error> {
     let until = context.work_until().min(Instant::now() + context.config.late_create);
     loop {
@@ -363,7 +364,8 @@ async fn server_and_token<'o>(context: &Context<'_>, owned: &'o Owned) -> Result
     Ok((server, token))
 }
 
-/// The slug of the workspace to disconnect. A workspace that the user's tag does not confirm is not asked about.
+/// The slug of the workspace to disconnect. If the user's tag names another one, this fails before any connection
+/// is read.
 async fn workspace(coiled: &Coiled, owned: &Owned, tags: &[Tag]) -> Result<String, Error> {
     let workspace = match &owned.workspace {
         Some(named) => named.clone(),
@@ -373,8 +375,8 @@ async fn workspace(coiled: &Coiled, owned: &Owned, tags: &[Tag]) -> Result<Strin
     Ok(workspace.slug)
 }
 
-/// Whether a key of this user was registered and a person removed the tag that describes the connection. It is then
-/// recognized by what the properties register.
+/// Whether a key of this user was registered and a person removed the tag that describes the connection. The connection
+/// is then recognized by comparing it with the properties.
 fn lost_its_record(owned: &Owned, tags: &[Tag], shown: &Shown) -> bool {
     let is_recorded = get(tags, REGISTERED).and_then(Digests::read).is_some();
     let fits = owned.spec.as_ref().is_some_and(|spec| would_show(spec, shown));
@@ -411,7 +413,8 @@ fn coiled_deadline(context: &Context<'_>, force: bool) -> Instant {
 /// Adds the command that forces the deletion. CloudFormation does not update a stack whose deletion failed, so the
 /// property `ForceDisconnect` can no longer be set.
 ///
-/// Not after throttling: it ends by itself, and a forced deletion would leave the registration at Coiled for nothing.
+/// Errors from throttling are returned unchanged: it ends by itself, and a forced deletion would needlessly leave the
+/// registration at Coiled.
 fn with_way_out(error: Error, name: &UserName) -> Error {
     let way_out = format!(
         "To delete the stack anyway, tag the user (aws iam tag-user --user-name {name} --tags \

@@ -54,7 +54,7 @@ pub struct Context<'a> {
     default_workspace: OnceLock<String>,
 }
 
-/// How long before the end of a phase its AWS calls are given up.
+/// AWS calls stop at most this long before the end of their phase.
 const GIVE_UP_EARLIER: Duration = Duration::from_secs(1);
 
 impl<'a> Context<'a> {
@@ -128,7 +128,7 @@ impl<'a> Context<'a> {
 
     /// Runs `work` until a deadline. A panic or a missed deadline becomes a failure of the current step.
     ///
-    /// AWS calls are given up a little earlier, so that the status reason can say which call failed and why.
+    /// AWS calls stop a little earlier, so that the status reason can say which call failed and why.
     pub async fn guarded<T>(
         &self,
         until: Instant,
@@ -158,7 +158,7 @@ impl<'a> Context<'a> {
         secrets::token(self.sdk, &self.patience, secret).await
     }
 
-    /// The same, but AWS is waited for only until `until`.
+    /// Like [`Context::token`], but stops waiting for AWS at `until`.
     pub async fn token_by(&self, secret: &str, until: Instant) -> Result<SecretString, Error> {
         secrets::token(self.sdk, &self.patience.ending_by(until), secret).await
     }

@@ -44,7 +44,7 @@ pub enum Error {
     /// The token cannot be used for this workspace.
     #[error("{0}")]
     Workspace(String),
-    /// The user's tag names another workspace than the stack does.
+    /// The user's tag and the stack name different workspaces.
     #[error("{0}")]
     OtherWorkspace(Box<OtherWorkspace>),
     /// The region is not enabled, does not exist, or its STS endpoint rejects the function.
@@ -108,7 +108,7 @@ pub enum Error {
         call: &'static str,
         /// The service's error code. `no response` or `unreadable response` if the service sent none.
         code: String,
-        /// The service's message. After retries, also for how long they went on.
+        /// The service's message. After retries, it also says how long they took.
         message: Box<str>,
         /// The kind of failure, which decides the advice.
         trouble: Trouble,
@@ -238,8 +238,8 @@ fn denied_secret_fix(denial: Option<Denial>, may_lack_suffix: bool) -> String {
         ""
     };
     let fix = denial.and_then(Denial::fix).unwrap_or_else(|| {
-        "Allow the function's role to read this secret in the secret's resource policy, in \
-         FunctionPermissionsBoundaryArn and in your service control policies. If the secret has its own KMS key, set \
+        "Allow the function's role to read this secret: check the secret's resource policy, \
+         FunctionPermissionsBoundaryArn and your service control policies. If the secret has its own KMS key, set \
          CoiledTokenKmsKeyArn (Docker Hub: DockerHubTokenKmsKeyArn). Then deploy again."
             .into()
     });
@@ -352,12 +352,13 @@ impl Error {
             Error::Connected { settings, .. } => format!(
                 "Look at {settings}. If nothing uses this connection, disconnect it there, then deploy again. Otherwise \
                  choose another Workspace. AdoptExisting=true replaces the connection with one that this stack creates. \
-                 Coiled then deletes its credentials, and nobody can restore them."
+                 Coiled then deletes the earlier credentials, and nobody can restore them."
             ),
             Error::NoKeySlot { surplus, .. } => format!(
                 "Delete {surplus} of these keys with the commands above, then deploy again. Keep the key that Coiled uses: \
                  the last use shows which one it is. If you are not sure, first set a key inactive (aws iam \
-                 update-access-key --status Inactive) and start a cluster. You can set it active again."
+                 update-access-key --status Inactive) and start a cluster. If it does not start, Coiled uses that \
+                 key: set it active again."
             ),
             Error::Busy(_) => {
                 "Wait until that run ends (at most 15 minutes), then try again. If it was killed, you can remove its \
@@ -531,7 +532,7 @@ mod tests {
         Error::Secret { arn: "arn".into(), cause: "cause".into(), why }
     }
 
-    /// One of each.
+    /// Errors with different advice.
     fn all() -> Vec<Error> {
         let text = || "text".to_owned();
         let coiled = |status, words: &str| Error::Coiled { call: text(), status, words: words.into() };

@@ -1,4 +1,5 @@
-//! How long an AWS call is waited for. No other place decides that: the SDK's own retries are off.
+//! How long the function waits for an AWS call and retries it. Nothing else decides that: the SDK's own retries are
+//! disabled.
 
 use std::collections::hash_map::RandomState;
 use std::error::Error as StdError;
@@ -19,15 +20,15 @@ use crate::reply::{Failed, Trouble};
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
-/// How long calls are sent again. All clones share one clock, so all calls of a run end with its phase.
+/// How long calls are retried. All clones share one clock, so all calls of a run stop when its current phase ends.
 #[derive(Debug, Clone)]
 pub struct Patience {
     clock: Arc<Mutex<Clock>>,
-    /// How long a role or its credentials may be unknown.
+    /// How long AWS may not recognize a new role or its credentials.
     grace: Duration,
-    /// How long IAM may contradict itself.
+    /// How long IAM reads may be stale.
     consistency: Duration,
-    /// The first pause, and the only one while IAM contradicts itself.
+    /// The first pause. Later pauses are longer, except after a denial or a stale read.
     poll: Duration,
     /// Whether the calls are signed with the function's own credentials.
     is_own: bool,
@@ -35,9 +36,9 @@ pub struct Patience {
 
 #[derive(Debug)]
 struct Clock {
-    /// No attempt goes on beyond this.
+    /// Every attempt ends by this time.
     ends: Instant,
-    /// Until then the function's permissions and credentials may not have arrived (aws-cdk#18237).
+    /// Until then, the function's new permissions and credentials may not work yet (aws-cdk#18237).
     permitted_by: Instant,
 }
 
@@ -54,18 +55,19 @@ impl Patience {
         }
     }
 
-    /// Another phase of the run begins: its calls end at this moment.
+    /// Begins another phase of the run. Its calls end at this time.
     pub fn ends_at(&self, ends: Instant) {
         locked(&self.clock).ends = ends;
     }
 
-    /// What was just created has permissions and credentials that may arrive as late as those of a new role.
+    /// Restarts the grace period after a resource was created. Its permissions and credentials may take as long to work
+    /// as those of a new role.
     pub fn restart_grace(&self) {
         locked(&self.clock).permitted_by = Instant::now() + self.grace;
     }
 
-    /// For calls with other credentials than the function's own: a caller that knows why they may be rejected gets to see
-    /// each rejection.
+    /// For calls with credentials other than the function's own. Each rejection is returned to the caller, which knows
+    /// why AWS may reject those credentials.
     pub fn with_other_credentials(&self) -> Self {
         Self { is_own: false, ..self.clone() }
     }
@@ -77,8 +79,9 @@ impl Patience {
         Self { clock: Arc::new(Mutex::new(clock)), ..self.clone() }
     }
 
-    /// Sends a call until it works or fails for good. A call whose response was lost is sent again too, so this is for calls
-    /// that may take effect twice. `not_yet` are the error codes that only mean "not yet" for this call.
+    /// Sends a call until it works or fails for good. A call whose response was lost is sent again too, so use this only
+    /// for calls that may safely take effect twice. `not_yet` lists the error codes that only mean "not yet" for this
+    /// call.
     pub async fn call<T, E, F>(&self, name: &'static str, not_yet: &[&str], send: impl Fn() -> F) -> Result<T, Error>
     where
         T: RequestId,
@@ -88,8 +91,8 @@ impl Patience {
         self.call_and_look(name, not_yet, send, || async { Ok(None) }).await
     }
 
-    /// The same for a call that may not take effect twice: after each attempt that may have worked, `look` finds out, and
-    /// returns the output if it did.
+    /// The same for a call that may not take effect twice: after each attempt that may have worked, `look` checks whether
+    /// the call took effect. If so, it returns the output.
     pub async fn call_and_look<T, E, F, L>(
         &self,
         name: &'static str,
@@ -129,7 +132,7 @@ impl Patience {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + StdError + 'static,
     {
-        // Boxed: the SDK's futures are large, and many of them lie inside each other.
+        // Boxed: the SDK's futures are large, and many of them are nested.
         match timeout_at(self.ends(), Box::pin(send())).await {
             Ok(Ok(output)) if output.request_id().is_some() => Ok(output),
             Ok(Ok(_)) => Err(Failed::not_aws()),
@@ -143,14 +146,14 @@ impl Patience {
     }
 }
 
-/// The waiting for one call.
+/// The retries of one call.
 struct Wait<'p> {
     patience: &'p Patience,
     name: &'static str,
     not_yet: &'p [&'p str],
     began: Instant,
     attempts: u32,
-    /// The next pause, where pauses grow.
+    /// The next pause, if pauses grow.
     pause: Duration,
     /// How the last complete attempt failed.
     last: Option<Failed>,
@@ -168,7 +171,7 @@ impl<'p> Wait<'p> {
         let failed = self.told_apart_from_the_end(failed);
         let Some(until) = self.until(&failed) else { return Err(failed.into_error(self.name)) };
         let Some(pause) = self.next_pause(&failed, until) else { return Err(self.gave_up(failed)) };
-        tracing::info!(call = self.name, code = failed.code, millis = millis(pause), "sent again after a pause");
+        tracing::info!(call = self.name, code = failed.code, millis = millis(pause), "retrying after a pause");
         let may_have_worked = failed.may_have_worked;
         self.last = Some(failed);
         sleep(pause).await;
@@ -191,7 +194,7 @@ impl<'p> Wait<'p> {
         }
     }
 
-    /// How long this failure is worth another attempt, if it is.
+    /// Until when another attempt is worthwhile after this failure; `None` if it is not.
     fn until(&self, failed: &Failed) -> Option<Instant> {
         let (patience, code) = (self.patience, failed.code.as_str());
         let until = match failed.trouble {
@@ -206,7 +209,7 @@ impl<'p> Wait<'p> {
     }
 
     fn is_not_yet(&self, code: &str) -> bool {
-        // Two writers at once: AWS asks to send the call again.
+        // After concurrent writes, AWS asks the caller to send the call again.
         self.not_yet.contains(&code) || matches!(code, "ConcurrentModification" | "EntityTemporarilyUnmodifiable")
     }
 
@@ -232,7 +235,7 @@ impl<'p> Wait<'p> {
     }
 }
 
-/// Whether a call failed for a reason that another attempt might have outlived.
+/// Whether a call failed for a transient reason, so that another attempt might have succeeded.
 fn is_passing(error: &Error) -> bool {
     use Trouble::{Busy, Lost, NotAws, Unreachable};
     matches!(error, Error::Deadline | Error::Aws { trouble: Busy | Lost | NotAws | Unreachable, .. })
@@ -240,7 +243,7 @@ fn is_passing(error: &Error) -> bool {
 
 /// Between half of a pause and all of it, so that callers who were throttled together do not come back together.
 fn jittered(longest: Duration) -> Duration {
-    // Each `RandomState` has other keys, which is all the randomness needed here.
+    // Each `RandomState` has different keys, which is all the randomness needed here.
     let random = RandomState::new().build_hasher().finish() % 1000;
     longest / 2 + (longest / 2000) * u32::try_from(random).unwrap_or_default()
 }

@@ -359,7 +359,7 @@ async fn link(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>, found
     Ok(Link { coiled, workspace, before, hub_token, socket: Mutex::default() })
 }
 
-/// The workspace's slug and its connection. A workspace that the user's tag does not confirm is rejected.
+/// The workspace's slug and its connection. Fails if the user's tag names another workspace.
 async fn find_connection(
     context: &Context<'_>,
     coiled: &Coiled,

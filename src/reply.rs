@@ -1,4 +1,4 @@
-//! How a failed AWS call is read: whether it is worth sending again, and whether it may have taken effect all the same.
+//! Reads a failed AWS call: whether to send it again, and whether it may have taken effect despite the failure.
 
 use std::error::Error as StdError;
 
@@ -11,7 +11,7 @@ use crate::denial::Denial;
 use crate::error::Error;
 use crate::redact::shown;
 
-/// What went wrong with an AWS call, as far as it decides what happens next.
+/// The kind of failure of an AWS call, which decides what happens next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     /// AWS rejected the call, and would reject it again.
@@ -43,7 +43,7 @@ pub struct Failed {
 }
 
 impl Failed {
-    /// Reads what the SDK says of a failed attempt.
+    /// Reads the SDK's error for a failed attempt.
     pub fn read<E>(error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata,
@@ -72,7 +72,7 @@ impl Failed {
         }
     }
 
-    /// A response of success without AWS's request id. For calls that return no data, the SDK looks at the status alone.
+    /// A success response without AWS's request id. For calls that return no data, the SDK looks at the status alone.
     pub fn not_aws() -> Self {
         Self {
             trouble: Trouble::NotAws,
@@ -100,9 +100,9 @@ impl Failed {
         }
     }
 
-    /// The response itself is not shown, because it may be the one with a secret in it.
+    /// The response itself is not shown, because it may contain a secret.
     fn of_unreadable(raw: &HttpResponse) -> Self {
-        // A body that was cut off says nothing of where the response came from.
+        // A body that was cut off does not show where the response came from.
         if raw.body().bytes().is_some() && !has_request_id(raw) {
             return Self::not_aws();
         }
@@ -154,7 +154,7 @@ fn is_throttled(code: &str, message: &str, status: u16) -> bool {
         || message.to_ascii_lowercase().contains("rate exceeded")
 }
 
-/// AWS is out of order for the moment. The codes may also come with a status below 500.
+/// AWS is temporarily unavailable. The codes may also come with a status below 500.
 fn is_unavailable(code: &str, status: u16) -> bool {
     const CODES: [&str; 8] = [
         "serviceunavailable",
@@ -170,14 +170,14 @@ fn is_unavailable(code: &str, status: u16) -> bool {
     status >= 500 || CODES.iter().any(|spelling| code.starts_with(spelling))
 }
 
-/// What a service says to credentials that it does not know: those of a role made a moment ago, a new access key, or any
-/// credentials in a region that the account has not enabled. The first code is that of IAM and STS, the second that of
-/// services that speak JSON.
+/// Whether the code means that a service does not know the credentials: those of a role that was just created, a new
+/// access key, or any credentials in a region that the account has not enabled. IAM and STS return the first code,
+/// services with a JSON protocol the second.
 pub fn is_unknown_client(code: &str) -> bool {
     matches!(code, "InvalidClientTokenId" | "UnrecognizedClientException")
 }
 
-/// Error codes that say that a call did not take effect: those of IAM's API reference, with its common errors.
+/// Error codes that prove that a call did not take effect: those in IAM's API reference, including its common errors.
 fn is_documented(code: &str) -> bool {
     const CODES: [&str; 30] = [
         "AccessDenied",
@@ -214,13 +214,13 @@ fn is_documented(code: &str) -> bool {
     CODES.contains(&code) || is_throttled(code, "", 400)
 }
 
-/// AWS names each request in a header, and in XML also in the body.
+/// AWS returns the request id in a header, and in XML responses also in the body.
 fn has_request_id(raw: &HttpResponse) -> bool {
     let in_body = || raw.body().bytes().is_some_and(|body| String::from_utf8_lossy(body).contains("<RequestId>"));
     raw.request_id().is_some() || in_body()
 }
 
-/// Whether the connection could not even be made. hyper-util's error says so in its text alone.
+/// Whether the connection could not even be made. hyper-util's error says so only in its text.
 fn is_connect(error: &(dyn StdError + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_credentials_and_missing_permissions_may_arrive() {
+    fn unknown_credentials_and_denials_count_as_not_permitted() {
         for code in ["AccessDenied", "AccessDeniedException", "InvalidClientTokenId", "UnrecognizedClientException"] {
             assert_eq!(of(code, "", 403), Trouble::NotPermitted, "{code}");
         }

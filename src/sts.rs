@@ -21,7 +21,7 @@ use crate::reply::{Trouble, is_unknown_client};
 /// checked at the start, in the middle and at the end of its settle time, and a failure starts over.
 #[derive(Debug, Clone, Copy)]
 pub struct Working {
-    /// When the first of the consecutive successes was known.
+    /// When the response of the first of the consecutive successes arrived.
     since: Instant,
     /// The shortest round trip to STS.
     round_trip: Duration,
@@ -60,15 +60,15 @@ impl Sts {
         account.ok_or_else(|| Error::Unconfirmed("GetCallerIdentity returned no ARN".into()))
     }
 
-    /// The region does not know the function's credentials, even after the time that new credentials may take. Another
-    /// region tells whether that is the region's fault or the credentials'.
+    /// The region does not know the function's credentials, even after the time that new credentials may take. Asking
+    /// another region shows whether the region or the credentials are the cause.
     async fn why_unknown(&self, error: Error, patience: &Patience, own: &SdkConfig) -> Error {
         let own = own.region().map(AsRef::as_ref).unwrap_or_default();
         let other = other_region(&self.region, own);
-        tracing::info!(region = self.region, other, %error, "asking STS of another region whether it knows the credentials");
+        tracing::info!(region = self.region, other, %error, "asking STS in another region whether it knows the credentials");
         let cause = match Self::new(&self.sdk, other).own_account(patience).await {
             Ok(_) => format!("it is not enabled in this account ({error})"),
-            // Unknown everywhere: the message about the credentials is the one that helps.
+            // Unknown everywhere: the error about the credentials helps more.
             Err(unknown) if is_unknown(&unknown) => return error,
             Err(_) => format!("it is not enabled in this account, or STS does not know the function yet ({error})"),
         };
@@ -107,7 +107,7 @@ impl Sts {
         }
     }
 
-    /// Whether the key still works at the end of its settle time. Returns then, and not before.
+    /// Whether the key still works at the end of its settle time. If so, returns at that time and not before.
     pub async fn still_works(
         &self,
         key: &NewKey,
@@ -171,7 +171,7 @@ fn is_unknown(error: &Error) -> bool {
     code(error).is_some_and(is_unknown_client)
 }
 
-/// A region to compare with: the function's own, or else one that every account of the partition has.
+/// A region to compare with: the function's own, otherwise one that every account of the partition has.
 fn other_region<'r>(asked: &str, own: &'r str) -> &'r str {
     let of_partition = match partition_of(asked) {
         "aws-cn" => ["cn-north-1", "cn-northwest-1"],

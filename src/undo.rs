@@ -235,7 +235,8 @@ impl Run<'_> {
     }
 
     /// Whether Coiled may hold the new key. A rejection alone proves nothing, because Coiled may have stored the key in
-    /// order to check it. No connection, or the earlier connection in another region, proves that it does not.
+    /// order to check it. No connection, or the earlier connection in another region, proves that Coiled does not
+    /// hold it.
     async fn coiled_may_hold_key(&self) -> bool {
         match self.outcome() {
             Outcome::NotSent => false,
@@ -317,7 +318,7 @@ impl Run<'_> {
     async fn undo_keys(&self, before: &[String]) -> Result<(), Error> {
         let consistent_at = self.lost_key_at().unwrap_or_else(Instant::now) + self.context.config.consistency;
         let until = consistent_at.min(self.undo_until());
-        // A user that is deleted keeps no key: DeleteUser fails as long as it has one.
+        // If this run also deletes the user, no key can remain: DeleteUser fails while the user has one.
         while !self.delete_new_keys(before).await? && !self.journal.remaining().contains(&Undo::User) {
             if Instant::now() + self.context.config.poll > until {
                 let is_certain = until == consistent_at;
@@ -328,7 +329,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Deletes this run's key and those whose responses were lost. Returns whether there was one of the latter.
+    /// Deletes this run's key and those whose responses were lost. Returns whether it found any of the latter.
     async fn delete_new_keys(&self, before: &[String]) -> Result<bool, Error> {
         let (iam, own) = (&self.context.iam, self.new_key_id());
         let mut created: Vec<String> = iam.keys(self.user()).await?.into_iter().map(|key| key.id).collect();
@@ -392,8 +393,8 @@ impl Run<'_> {
         link.coiled.paced(link.coiled.pace().ending(now + half))
     }
 
-    /// Coiled shows a connection only when its setup has finished. Waits for that during a quarter of the undo time; a
-    /// second quarter is left to disconnect the workspace.
+    /// Coiled shows a connection only when its setup has finished. Waits for that for at most a quarter of the undo
+    /// time. Another quarter is left to disconnect the workspace.
     async fn wait_for_connection(&self, coiled: &Coiled, workspace: &str) -> Result<Shown, Error> {
         let now = Instant::now();
         let until = now + self.context.deadlines.undo.saturating_duration_since(now) / 4;
@@ -406,7 +407,8 @@ impl Run<'_> {
         }
     }
 
-    /// One call that AWS throttles to the end would otherwise leave no time for the other undos.
+    /// Limits AWS calls to half of the undo time that is left. Otherwise, one call that AWS keeps throttling would leave
+    /// no time for the other undos.
     fn give_aws_half_of_the_time(&self) {
         self.context.patience.ends_at(self.undo_until());
     }

@@ -1,7 +1,7 @@
-//! Delete after a person deleted the user. Coiled may still hold its key, which works nowhere.
+//! Delete after a person deleted the user. Coiled may still hold its key, which no longer works.
 //!
-//! The user's tags are gone, so the connection is recognized by what the properties register. Nothing here fails the
-//! Delete: the key is harmless, and there is no user left to tag with `coiled-stack:force-disconnect`.
+//! The user's tags are gone, so the connection is recognized by comparing it with the properties. Nothing here fails
+//! the Delete: the key is harmless, and there is no user left to tag with `coiled-stack:force-disconnect`.
 
 use super::{Owned, coiled_deadline, server_and_token, workspace};
 use crate::coiled::registration::would_show;
@@ -12,10 +12,10 @@ use crate::error::Error;
 /// Disconnects the workspace if it shows this stack's connection. Otherwise logs that Coiled keeps it.
 pub(super) async fn disconnect(context: &Context<'_>, owned: &Owned) -> Result<(), Error> {
     match disconnect_if_recognized(context, owned).await {
-        Ok(()) => tracing::info!("the user was deleted by hand; Coiled holds no key of it any more"),
+        Ok(()) => tracing::info!("the user was deleted by hand; Coiled no longer holds its key"),
         Err(error) => {
             let settings = settings(owned);
-            tracing::warn!(%error, settings, "the user was deleted by hand; if Coiled still holds its key, disconnect it there");
+            tracing::warn!(%error, settings, "the user was deleted by hand; if Coiled still holds its key, disconnect the workspace in its settings");
         }
     }
     Ok(())
@@ -29,10 +29,10 @@ fn settings(owned: &Owned) -> String {
 async fn disconnect_if_recognized(context: &Context<'_>, owned: &Owned) -> Result<(), Error> {
     let unknown = |why: &str| Error::Unconfirmed(format!("not disconnecting the workspace: {why}"));
     if owned.name_is_taken {
-        return Err(unknown("another user has the name now, and may be connected"));
+        return Err(unknown("another user now has this name and may be connected"));
     }
     let spec = owned.spec.as_ref().ok_or_else(|| unknown("the properties are not valid"))?;
-    // Such a Create may have failed before it replaced the connection of someone else.
+    // A Create with `AdoptExisting` may have failed before it replaced someone else's connection.
     if spec.adopt {
         return Err(unknown("AdoptExisting is set, so the connection may be older than the stack"));
     }

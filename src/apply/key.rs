@@ -68,8 +68,8 @@ impl Run<'_> {
         }
     }
 
-    /// After LimitExceeded. For a few seconds, IAM may still count a key that was just deleted, or not list the lost key
-    /// yet. Fails if a person has created a key since the checks.
+    /// Waits after LimitExceeded: for a few seconds, IAM may still count a key that was just deleted, or may not list
+    /// the lost key yet. Fails if a person has created a key since the checks.
     async fn wait_for_room(&self, before: &[String], until: Instant) -> Result<(), Error> {
         let (iam, user, poll) = (&self.context.iam, self.user(), self.context.config.poll);
         let keys = iam.keys(user).await?;

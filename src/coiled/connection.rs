@@ -51,7 +51,7 @@ impl Shown {
     }
 
     /// Whether this is a connection by access key with these network options, in that region. Coiled shows nothing else
-    /// of a registration. A connection by role delegation names its role.
+    /// about a registration. A connection by role delegation names its role.
     pub fn is_by_key_in(&self, region: &str, network: &Value) -> bool {
         let shown = self.0.get("options").and_then(|options| options.get("network"));
         self.is_aws_in(region)
@@ -119,7 +119,7 @@ impl Coiled {
         }
         match response.status {
             404 => Ok(Disconnected::Already),
-            // An empty body means success. One that is not JSON comes from a proxy: Coiled has removed nothing.
+            // An empty body means success. A body that is not JSON comes from a proxy: Coiled has removed nothing.
             _ if response.is_success() && response.body.trim().is_empty() => Ok(Disconnected::Now),
             _ => response.json().map(|_| Disconnected::Now),
         }

@@ -41,7 +41,7 @@ impl Holder {
         self.usage == PolicyUsageType::PermissionsBoundary
     }
 
-    /// The command with which a person ends this use. A group has no permissions boundary.
+    /// The command that ends this use of the policy. A group has no permissions boundary.
     pub fn command(&self, arn: &str) -> String {
         let Self { kind, name, .. } = self;
         match self.usage {
@@ -59,7 +59,8 @@ impl Holder {
 }
 
 impl Iam {
-    /// Every use of a policy. ListEntitiesForPolicy says how a policy is used only if it is asked for one usage.
+    /// Every use of a policy. ListEntitiesForPolicy does not say how a policy is used, so it is called once for each
+    /// usage.
     pub async fn holders(&self, arn: &str) -> Result<Vec<Holder>, Error> {
         let (attached, bounded) = tokio::try_join!(
             self.holders_by(arn, PolicyUsageType::PermissionsPolicy),

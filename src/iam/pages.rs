@@ -70,7 +70,7 @@ impl<P: Page, E> Reading<P, E> {
         };
         match &page {
             Ok(page) if page.request_id().is_some() => self.marker = page.next(),
-            // A page that AWS did not send is not believed, so it is read again.
+            // A page that AWS did not send is not trusted, so it is read again.
             _ => self.pages = start(self.marker.clone()),
         }
         page

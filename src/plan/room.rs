@@ -1,7 +1,7 @@
 //! Room for one more access key. IAM allows two per user, and Coiled never says which one it holds.
 //!
-//! A person may have created a key and registered it (`coiled setup aws` does both), and what Coiled shows then may be
-//! the same as before. So a key is deleted before the new one is registered only if Coiled cannot hold it. An inactive
+//! A person may have created a key and registered it (`coiled setup aws` does both), and Coiled may still show the same
+//! connection as before. So a key is deleted before the new one is registered only if Coiled cannot hold it. An inactive
 //! key is no exception: Coiled may hold it, and its owner may set it active again.
 
 use super::pending_is_recorded;
@@ -71,8 +71,8 @@ fn replaced(observed: &Observed) -> Vec<String> {
 /// The keys of a run that was killed after CreateAccessKey. It tags a key before it sends it to Coiled, so Coiled holds
 /// none of them. They were created while the run held its lease; any other key without a tag is a person's.
 ///
-/// Whoever may tag the user can write a lease, and can remove the tag that names Coiled's key. So that is not enough: IAM
-/// must also show that a stray is no older than a key that the tags name, or Coiled must hold no key at all. A
+/// Whoever may tag the user can write a lease, and can remove the tag that names Coiled's key. So the lease alone is not
+/// enough: IAM must also show that a stray is no older than a key that the tags name, or Coiled must hold no key at all. A
 /// registration deletes every other key, so no key is older than the one that Coiled holds.
 fn strays(observed: &Observed, held: Held) -> Vec<String> {
     let Some((seen, lease)) = observed.owned().and_then(|seen| Some((seen, seen.lease.as_ref()?))) else {
@@ -88,8 +88,8 @@ fn strays(observed: &Observed, held: Held) -> Vec<String> {
     seen.keys.iter().filter(is_stray).map(|key| key.id.clone()).collect()
 }
 
-/// The recorded or the pending key, if Coiled is known to hold the other one. A further key may be the one that Coiled
-/// really holds, so then there is none.
+/// The recorded or the pending key, if Coiled is known to hold the other one. If the user has a further key, the list
+/// is empty, because Coiled may really hold that one.
 fn superseded(observed: &Observed, held: Held) -> Vec<String> {
     let (Some(seen), Held::Key(id)) = (observed.owned(), held) else { return Vec::new() };
     let left_over = left_over(observed, held);

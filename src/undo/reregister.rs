@@ -1,8 +1,8 @@
-//! After Coiled rejected an Update's registration.
+//! Registers the new key again after Coiled rejected an Update's registration.
 //!
-//! Coiled may have stored the rejected key in order to check it, and often shows the same for both keys. The user would
-//! be left with two keys that Coiled may hold, and without room for the key of the next Update. So the new key is
-//! registered once more, with the settings of the recorded key. If that works, Coiled holds the new key for certain.
+//! Coiled may have stored the rejected key in order to check it, and often shows the same connection for both keys. The
+//! user would be left with two keys that Coiled may hold, and without room for the key of the next Update. So the new key
+//! is registered once more, with the settings of the recorded key. If that works, Coiled holds the new key for certain.
 
 use crate::apply::{Outcome, Run};
 use crate::coiled::registration::{Digests, Message};
@@ -33,8 +33,8 @@ impl Run<'_> {
 
     /// The old properties, if the recorded key is registered with them and their tokens are at hand.
     ///
-    /// An event names the old properties too, so they must match what the function was deployed for. Server and API
-    /// token are those of this run, whatever the old properties name.
+    /// The old properties come from the event too, so they must match what the function was deployed for. The server and
+    /// the API token are this run's, whatever the old properties name.
     fn recorded_settings(&self) -> Option<Spec> {
         let new = &self.prepared.spec;
         let old = read_spec(self.context, self.context.envelope.old_properties()).ok()?;

@@ -129,7 +129,7 @@ async fn delete_fails_before_any_change_if_a_policy_is_a_permissions_boundary_el
     }
 }
 
-/// One role uses a policy in both ways, and a group too: every command is in one status reason.
+/// One role uses a policy in both ways, and a group has it attached. One status reason names every command.
 #[tokio::test]
 async fn delete_names_the_command_for_each_use_of_a_policy() {
     let world = connected().await;

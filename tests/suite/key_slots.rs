@@ -1,5 +1,5 @@
 //! Room for one more access key. IAM allows two per user. A key that Coiled may hold is never deleted before another is
-//! registered: not one that a person created or set inactive either.
+//! registered. This includes keys that a person created or set inactive.
 
 use serde_json::{Value, json};
 
@@ -131,7 +131,7 @@ async fn only_a_key_created_during_a_killed_run_makes_room() {
 
 /// Whoever may tag the user can make Coiled's key look like one that a killed run left behind.
 #[tokio::test]
-async fn no_tag_has_the_key_that_coiled_holds_deleted_to_make_room() {
+async fn no_forged_lease_makes_an_update_delete_the_key_that_coiled_holds() {
     let world = connected().await;
     let held = world.keys("coiled").await.remove(0);
     let by_hand = world.create_key_by_hand("coiled").await;
@@ -143,7 +143,7 @@ async fn no_tag_has_the_key_that_coiled_holds_deleted_to_make_room() {
     assert_eq!(world.coiled.connection("ada").unwrap().access_key_id(), held);
 }
 
-/// Coiled holds no key then, so a key of a killed run makes room although no tag names another.
+/// Coiled then holds no key, so a killed run's key is deleted to make room even if no tag names another key.
 #[tokio::test]
 async fn a_key_of_a_killed_run_makes_room_if_the_workspace_is_not_connected() {
     let world = connected().await;
@@ -155,10 +155,10 @@ async fn a_key_of_a_killed_run_makes_room_if_the_workspace_is_not_connected() {
     world.connected().await;
 }
 
-/// Coiled holds the new or the old key after a rotation in the same region whose outcome is unknown, and shows the same
-/// for both.
+/// After a rotation whose outcome is unknown, Coiled holds the new or the old key, and shows the same connection for both
+/// if the region is the same.
 #[tokio::test]
-async fn two_keys_of_an_unknown_outcome_are_kept_until_a_person_deletes_one() {
+async fn both_keys_are_kept_after_an_unknown_outcome_until_a_person_deletes_one() {
     for on in [Call::WsMessage, Call::WsFinish] {
         let world = connected().await;
         world.coiled.fault(Fault { on, how: How::IsError("no".into()), times: 2 });
@@ -172,7 +172,7 @@ async fn two_keys_of_an_unknown_outcome_are_kept_until_a_person_deletes_one() {
 }
 
 /// Coiled may have stored the key that it rejected. The new key is registered again with the earlier settings, so the
-/// user has one key, Coiled holds it, and the rollback needs neither.
+/// user has one key, Coiled holds it, and the rollback does not contact Coiled.
 #[tokio::test]
 async fn a_rejected_update_ends_with_one_key_that_coiled_holds() {
     for on in [Call::WsMessage, Call::WsFinish] {
@@ -195,7 +195,7 @@ async fn a_rejected_update_ends_with_one_key_that_coiled_holds() {
 
 /// IAM still counts a key that was deleted a moment ago.
 #[tokio::test]
-async fn a_limit_that_no_listed_key_explains_is_waited_for() {
+async fn create_access_key_is_retried_if_the_listed_keys_do_not_reach_the_limit() {
     let world = connected().await;
     let how = crate::support::aws::AwsHow::Error(409, "LimitExceeded", "Cannot exceed quota for AccessKeysPerUser: 2");
     world.aws.fault(crate::support::aws::AwsFault { action: "CreateAccessKey", how, times: 3 });

@@ -1,4 +1,4 @@
-//! Replies of AWS that do not say whether the call took effect: a 5xx, a page of a proxy, a reply without a request ID.
+//! Replies that do not show whether an AWS call took effect: a 5xx, a proxy's page, a reply without a request ID.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ async fn connected(properties: Value) -> World {
 }
 
 #[tokio::test]
-async fn a_page_of_a_proxy_with_status_200_is_no_success_in_a_create() {
+async fn a_page_from_a_proxy_with_status_200_does_not_count_as_success_in_a_create() {
     for action in ["CreateUser", "CreatePolicy", "AttachUserPolicy", "CreateAccessKey", "TagUser", "UntagUser"] {
         let world = World::new().await;
         fault(&world, action, AwsHow::Page(200), 1);
@@ -44,7 +44,7 @@ async fn a_page_of_a_proxy_with_status_200_is_no_success_in_a_create() {
 }
 
 #[tokio::test]
-async fn a_page_of_a_proxy_with_status_200_is_no_success_in_an_update() {
+async fn a_page_from_a_proxy_with_status_200_does_not_count_as_success_in_an_update() {
     let old = json!({"Tags": [{"Key": "team", "Value": "a"}], "PermissionsBoundaryArn": AWS_POLICY});
     let new = json!({"AttachSetupPolicy": "false", "RotateKey": "2"});
     for action in
@@ -57,7 +57,7 @@ async fn a_page_of_a_proxy_with_status_200_is_no_success_in_an_update() {
         assert_eq!(world.attached("coiled").await, ["coiled-ongoing"], "{action}");
         assert_eq!(world.aws.boundary("coiled"), None, "{action}");
         assert!(!world.user_tags("coiled").await.unwrap().contains_key("team"), "{action}");
-        // And on the way back.
+        // The Update back to the old properties handles such pages too.
         for action in ["PutUserPermissionsBoundary", "TagPolicy", "AttachUserPolicy"] {
             fault(&world, action, AwsHow::Page(200), 1);
         }
@@ -69,7 +69,7 @@ async fn a_page_of_a_proxy_with_status_200_is_no_success_in_an_update() {
 }
 
 #[tokio::test]
-async fn a_page_of_a_proxy_with_status_200_is_no_success_in_a_delete() {
+async fn a_page_from_a_proxy_with_status_200_does_not_count_as_success_in_a_delete() {
     for action in
         ["TagUser", "DetachUserPolicy", "DeleteAccessKey", "DeletePolicy", "DeleteUser", "DeletePolicyVersion"]
     {
@@ -83,7 +83,7 @@ async fn a_page_of_a_proxy_with_status_200_is_no_success_in_a_delete() {
     }
 }
 
-/// SUCCESS for nothing would be the worst response.
+/// SUCCESS although nothing happened would be the worst response.
 #[tokio::test]
 async fn a_proxy_that_answers_every_call_with_a_page_fails_the_request() {
     for action in ["TagUser", "DetachUserPolicy", "DeleteAccessKey", "DeletePolicy", "DeleteUser"] {
@@ -128,9 +128,10 @@ async fn a_throttled_create_access_key_does_not_list_the_keys() {
     assert_eq!(lists(AwsHow::TookEffectThenError(500, "ServiceFailure")).await, throttled + 2);
 }
 
-/// The Update fails with the replies lost to the end: no key of it stays, neither now nor after the rollback.
+/// The Update fails because every reply is lost. If it leaves a new key, it also leaves a lease, and the rollback deletes
+/// the key.
 #[tokio::test]
-async fn an_update_whose_replies_are_all_lost_leaves_no_key_of_its_own() {
+async fn an_update_whose_replies_are_all_lost_leaves_no_new_key_after_its_rollback() {
     for how in [AwsHow::TookEffectThenError(500, "ServiceFailure"), AwsHow::TookEffectThenPage(200)] {
         for lag in [Duration::ZERO, Duration::from_millis(150)] {
             let mut world = connected(json!({})).await;
@@ -151,7 +152,7 @@ async fn an_update_whose_replies_are_all_lost_leaves_no_key_of_its_own() {
     }
 }
 
-/// An adopted user is a person's again: it must not keep a key of which nobody has the secret.
+/// After a failed adoption, the user must not keep a key whose secret nobody has.
 #[tokio::test]
 async fn a_failed_adoption_leaves_no_key_whose_reply_was_lost() {
     for lag in [Duration::ZERO, Duration::from_millis(150)] {
@@ -193,9 +194,9 @@ async fn any_lost_reply_of_create_policy_version_leaves_one_new_version() {
     }
 }
 
-/// Coiled may hold the new key although it still shows the earlier connection: so the key must keep working.
+/// Coiled may hold the new key although it still shows the earlier connection, so the key must keep working.
 #[tokio::test]
-async fn an_undo_whose_outcome_is_unknown_keeps_the_key_while_coiled_shows_the_earlier_connection() {
+async fn an_undo_keeps_a_key_that_coiled_may_hold_while_coiled_shows_the_earlier_connection() {
     let mut world = adopt::world_after_set_up(1).await;
     let before = world.keys("coiled").await;
     world.timeout = Duration::from_secs(8);
@@ -207,9 +208,9 @@ async fn an_undo_whose_outcome_is_unknown_keeps_the_key_while_coiled_shows_the_e
     assert!(!world.tag("coiled-stack:pending-access-key-id").await.is_empty());
 }
 
-/// A lost reply of a look is no more than a look that has to be repeated.
+/// If the reply of a read is lost, the function reads again.
 #[tokio::test]
-async fn replies_without_a_request_id_are_not_believed() {
+async fn replies_without_a_request_id_are_not_trusted() {
     for name in [
         "iam GetUser",
         "iam ListAccessKeys",

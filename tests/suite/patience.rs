@@ -1,4 +1,5 @@
-//! AWS that throttles calls, is unavailable, or does not know new credentials yet: waited out, but never past the deadline.
+//! If AWS throttles calls, is unavailable or does not know new credentials yet, the function waits, but never past the
+//! deadline.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use crate::support::aws::{AwsFault, AwsHow};
 /// More than the four attempts of the SDK's own retries.
 const OFTEN: u32 = 7;
 
-/// How AWS says that it throttles calls or is out of order, in its various services.
+/// The errors with which AWS's services throttle calls or say that they are unavailable.
 const BUSY: [AwsHow; 15] = [
     AwsHow::Throttled,
     AwsHow::Error(400, "ThrottlingException", "Rate exceeded"),
@@ -101,7 +102,7 @@ async fn throttling_and_a_denial_are_waited_out_while_a_key_is_tested() {
 }
 
 #[tokio::test]
-async fn a_reason_after_throttling_says_how_long_it_was_waited_for_and_never_recommends_force() {
+async fn a_reason_after_throttling_says_how_long_the_run_tried_and_never_recommends_force() {
     for (action, how) in [
         ("GetSecretValue", AwsHow::Throttled),
         ("GetSecretValue", AwsHow::Page(503)),
@@ -128,7 +129,7 @@ async fn a_reason_after_throttling_says_how_long_it_was_waited_for_and_never_rec
 
 /// With force, an unreadable token does not use up the time that the deletion needs.
 #[tokio::test]
-async fn a_forced_delete_does_not_wait_for_a_throttled_secret_to_the_end() {
+async fn a_forced_delete_does_not_wait_for_a_throttled_secret_until_the_deadline() {
     let mut world = connected().await;
     world.timeout = Duration::from_secs(6);
     fault(&world, "GetSecretValue", AwsHow::Throttled, u32::MAX);
@@ -146,7 +147,7 @@ async fn a_throttled_region_is_not_reported_as_disabled() {
     assert!(!response.reason().contains("Enable the region"), "{}", response.reason());
 }
 
-/// What every request type does while AWS throttles every call of a service, or all calls.
+/// The request fails before the deadline. The reason says how long the run tried, and to wait.
 async fn ends_before_the_deadline(world: &mut World, event: Value, case: &str) {
     world.timeout = Duration::from_secs(4);
     let began = Instant::now();
@@ -161,7 +162,7 @@ async fn ends_before_the_deadline(world: &mut World, event: Value, case: &str) {
 async fn no_request_waits_past_the_deadline_while_aws_throttles_every_call() {
     for action in ["*", "iam:*", "sts:*", "secretsmanager:*"] {
         for request_type in ["Create", "Update", "Delete"] {
-            // A Delete or an Update that has the account from its user does not call STS.
+            // A Delete or an Update reads the account from its user's ARN and does not call STS.
             if action == "sts:*" && request_type != "Create" {
                 continue;
             }
@@ -209,7 +210,7 @@ async fn no_undo_waits_past_the_deadline_and_one_throttled_call_leaves_time_for_
     }
 }
 
-/// A service that never answers uses up the time of its own phase only.
+/// A service that never answers uses up only the time of its own phase.
 #[tokio::test]
 async fn a_service_that_hangs_at_every_call_is_given_up_before_the_deadline() {
     for action in ["iam:*", "sts:*", "secretsmanager:*"] {
@@ -222,9 +223,9 @@ async fn a_service_that_hangs_at_every_call_is_given_up_before_the_deadline() {
     }
 }
 
-/// A wrong endpoint would otherwise be waited for to the deadline.
+/// Otherwise, calls to a wrong endpoint would be retried until the deadline.
 #[tokio::test]
-async fn an_endpoint_at_which_nothing_listens_is_given_up_after_the_grace() {
+async fn an_endpoint_on_which_nothing_listens_is_given_up_after_the_grace_period() {
     let mut world = World::new().await;
     world.cannot_reach_aws();
     let began = Instant::now();
@@ -232,9 +233,9 @@ async fn an_endpoint_at_which_nothing_listens_is_given_up_after_the_grace() {
     assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
 }
 
-/// A function that was just deployed has credentials that no service may know for some seconds.
+/// For some seconds, services may not know the credentials of a function that was just deployed.
 #[tokio::test]
-async fn every_service_may_not_know_the_functions_new_credentials_at_first() {
+async fn a_create_succeeds_if_a_service_does_not_know_the_functions_new_credentials_at_first() {
     for (action, status, code) in [
         ("iam:*", 403, "InvalidClientTokenId"),
         ("sts:*", 403, "InvalidClientTokenId"),
@@ -268,9 +269,9 @@ async fn the_grace_for_new_permissions_starts_again_when_the_user_is_created() {
     world.connected().await;
 }
 
-/// The other region's STS tells: there the credentials are known.
+/// STS in the other region knows the credentials, so the first region is the cause.
 #[tokio::test]
-async fn a_disabled_region_is_told_from_unknown_credentials_by_asking_another_region() {
+async fn a_disabled_region_is_distinguished_from_unknown_credentials_by_asking_another_region() {
     let config = coiled_aws_stack::config::Config {
         access_denied_grace: Duration::from_millis(100),
         ..crate::support::config()
@@ -283,7 +284,7 @@ async fn a_disabled_region_is_told_from_unknown_credentials_by_asking_another_re
         world.aws.calls().into_iter().filter(|call| call.service == "sts").map(|call| call.region).collect();
     assert_eq!(asked.last().map(String::as_str), Some("us-east-1"));
 
-    // Nobody knows the credentials: that is not the region's fault.
+    // Neither region knows the credentials, so the region is not the cause.
     let world = World::with(config).await;
     for known in ["af-south-1", "us-east-1"] {
         world.aws.disable_region(known);

@@ -46,7 +46,7 @@ async fn delete_policy_by_hand(world: &World, name: &str) {
     world.iam.delete_policy().policy_arn(&arn).send().await.unwrap();
 }
 
-/// Coiled still shows the connection with the deleted key, and no tag says any more whose it is.
+/// Coiled still shows the connection with the deleted key, but no tag shows whose connection it is.
 #[tokio::test]
 async fn the_next_update_recreates_a_user_that_was_deleted() {
     let world = connected(json!({})).await;
@@ -106,9 +106,9 @@ async fn an_update_after_the_user_was_deleted_keeps_a_connection_of_someone_else
     }
 }
 
-/// A Create never takes a connection for its own, even if it has the same region and network.
+/// This includes a connection with the same region and network.
 #[tokio::test]
-async fn a_create_takes_no_connection_for_its_own() {
+async fn a_create_never_treats_an_existing_connection_as_its_own() {
     let world = connected(json!({})).await;
     world.delete_user_by_hand().await;
     for name in POLICIES {
@@ -143,7 +143,7 @@ async fn the_rollback_puts_back_tags_that_were_removed_from_the_user() {
     }
 }
 
-/// Delete does not guess whose a user without ownership tags is: it names the command for either answer.
+/// Delete does not guess who owns a user without ownership tags. It names one command for each case.
 #[tokio::test]
 async fn delete_names_the_tags_to_put_back_on_a_user_that_lost_them() {
     let world = connected(json!({})).await;
@@ -268,10 +268,10 @@ async fn delete_disconnects_the_workspace_if_a_person_deleted_the_user() {
     }
 }
 
-/// Nothing that happens at Coiled fails a Delete without a user: no tag could force the next one.
+/// Nothing that happens at Coiled fails a Delete without a user, because no tag could force the next Delete.
 #[tokio::test]
 async fn delete_logs_that_coiled_may_hold_a_key_of_a_deleted_user_if_it_cannot_disconnect() {
-    let hint = "if Coiled still holds its key, disconnect it there";
+    let hint = "if Coiled still holds its key, disconnect the workspace in its settings";
     for on in [Call::BackendOptions, Call::Disconnect] {
         let world = connected(json!({})).await;
         world.delete_user_by_hand().await;
@@ -292,7 +292,7 @@ async fn delete_logs_that_coiled_may_hold_a_key_of_a_deleted_user_if_it_cannot_d
     assert!(world.coiled.connection("ada").is_some() && world.logs.text().contains(hint));
 }
 
-/// The key goes with the user, so Coiled must not keep it.
+/// The key is deleted with the user, so Coiled must not keep it.
 #[tokio::test]
 async fn delete_disconnects_the_workspace_although_a_person_removed_a_state_tag() {
     for key in ["coiled-stack:access-key-id", "coiled-stack:registered"] {

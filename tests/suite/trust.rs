@@ -206,7 +206,7 @@ async fn a_delete_after_the_user_was_deleted_sends_nothing_that_the_function_was
         world.delete(json!({property: value})).await.succeeded();
         assert_eq!((world.coiled.requests().len(), reads_of_secrets(&world)), (asked, 0), "{property}");
         assert!(stranger.requests().is_empty() && world.coiled.connection("ada").is_some(), "{property}");
-        assert!(world.logs.text().contains("if Coiled still holds its key, disconnect it there"), "{property}");
+        assert!(world.logs.text().contains("disconnect the workspace in its settings"), "{property}");
     }
 }
 

@@ -1,11 +1,11 @@
-//! What counts as a connection. A workspace on Coiled's own cloud has none, whatever else Coiled shows of it.
+//! What counts as a connection. A workspace on Coiled's own cloud has none, whatever else Coiled shows about it.
 
 use serde_json::{Value, json};
 
 use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
 
-/// What the server may answer for a workspace without a customer's account. `vm_aws`, `vm_gcp` and `vm_azure` are
+/// The responses that Coiled may send for a workspace without a customer's account. `vm_aws`, `vm_gcp` and `vm_azure` are
 /// Coiled's own cloud: every new workspace runs there.
 fn unconnected() -> Vec<(u16, Value)> {
     let hosted = |cloud: &str| json!({"backend": cloud, "options": {"aws_region_name": "us-east-2"}});
@@ -64,7 +64,7 @@ async fn update_and_delete_succeed_however_coiled_shows_a_workspace_that_was_dis
     }
 }
 
-/// Coiled reported success, but still shows its own cloud: then it does not hold the key.
+/// Coiled reported success, but still shows its own cloud, so it does not hold the key.
 #[tokio::test]
 async fn create_fails_if_coiled_shows_an_unconnected_workspace_after_the_registration() {
     for (status, body) in unconnected() {
@@ -81,7 +81,7 @@ async fn create_fails_if_coiled_shows_an_unconnected_workspace_after_the_registr
 
 /// The status reason says where to look and what the property does.
 #[tokio::test]
-async fn a_rejected_connection_names_its_page_at_coiled_and_what_adoption_does() {
+async fn the_reason_for_rejecting_a_connection_names_its_page_at_coiled_and_what_adoption_does() {
     let world = World::new().await;
     let options = json!({"provider_name": "aws", "aws_region_name": "eu-west-1"});
     world.coiled.connect("ada", json!({"backend": "vm", "options": options}));

@@ -5,8 +5,8 @@ use super::call::AwsCall;
 use super::reply::{Reply, all_inside, inside};
 use crate::support::locked;
 
-/// The lists of a ListEntitiesForPolicy reply: for each, the value of `EntityFilter`, and the elements of the list
-/// and of a name.
+/// The lists of a ListEntitiesForPolicy reply. For each: the value of `EntityFilter`, the list's XML element, and the
+/// element of a name in it.
 const ENTITIES: [(&str, &str, &str); 3] =
     [("User", "PolicyUsers", "UserName"), ("Role", "PolicyRoles", "RoleName"), ("Group", "PolicyGroups", "GroupName")];
 
@@ -54,8 +54,8 @@ impl Shared {
         users.into_iter().chain(roles).collect()
     }
 
-    /// A ListEntitiesForPolicy reply as AWS sends it: with `PolicyUsageFilter`, either the identities to which the policy
-    /// is attached or those whose permissions boundary it is, and all of them without it (IAM API reference).
+    /// A ListEntitiesForPolicy reply as AWS sends it (IAM API reference). `PolicyUsageFilter` selects the identities to
+    /// which the policy is attached or those whose permissions boundary it is. Without it, the reply lists both.
     pub(super) async fn with_bounded_entities(&self, call: &AwsCall, reply: Reply) -> Reply {
         if call.action != "ListEntitiesForPolicy" || reply.status != 200 {
             return reply;
