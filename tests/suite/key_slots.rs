@@ -35,8 +35,7 @@ fn rotated() -> Value {
     json!({"RotateKey": "2"})
 }
 
-/// The Update changes nothing, names every key, and its rollback succeeds. Once a person has deleted the other keys, the
-/// same Update succeeds.
+/// The Update changes nothing and names every key. Once a person has deleted the other keys, the same Update succeeds.
 async fn rejected_until_a_person_deletes_the_other_keys(world: &World, case: &str) {
     let (before, keys) = (world.snapshot().await, world.keys("coiled").await);
     let held = world.coiled.connection("ada").unwrap().access_key_id();
