@@ -57,11 +57,16 @@ async fn update_removes_its_stack_tags_but_keeps_tags_that_a_person_added() {
     assert_eq!((tags.get("cost").map(String::as_str), tags.get("team")), (Some("7"), None));
 }
 
+/// While one of the stack's policies keeps its tags, an Update restores the user's: `recovery.rs`.
 #[tokio::test]
-async fn update_fails_without_changes_if_a_person_removed_the_ownership_tag() {
+async fn update_fails_without_changes_if_a_person_removed_all_ownership_tags() {
     let world = World::new().await;
     world.create(json!({})).await.succeeded();
     world.iam.untag_user().user_name("coiled").tag_keys("coiled-stack:stack-id").send().await.unwrap();
+    for name in ["coiled-setup", "coiled-ongoing"] {
+        let arn = world.policy_arn(name);
+        world.iam.untag_policy().policy_arn(arn).tag_keys("coiled-stack:stack-id").send().await.unwrap();
+    }
     let before = world.snapshot().await;
     world.update(json!({}), json!({"RotateKey": "2"})).await.failed(&["user/coiled", "not created by this stack"]);
     assert_eq!(before, world.snapshot().await);
