@@ -93,7 +93,9 @@ impl Iam {
         let mut all = Vec::new();
         loop {
             let send = || async { reading.lock().await.next(&start).await };
-            let Some(page) = absent_is_none(self.patience.call(name, &[], send).await)? else { return Ok(Vec::new()) };
+            // A page after the first proves that the user or policy existed a moment ago: a stale replica may not know it.
+            let transient: &[&str] = if all.is_empty() { &[] } else { &["NoSuchEntity"] };
+            let Some(page) = absent_is_none(self.patience.call(name, transient, send).await)? else { return Ok(all) };
             let is_last = page.next().is_none();
             all.push(page);
             if is_last {
