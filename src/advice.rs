@@ -49,7 +49,7 @@ fn by_code(code: &str) -> &'static str {
 
 const NO_BOUNDARY: &str = "Correct PermissionsBoundaryArn: it must be a managed policy that exists in this account, or \
                            one of AWS's own. Then deploy again.";
-const CLOCK: &str = "The clocks of the function and of AWS differ by minutes. On your own machine, synchronize the clock \
+const CLOCK: &str = "The clocks of the function and of AWS differ by several minutes. On your own machine, synchronize the clock \
                      (NTP). In Lambda, check whether a proxy or VPC endpoint delays requests. Then try again.";
 const SIGNATURE: &str = "AWS received a request that differs from the one the function signed. Check whether a proxy or \
                          TLS inspection between them changes requests, and exempt AWS's endpoints. If you set \

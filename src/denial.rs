@@ -96,7 +96,7 @@ impl Denial {
             ),
             Some(PolicyKind::Resource) => (
                 "The resource policy (of the secret, or of its KMS key)",
-                "Allow the function's role in it, or ask its owner.",
+                "Allow the function's role in that policy, or ask its owner to do so.",
             ),
             Some(PolicyKind::Identity) if self.explicit => (
                 "A policy of the function's role",

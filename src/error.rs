@@ -21,7 +21,7 @@ pub enum Error {
     #[error("{}", join(.0))]
     Properties(Vec<InvalidProperty>),
     /// An Update that changes a property which identifies the connection.
-    #[error("{} cannot change after the stack is created", .0.join(", "))]
+    #[error("{} cannot be changed after the stack is created", .0.join(", "))]
     Identity(Vec<String>),
     /// The secret that holds a token could not be read.
     #[error("secret {arn}: {cause}")]
@@ -255,12 +255,12 @@ impl fmt::Display for Unusable {
         f.write_str(match self {
             Self::Empty => "it contains no token: its value is empty",
             Self::Binary => "it contains no token: its value is binary",
-            Self::Masked => "it contains no token, but a mask such as **** that tools show in its place",
+            Self::Masked => "it contains a mask such as **** instead of the token",
             Self::Quoted => "the token in it has quotation marks around it",
             Self::NoKey => "it contains no token: it is JSON without the key `token`",
             Self::NotText => "it contains no token: it is JSON whose `token` is not a string",
             Self::BrokenJson => "it contains no token: it looks like JSON, but it is not valid JSON",
-            Self::Unsendable => "the token in it contains white space or characters other than ASCII",
+            Self::Unsendable => "the token in it contains whitespace or non-ASCII characters",
         })
     }
 }
@@ -292,7 +292,7 @@ impl Unusable {
                  file (aws secretsmanager put-secret-value --secret-string file://FILE). Then deploy again."
             }
             Self::Unsendable => {
-                "Copy the token again, without line breaks and other text around it, and store it. Then deploy again."
+                "Copy the token again, without any line breaks or surrounding text, and store it. Then deploy again."
             }
         }
     }
@@ -311,7 +311,7 @@ impl Error {
     pub fn fix(&self) -> String {
         match self {
             Error::Request(_) => {
-                "Nothing was changed. Send an event like the examples in the repository's directory `events`.".into()
+                "Nothing was changed. Send an event like the examples in the repository's `events` directory.".into()
             }
             Error::Properties(_) => "Nothing was changed. Correct these properties, then deploy again.".into(),
             Error::Identity(_) => {
@@ -392,7 +392,7 @@ impl Error {
                     .into()
             }
             Error::Unconfirmed(_) => {
-                "Try again. If it keeps failing, contact the support of the service in this message (Coiled: \
+                "Try again. If it keeps failing, contact support for the service named in this message (Coiled: \
                  support@coiled.io)."
                     .into()
             }
@@ -402,7 +402,7 @@ impl Error {
                     .into()
             }
             Error::Blocked(_) => "Nothing was deleted. Run the commands above, then delete the stack again.".into(),
-            Error::Deadline => "Try again. The log shows which step took the time.".into(),
+            Error::Deadline => "Try again. The log shows which step took so long.".into(),
             Error::Internal(_) => "This is a bug in the function. Try again, and report the bug with the log.".into(),
             Error::Several(errors) => fixes(errors),
         }

@@ -89,7 +89,7 @@ async fn each_unusable_content_of_a_secret_has_its_own_cause_and_advice() {
         (text("'abc-def'"), ["quotation marks", "without quotation marks"]),
         (text("{\"api_token\": \"abc-def\"}"), ["without the key `token`", "with the key `token`"]),
         (text("{\"token\": 7}"), ["not a string", "{\"token\": \"TOKEN\"}"]),
-        (text("abc def"), ["white space", "Copy the token again"]),
+        (text("abc def"), ["whitespace", "Copy the token again"]),
         (text(" "), ["empty", "put-secret-value"]),
     ] {
         let world = World::new().await;
