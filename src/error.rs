@@ -21,7 +21,7 @@ pub enum Error {
     #[error("{}", join(.0))]
     Properties(Vec<InvalidProperty>),
     /// An Update that changes a property which identifies the connection.
-    #[error("{} cannot be changed after the stack is created", .0.join(", "))]
+    #[error("{} cannot change after the stack is created", .0.join(", "))]
     Identity(Vec<String>),
     /// The secret that holds a token could not be read.
     #[error("secret {arn}: {cause}")]
