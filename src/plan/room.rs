@@ -55,7 +55,8 @@ pub fn key_room(observed: &Observed, held: Held) -> KeyRoom {
 /// Keys that earlier runs left behind, and that Coiled does not hold.
 pub(super) fn left_over(observed: &Observed, held: Held) -> Vec<String> {
     let mut keys = strays(observed, held);
-    keys.extend(replaced(observed).into_iter().filter(|id| !strays(observed, held).contains(id)));
+    let replaced: Vec<String> = replaced(observed).into_iter().filter(|id| !keys.contains(id)).collect();
+    keys.extend(replaced);
     keys
 }
 
