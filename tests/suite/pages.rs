@@ -6,16 +6,9 @@ use crate::support::World;
 use crate::support::aws::{Aim, AwsHow};
 use crate::support::by_hand::DOCUMENT;
 
-async fn connected() -> World {
-    let world = World::new().await;
-    world.create(json!({})).await.succeeded();
-    world.aws.forget_calls();
-    world
-}
-
 #[tokio::test]
 async fn create_finds_both_attachments_and_update_repeats_neither() {
-    let world = connected().await;
+    let world = World::after_create().await;
     assert_eq!(world.attached("coiled").await, ["coiled-ongoing", "coiled-setup"]);
     world.update(json!({"Release": "1"}), json!({"Release": "2"})).await.succeeded();
     assert!(!world.aws.actions().contains(&"AttachUserPolicy".to_owned()), "{:?}", world.aws.actions());
@@ -24,7 +17,7 @@ async fn create_finds_both_attachments_and_update_repeats_neither() {
 #[tokio::test]
 async fn update_detaches_a_policy_on_the_second_page_of_the_attachments() {
     for first in ["coiled-ongoing", "coiled-setup"] {
-        let world = connected().await;
+        let world = World::after_create().await;
         let second = if first == "coiled-setup" { "coiled-ongoing" } else { "coiled-setup" };
         for name in [first, second] {
             let arn = world.policy_arn(name);
@@ -42,7 +35,7 @@ async fn update_detaches_a_policy_on_the_second_page_of_the_attachments() {
 /// IAM lists the new key after one that a person created.
 #[tokio::test]
 async fn a_rotation_finds_its_new_key_on_the_second_page_of_the_keys() {
-    let world = connected().await;
+    let world = World::after_create().await;
     let recorded = world.keys("coiled").await.remove(0);
     world.create_key_by_hand("coiled").await;
     world.iam.delete_access_key().user_name("coiled").access_key_id(recorded).send().await.unwrap();
@@ -53,7 +46,7 @@ async fn a_rotation_finds_its_new_key_on_the_second_page_of_the_keys() {
 
 #[tokio::test]
 async fn delete_fails_without_changes_and_names_the_holders_of_a_policy_on_every_page() {
-    let world = connected().await;
+    let world = World::after_create().await;
     let kinds = ["user", "role", "group"];
     for kind in kinds {
         world.attach_elsewhere(kind, &world.policy_arn("coiled-ongoing")).await;
@@ -66,7 +59,7 @@ async fn delete_fails_without_changes_and_names_the_holders_of_a_policy_on_every
 
 #[tokio::test]
 async fn delete_names_the_groups_of_every_page() {
-    let world = connected().await;
+    let world = World::after_create().await;
     let groups = ["one", "two", "three"];
     for group in groups {
         world.iam.create_group().group_name(group).send().await.unwrap();
@@ -78,7 +71,7 @@ async fn delete_names_the_groups_of_every_page() {
 
 #[tokio::test]
 async fn delete_removes_a_policy_with_versions_on_every_page() {
-    let world = connected().await;
+    let world = World::after_create().await;
     for name in ["coiled-setup", "coiled-ongoing"] {
         for _ in 0..4 {
             let version = world.iam.create_policy_version().policy_arn(world.policy_arn(name));
@@ -92,7 +85,7 @@ async fn delete_removes_a_policy_with_versions_on_every_page() {
 /// Access to the second page is denied at first.
 #[tokio::test]
 async fn a_page_that_fails_is_retried_without_reading_the_earlier_pages_again() {
-    let world = connected().await;
+    let world = World::after_create().await;
     world.create_key_by_hand("coiled").await;
     world.aws.aim(Aim { name: "iam ListAccessKeys".into(), nth: 2, on: false, how: AwsHow::AccessDenied });
     world.update(json!({"Release": "1"}), json!({"Release": "2"})).await.succeeded();

@@ -12,13 +12,6 @@ use crate::support::aws::{Aim, AwsFault, AwsHow};
 use crate::support::by_hand::DOCUMENT;
 use crate::support::{World, config};
 
-async fn connected() -> World {
-    let world = World::new().await;
-    world.create(json!({})).await.succeeded();
-    world.aws.forget_calls();
-    world
-}
-
 /// A person revokes the new key while Coiled is registering it.
 #[tokio::test]
 async fn create_fails_and_leaves_nothing_if_its_key_is_inactive_at_the_end() {
@@ -40,7 +33,7 @@ async fn create_fails_and_leaves_nothing_if_its_key_is_inactive_at_the_end() {
 /// As text, `v10` comes before `v8`.
 #[tokio::test]
 async fn a_new_policy_version_replaces_the_version_with_the_lowest_number() {
-    let world = connected().await;
+    let world = World::after_create().await;
     let arn = world.policy_arn("coiled-ongoing");
     for number in 2..=12 {
         if number > 5 {
@@ -60,7 +53,7 @@ async fn a_new_policy_version_replaces_the_version_with_the_lowest_number() {
 /// The response of CreateAccessKey is lost, and the second attempt is rejected.
 #[tokio::test]
 async fn the_undo_of_a_lost_key_keeps_the_keys_that_existed_before() {
-    let world = connected().await;
+    let world = World::after_create().await;
     let before = world.keys("coiled").await;
     let rejected = AwsHow::Error(400, "ValidationError", "no");
     world.aws.fault(AwsFault { action: "CreateAccessKey", how: AwsHow::TookEffectThenDropped, times: 1 });
@@ -74,7 +67,7 @@ async fn the_undo_of_a_lost_key_keeps_the_keys_that_existed_before() {
 /// reaches Coiled.
 #[tokio::test]
 async fn a_failed_rotation_restores_the_tags_of_an_earlier_pending_key() {
-    let world = connected().await;
+    let world = World::after_create().await;
     let recorded = world.keys("coiled").await.remove(0);
     let pending = world.create_key_by_hand("coiled").await;
     world.iam.delete_access_key().user_name("coiled").access_key_id(recorded).send().await.unwrap();
@@ -152,7 +145,7 @@ async fn a_secret_in_another_region_is_read_there() {
 #[tokio::test]
 async fn delete_disconnects_an_unconnected_workspace_only_while_a_key_is_pending() {
     for (is_pending, disconnects) in [(true, 1), (false, 0)] {
-        let world = connected().await;
+        let world = World::after_create().await;
         if is_pending {
             world.tag_user("coiled", "coiled-stack:pending-access-key-id", "AKIAPENDING000000000").await;
             world.tag_user("coiled", "coiled-stack:pending-region", "us-east-1").await;

@@ -160,6 +160,14 @@ impl World {
         }
     }
 
+    /// Starts a world in which a Create has succeeded. Its AWS calls are forgotten.
+    pub async fn after_create() -> Self {
+        let world = Self::new().await;
+        world.create(json!({})).await.succeeded();
+        world.aws.forget_calls();
+        world
+    }
+
     /// The properties that every stack passes, combined with `more`. A `null` in `more` removes a property.
     pub fn properties(&self, more: Value) -> Value {
         let mut map = Map::new();
