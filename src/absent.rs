@@ -1,6 +1,6 @@
 //! Delete. It disconnects the workspace, then deletes the user's contents, the policies and the user. After a failure,
-//! nothing is undone and the next Delete continues. Resources that this stack does not own are kept, and it is no error
-//! if a resource no longer exists.
+//! nothing is undone, and the next Delete continues from there. Resources that this stack does not own are kept. A
+//! resource that no longer exists is not an error.
 
 mod deleted_user;
 
@@ -44,7 +44,7 @@ struct Owned {
     workspace: Option<Workspace>,
     /// The properties, if they are valid.
     spec: Option<Spec>,
-    /// Whether another user has the name.
+    /// Whether a user that this stack does not own has the name.
     name_is_taken: bool,
 }
 
@@ -60,7 +60,7 @@ impl Owned {
         self.adopted().is_some() && pending.is_none()
     }
 
-    /// What Coiled keeps if it is not asked to disconnect, for the log.
+    /// Describes for the log what Coiled keeps if it is not asked to disconnect.
     fn kept_at_coiled(&self, tags: &[Tag]) -> String {
         let named = self.workspace.as_ref().map(|workspace| workspace.slug.as_str());
         let slug = named.or_else(|| get(tags, WORKSPACE)).unwrap_or("(the token's default)");
@@ -83,7 +83,8 @@ impl Owned {
     }
 }
 
-/// Deletes every resource that this stack owns, or restores it if it was adopted and never used.
+/// Deletes every resource that this stack owns. Adopted resources are restored instead if the stack never registered a
+/// key.
 ///
 /// # Errors
 /// The failed step. The next Delete continues from there.
@@ -131,9 +132,9 @@ async fn delete(context: &Context<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Waits for resources if the Create never sent a response, because it may still be in Lambda's queue or
-/// running its checks. After this Delete's response, CloudFormation deletes the function's role, and nothing could delete
-/// the resources.
+/// Waits for resources if the Create never sent a response, because the Create may still be in Lambda's queue or
+/// running its checks. After this Delete's response, CloudFormation deletes the function's role, and nothing could
+/// delete resources that appear later.
 async fn find_despite_late_create(context: &Context<'_>) -> Result<Option<Owned>, Error> {
     let until = context.work_until().min(Instant::now() + context.config.late_create);
     loop {
@@ -146,8 +147,8 @@ async fn find_despite_late_create(context: &Context<'_>) -> Result<Option<Owned>
     }
 }
 
-/// Searches again if it finds policies without a user. A late Create may have created all three after this run looked
-/// for the user.
+/// Searches again if it finds policies but no user. A late Create may have created all three after this run looked for
+/// the user.
 async fn find_consistently(context: &Context<'_>) -> Result<Option<Owned>, Error> {
     match find(context).await? {
         Some(owned) if owned.user.is_none() => find(context).await,
@@ -158,7 +159,8 @@ async fn find_consistently(context: &Context<'_>) -> Result<Option<Owned>, Error
 /// Finds the resources with this stack's ownership tags; `None` if there are none.
 async fn find(context: &Context<'_>) -> Result<Option<Owned>, Error> {
     let remnant = Remnant::read(&context.envelope.properties);
-    // No resource has ownership tags without StackId and LogicalResourceId, and no user has a name that IAM rejects.
+    // Ownership tags contain StackId and LogicalResourceId, and a user cannot have a name that IAM rejects. If one of
+    // these is missing or invalid, there is nothing to find.
     let (true, Some(name)) = (context.envelope.is_identified(), remnant.user) else { return Ok(None) };
     let user = accessible_user(context, remnant.path.as_ref(), &name).await?;
     let (owned, other) = match user {
@@ -194,11 +196,11 @@ async fn find(context: &Context<'_>) -> Result<Option<Owned>, Error> {
     }))
 }
 
-/// The user of that name, unless it has a path that the function's role has no access to.
+/// The user with this name. `None` if it does not exist or has a path that the function's role cannot access.
 ///
 /// IAM finds a user by its name alone, and then authorizes against its full ARN. If access to the user is denied, but
-/// the role can look up this stack's policies and they do not exist, the user has another path. This stack does not own
-/// it.
+/// the role can look up this stack's policies and they do not exist, the user has another path, and this stack does not
+/// own it.
 async fn accessible_user(
     context: &Context<'_>,
     path: Option<&UserPath>,
@@ -216,7 +218,7 @@ async fn accessible_user(
     Ok(None)
 }
 
-/// The account from the user's ARN, then from STS, then from the StackId.
+/// The account from the user's ARN, otherwise from STS, otherwise from the StackId.
 async fn account(context: &Context<'_>, arn: Option<&str>) -> Result<Option<Account>, Error> {
     if let Some(account) = arn.and_then(Account::of_arn) {
         return Ok(Some(account));
@@ -254,7 +256,7 @@ async fn owned_policies(
 }
 
 /// Fails before the first deletion if the user is in a group or a policy is attached to another identity, because this
-/// function's role may change neither.
+/// function's role does not have permission to change that.
 async fn check_blockers(context: &Context<'_>, owned: &Owned) -> Result<(), Error> {
     let name = owned.name.as_str();
     let mut found = Vec::new();
@@ -275,8 +277,8 @@ async fn check_blockers(context: &Context<'_>, owned: &Owned) -> Result<(), Erro
     if found.is_empty() { Ok(()) } else { Err(Error::Blocked(found)) }
 }
 
-/// A person may have made a policy of the stack the boundary of the stack's own user. Delete deletes the policies before
-/// the user, and the function's role may not be allowed to remove a boundary.
+/// Whether a person has set one of the stack's policies as the boundary of the stack's own user. Policies are deleted
+/// before the user, and the function's role may lack the permission to delete a boundary.
 fn bounds_its_own_user(owned: &Owned, arn: &str) -> Option<Holder> {
     let user = owned.user.as_ref().filter(|seen| seen.user.boundary.as_deref() == Some(arn))?;
     Some(Holder::boundary_of_user(&user.user.name))
@@ -295,7 +297,7 @@ fn blocker(context: &Context<'_>, owned: &Owned, arn: &str, holder: &Holder) -> 
     format!("policy {arn} is {holder}: {command}")
 }
 
-/// Lists the user's contents in the log before it deletes them, because a person may have added some.
+/// Logs the user's contents before it deletes them, because a person may have added some.
 async fn delete_contents(context: &Context<'_>, name: &UserName) -> Result<(), Error> {
     let items = context.iam.contents(name.as_str()).await;
     let list = items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -303,12 +305,12 @@ async fn delete_contents(context: &Context<'_>, name: &UserName) -> Result<(), E
     context.iam.remove_all(name.as_str(), &items).await
 }
 
-/// Whose connection the workspace had before [`disconnect`].
+/// Whether the workspace's connection belonged to this stack before [`disconnect`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AtCoiled {
-    /// None, or a connection that this stack did not create. Coiled holds no key of this stack.
+    /// This stack never registered a key, or the connection is not its own. Coiled does not hold a key of this stack.
     NotThisStack,
-    /// This stack's. Coiled may still hold its key if the workspace could not be disconnected.
+    /// This stack registered a key. Coiled may still hold that key if the workspace could not be disconnected.
     ThisStack,
 }
 
@@ -403,7 +405,7 @@ async fn disconnect_if_owned(coiled: &Coiled, owned: &Owned, tags: &[Tag]) -> Re
     Ok(AtCoiled::ThisStack)
 }
 
-/// Leaves half of the work time for AWS.
+/// When requests to Coiled must end. At least half of the work time is left for AWS.
 fn coiled_deadline(context: &Context<'_>, force: bool) -> Instant {
     let now = Instant::now();
     let half = context.deadlines.work.saturating_duration_since(now) / 2;
@@ -413,8 +415,8 @@ fn coiled_deadline(context: &Context<'_>, force: bool) -> Instant {
 /// Adds the command that forces the deletion. CloudFormation does not update a stack whose deletion failed, so the
 /// property `ForceDisconnect` can no longer be set.
 ///
-/// Errors from throttling are returned unchanged: it ends by itself, and a forced deletion would needlessly leave the
-/// registration at Coiled.
+/// Throttling errors are returned unchanged, because throttling ends by itself. A forced deletion would needlessly
+/// leave the registration at Coiled.
 fn with_way_out(error: Error, name: &UserName) -> Error {
     let way_out = format!(
         "To delete the stack anyway, tag the user (aws iam tag-user --user-name {name} --tags \

@@ -22,7 +22,7 @@ pub enum Step {
     CreateUser,
     /// Put ownership tags and the lease on a user that `coiled setup aws` created.
     AdoptUser,
-    /// Put the ownership tags, and this run's lease, back on the stack's own user.
+    /// Restore the ownership tags of the stack's own user, and put this run's lease on it.
     ReclaimUser,
     /// Put this run's lease on a user that this stack owns.
     AcquireLease,
@@ -50,13 +50,13 @@ pub enum Step {
     FreeKeySlot(Vec<String>),
     /// Create an access key.
     CreateKey,
-    /// Call STS with the new key until IAM's eventual consistency lets it work.
+    /// Call STS with the new key until the key works, because IAM is eventually consistent.
     WaitForKey,
     /// Write the pending tag: from now on Coiled may hold the key.
     TagPending,
     /// Open the WebSocket to Coiled and wait for its greeting.
     OpenSocket,
-    /// Check the key at the end of its settle time, because Coiled may reach an IAM replica that does not know it yet.
+    /// Check the key again at the end of its settle time, because Coiled may reach an IAM replica that lacks the key.
     ConfirmKey,
     /// Fail if another run has taken the lease.
     CheckLease,
@@ -64,7 +64,7 @@ pub enum Step {
     Register,
     /// Ask Coiled for the workspace's connection after the registration.
     ReadBack,
-    /// Check that IAM shows the policies attached and the new key active.
+    /// Check that IAM shows the policies as attached and the new key as active.
     Verify,
     /// Write the tags that name the key as active.
     Record,
@@ -112,7 +112,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// A policy as step names show it.
+/// How step names refer to a policy.
 pub(crate) fn title(kind: Kind) -> &'static str {
     match kind {
         Kind::Setup => "setup policy",
@@ -120,7 +120,7 @@ pub(crate) fn title(kind: Kind) -> &'static str {
     }
 }
 
-/// The order of steps.
+/// Steps, and the order in which they run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Flow {
     /// A single step.
@@ -198,8 +198,8 @@ pub enum Registration {
 
 /// Compares the registration recorded in the user's tags with the desired one.
 ///
-/// An inactive key still counts as registered. Setting it inactive is how a person revokes it, and an Update must not
-/// replace it.
+/// An inactive key still counts as registered. A person revokes a key by setting it inactive, and an Update must not
+/// replace a revoked key.
 pub fn registration(spec: &Spec, observed: &Observed) -> Registration {
     let Some(user) = observed.user.as_ref().filter(|user| user.owner == Owner::Ours) else {
         return Registration::Needed;
@@ -216,12 +216,13 @@ pub fn registration(spec: &Spec, observed: &Observed) -> Registration {
     }
 }
 
-/// A run that was killed between its last two steps leaves one key both recorded as active and tagged as pending.
+/// Whether one key is both recorded as active and tagged as pending. A run that was killed between its last two steps
+/// leaves such a key.
 fn pending_is_recorded(tags: &[Tag]) -> bool {
     get(tags, PENDING).is_some_and(|id| get(tags, ACCESS_KEY_ID) == Some(id))
 }
 
-/// The steps from the observed to the desired state. Empty if they match and no lease is left over.
+/// The steps from the observed to the desired state. Empty if the states match and no lease is left over.
 pub fn plan(wanted: &Wanted, observed: &Observed) -> Flow {
     let user = user_changes(wanted, observed);
     let [setup, ongoing] = Kind::ALL.map(|kind| in_order(policy_changes(kind, wanted, observed)));
@@ -232,7 +233,7 @@ pub fn plan(wanted: &Wanted, observed: &Observed) -> Flow {
         vec![setup, ongoing, in_order(left_over)]
     };
     let changes = Flow::InOrder(vec![in_order(user), Flow::InParallel(lanes)]);
-    // An expired lease is released, and ownership tags are put back, even if nothing else has to change.
+    // An expired lease is released and missing ownership tags are restored even if nothing else has to change.
     if changes.is_empty() && !has_lease(observed) && !has_lost_its_tags(observed) {
         return changes;
     }
@@ -261,7 +262,7 @@ fn has_lost_its_tags(observed: &Observed) -> bool {
 }
 
 fn user_changes(wanted: &Wanted, observed: &Observed) -> Vec<Step> {
-    // CreateUser sets tags and permissions boundary in its own call.
+    // CreateUser sets the tags and the permissions boundary itself.
     let Some(seen) = &observed.user else { return Vec::new() };
     let (mut remove, add) = match seen.owner {
         // ReclaimUser writes all tags together with the lease.
@@ -282,15 +283,15 @@ fn user_changes(wanted: &Wanted, observed: &Observed) -> Vec<Step> {
     };
     let untag = (!remove.is_empty()).then_some(Step::UntagUser(remove));
     let tag = (!add.is_empty()).then_some(Step::TagUser(add));
-    // The boundary comes first: it only removes permissions, and a service control policy may deny changes to a user
-    // without one.
+    // The boundary is set first, because a service control policy may deny other changes to a user without one. That is
+    // safe: a boundary can only remove permissions.
     [boundary, untag, tag].into_iter().flatten().collect()
 }
 
 /// The keys of tags to remove, and the tags to add or change. Tags that the stack did not set are kept.
 ///
-/// Policies treat `Owner` and `owner` as two tags, users as one. Removing the old spelling first gives the same result
-/// in both.
+/// IAM treats `Owner` and `owner` as two tags of a policy but as one tag of a user. Removing the old spelling first
+/// gives the same result for both.
 fn tag_changes(wanted: &[Tag], old_keys: &[String], current: &[Tag]) -> (Vec<String>, Vec<Tag>) {
     let is_wanted = |key: &str| wanted.iter().any(|tag| tag.key == key);
     let is_replaced = |key: &str| old_keys.iter().any(|old| old == key) || get(wanted, key).is_some();
@@ -326,12 +327,13 @@ fn new_key(wanted: &Wanted, observed: &Observed) -> Flow {
     let in_parallel = |steps: &[Step]| Flow::InParallel(steps.iter().cloned().map(Flow::from).collect());
     let (wait, tag, open) = (Step::WaitForKey, Step::TagPending, Step::OpenSocket);
     match key_room(observed, wanted.held) {
-        // The WebSocket opens first, so that an unreachable Coiled fails the run while both keys still exist.
+        // The WebSocket is opened first, so that both keys still exist if Coiled is unreachable and the run fails.
         KeyRoom::After(keys) => {
             let room = Step::FreeKeySlot(keys);
             Flow::InOrder(vec![in_order(vec![open, room, Step::CreateKey]), in_parallel(&[wait, tag])])
         }
-        // The checks reject a user without room. If they are wrong, CreateAccessKey fails and nothing is deleted.
+        // The checks reject a user that has no room for a key. If they are wrong, CreateAccessKey fails and no key is
+        // deleted.
         KeyRoom::Free | KeyRoom::None { .. } => {
             Flow::InOrder(vec![Step::CreateKey.into(), in_parallel(&[wait, tag, open])])
         }

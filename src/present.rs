@@ -52,7 +52,7 @@ pub struct Prepared {
     pub account: Account,
     /// The state of the user and its policies before this run.
     pub observed: Observed,
-    /// `None` if this run registers no key.
+    /// `None` if this run does not register a key.
     pub link: Option<Link>,
 }
 
@@ -68,16 +68,16 @@ pub async fn run(context: &Context<'_>, request: RequestType) -> Result<Data, Fa
         let result = context.guarded(context.deadlines.work, execute(context, &prepared, &run)).await;
         match result {
             Ok(()) => return Ok(data(&prepared, &run)),
-            // Lambda may deliver one event twice in parallel. The run that lost the race has changed nothing. It checks
-            // again, which waits until the other run has ended, and then sends the same response.
+            // Lambda may deliver an event twice in parallel. The run that loses the race has not changed anything. It
+            // repeats its checks, which wait until the other run has ended, and then sends the same response.
             Err(failure) if run.was_overtaken() => tracing::info!(%failure, "another run was faster; checking again"),
             Err(failure) => return Err(undo_after_failure(context, request, &run, failure).await),
         }
     }
 }
 
-/// A failed Create undoes everything. A failed Update undoes only a key that Coiled cannot hold, because CloudFormation
-/// rolls back the rest with another Update.
+/// A failed Create undoes all its changes. A failed Update undoes only a key that Coiled cannot hold, because
+/// CloudFormation rolls back the rest with another Update.
 async fn undo_after_failure(
     context: &Context<'_>,
     request: RequestType,
@@ -156,10 +156,11 @@ pub(crate) fn read_spec(context: &Context<'_>, properties: &Value) -> Result<Spe
     Spec::parse(properties, region, partition)
 }
 
-/// Two rounds of parallel checks. The status reason lists every failed check of the second round, so that one more
-/// deployment can fix them all.
+/// Runs two rounds of parallel checks. The status reason lists every failed check of the second round, so that a single
+/// new deployment can fix them all.
 async fn check(context: &Context<'_>, request: RequestType, spec: Spec) -> Result<Prepared, Error> {
-    // An Update may be a rollback to the registered settings. It needs neither Coiled nor a secret, and must not fail.
+    // An Update may be a rollback to the registered settings. A rollback needs neither Coiled nor a secret, and must
+    // not fail.
     if request == RequestType::Create {
         trust::check_pins(context.config, &spec)?;
     }
@@ -183,7 +184,7 @@ async fn check(context: &Context<'_>, request: RequestType, spec: Spec) -> Resul
     let link = link.map_err(|failed| errors.extend(failed)).ok().flatten();
     observed.policies = policies.map_err(|error| errors.push(error)).unwrap_or_default();
     errors.extend(foreign_policies(context, &spec, &observed));
-    // If the registration needed the account too, `link_if_needed` has already returned this error.
+    // If the registration needed the account too, `link_if_needed` has already added this error.
     if let Err(error) = &account
         && !errors.contains(error)
     {
@@ -196,8 +197,8 @@ async fn check(context: &Context<'_>, request: RequestType, spec: Spec) -> Resul
     Ok(Prepared { spec, account: account?, observed, link })
 }
 
-/// Rejects a registration if the user has no room for another key. Deleting one that Coiled may hold could leave Coiled
-/// with a deleted key.
+/// Rejects a registration if the user has no room for another key. Deleting a key that Coiled may hold could leave
+/// Coiled with a key that does not work.
 async fn link_if_room(
     context: &Context<'_>,
     spec: &Spec,
@@ -215,8 +216,9 @@ async fn link_if_room(
     Err(error)
 }
 
-/// A Create that was delivered again finds its work done and does not ask Coiled. It must send the same physical ID as
-/// the first delivery. CloudFormation has already stored that ID, so a tag that somebody changed has no effect here.
+/// If a Create is delivered again, its work is already done, so the run does not ask Coiled for the workspace. It must
+/// respond with the same physical ID as the first delivery. CloudFormation has already stored that ID, so it does not
+/// matter here if someone has changed the tag.
 fn note_workspace_again(context: &Context<'_>, spec: &Spec, observed: &Observed, state: Registration) {
     let tagged = observed.owned().and_then(|seen| get(&seen.user.tags, WORKSPACE));
     if let (Registration::Current, None, Some(slug)) = (state, &spec.workspace, tagged) {
@@ -233,7 +235,7 @@ async fn first_round(
     if request == RequestType::Update {
         let seen = context.user_at_rest(&spec.user).await;
         // CloudFormation has already changed the role's policy to the new UserPath, which denies access to a user under
-        // the old one. The status reason must name UserPath instead of AccessDenied.
+        // the old path. The status reason must name UserPath instead of AccessDenied.
         if seen.is_err() {
             check_identity(context, spec, None)?;
         }
@@ -266,8 +268,8 @@ async fn link_if_needed(
     }
 }
 
-/// With an uncertain registration, both keys work. The WebSocket is opened during the checks, so that the run changes
-/// nothing if Coiled is unreachable.
+/// If the registration is uncertain, both keys work. The WebSocket is opened during the checks, so that the run does
+/// not change anything if Coiled is unreachable.
 async fn with_socket(link: Link) -> Result<Link, Vec<Error>> {
     let socket = link.coiled.open(&link.workspace).await.map_err(|error| vec![error])?;
     *locked(&link.socket) = Some(socket);
@@ -285,8 +287,8 @@ async fn policies(
     }
 }
 
-/// With an uncertain registration, both keys work and the recorded one matches. An error from Coiled then does not fail
-/// the request: a failed rollback would leave a stack that CloudFormation no longer updates.
+/// If the registration is uncertain, both keys work and the recorded one matches. In that case, an error from Coiled
+/// does not fail the request. A failed rollback would leave a stack that CloudFormation no longer updates.
 fn unless_uncertain(state: Registration, link: Result<Option<Link>, Vec<Error>>) -> Result<Option<Link>, Vec<Error>> {
     match link {
         Err(errors) if state == Registration::Uncertain => {
@@ -305,8 +307,8 @@ struct Found {
     account: Result<Account, Error>,
 }
 
-/// Reads a secret only if the function was deployed for it, and for the server and registry that its token would be
-/// sent to.
+/// Reads a secret only if the function was deployed for that secret, and for the server and registry that would receive
+/// the tokens.
 async fn look_up(context: &Context<'_>, spec: &Spec) -> Found {
     let pinned = trust::check_pins(context.config, spec);
     let token = async {
@@ -400,8 +402,8 @@ fn check_owner(spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
     }
 }
 
-/// Rejects the adoption of a user without the stack's boundary. The function's role may set that boundary but not
-/// delete it, so a failed Create could not restore the user.
+/// Rejects the adoption of a user that does not have the stack's boundary. The function's role may set that boundary
+/// but not delete it, so a failed Create could not restore the user.
 fn check_boundary(spec: &Spec, seen: &SeenUser) -> Result<(), Error> {
     match &spec.boundary {
         Some(wanted) if seen.user.boundary.as_ref() != Some(wanted) => {
@@ -411,7 +413,8 @@ fn check_boundary(spec: &Spec, seen: &SeenUser) -> Result<(), Error> {
     }
 }
 
-/// An error for each policy without this stack's ownership tags, unless this run adopts the policy with its user.
+/// An error for each policy that does not have this stack's ownership tags, unless this run adopts the policy with its
+/// user.
 fn foreign_policies(context: &Context<'_>, spec: &Spec, observed: &Observed) -> Vec<Error> {
     // A run that was killed during an adoption may have tagged the user but not its policies.
     let owner = observed.user.as_ref().map(|seen| seen.owner);
@@ -427,9 +430,9 @@ fn foreign_policies(context: &Context<'_>, spec: &Spec, observed: &Observed) -> 
 
 /// Rejects an Update that changes the server, the workspace, the user's name or its path.
 ///
-/// A rollback must pass, and its `OldResourceProperties` name the rejected values. So a server or a workspace counts as
-/// changed only if the state tags name another one too. If only the tag differs, somebody may have changed the tag,
-/// and [`trust`] decides.
+/// A rollback must pass this check, but its `OldResourceProperties` contain the rejected values. So a server or a
+/// workspace counts as changed only if its state tag differs too. If only the tag differs, someone may have changed the
+/// tag, and [`trust`] decides.
 fn check_identity(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
     let old = Remnant::read(context.envelope.old_properties());
     let physical_id = context.envelope.physical_resource_id();

@@ -1,4 +1,4 @@
-//! Asks STS for the function's account, and whether a new key works.
+//! Asks STS for the function's account, and checks with STS whether a new key works.
 
 use std::time::Duration;
 
@@ -17,11 +17,11 @@ use crate::patience::Patience;
 use crate::properties::names::partition_of;
 use crate::reply::{Trouble, is_unknown_client};
 
-/// A key that has begun to work. One response comes from one IAM replica, and the next may come from another. So a key is
-/// checked at the start, in the middle and at the end of its settle time, and a failure starts over.
+/// A key that has started to work. Each response may come from a different IAM replica. So a key is checked at the
+/// start, in the middle and at the end of its settle time. If a check fails, the settle time starts again.
 #[derive(Debug, Clone, Copy)]
 pub struct Working {
-    /// When the response of the first of the consecutive successes arrived.
+    /// When the first of the consecutive successful responses arrived.
     since: Instant,
     /// The shortest round trip to STS.
     round_trip: Duration,
@@ -41,10 +41,10 @@ impl Sts {
         Self { sdk, region: region.to_owned() }
     }
 
-    /// The function's account, called with the function's own credentials.
+    /// Returns the function's account. The call uses the function's own credentials.
     ///
     /// In a region that the account has not enabled, STS returns `InvalidClientTokenId`. For a new key, the same error
-    /// means that IAM has not propagated it. So this call comes first, before a key is created.
+    /// means that IAM has not propagated the key yet. So this call comes first, before a key is created.
     pub async fn account(&self, patience: &Patience, own: &SdkConfig) -> Result<Account, Error> {
         match self.own_account(patience).await {
             Err(error) if is_unknown(&error) => Err(self.why_unknown(error, patience, own).await),
@@ -60,15 +60,15 @@ impl Sts {
         account.ok_or_else(|| Error::Unconfirmed("GetCallerIdentity returned no ARN".into()))
     }
 
-    /// The region does not know the function's credentials, even after the time that new credentials may take. Asking
-    /// another region shows whether the region or the credentials are the cause.
+    /// Explains why STS in this region does not know the function's credentials, even after the time that new
+    /// credentials may need. Asking another region shows whether the region or the credentials are the cause.
     async fn why_unknown(&self, error: Error, patience: &Patience, own: &SdkConfig) -> Error {
         let own = own.region().map(AsRef::as_ref).unwrap_or_default();
         let other = other_region(&self.region, own);
         tracing::info!(region = self.region, other, %error, "asking STS in another region whether it knows the credentials");
         let cause = match Self::new(&self.sdk, other).own_account(patience).await {
             Ok(_) => format!("it is not enabled in this account ({error})"),
-            // Unknown everywhere: the error about the credentials helps more.
+            // The credentials are unknown everywhere, so the error about them helps more.
             Err(unknown) if is_unknown(&unknown) => return error,
             Err(_) => format!("it is not enabled in this account, or STS does not know the function yet ({error})"),
         };
@@ -107,7 +107,8 @@ impl Sts {
         }
     }
 
-    /// Whether the key still works at the end of its settle time. If so, returns at that time and not before.
+    /// Whether the key still works at the end of its settle time. If it does, this returns at that time and not
+    /// earlier.
     pub async fn still_works(
         &self,
         key: &NewKey,
@@ -117,8 +118,8 @@ impl Sts {
     ) -> Result<bool, Error> {
         let client = self.client_with(key);
         let end = working.since + config.key_settle;
-        // The check starts early, so that its response arrives at the end and adds no round trip. Even if STS is slow, it
-        // starts at most a tenth of the settle time early.
+        // The check is sent early, so that its response arrives at the end of the settle time and not a round trip
+        // later. Even if STS is slow, the check is sent at most a tenth of the settle time early.
         sleep_until(end - working.round_trip.min(config.key_settle / 10)).await;
         let works = check(&client, key, patience, config).await?.is_some();
         if works {
@@ -145,12 +146,12 @@ impl Sts {
     }
 }
 
-/// One check of a key: how long the response took, or `None` after a pause if the key does not work yet.
+/// Checks a key once and returns how long the response took. If the key does not work yet, pauses and returns `None`.
 async fn check(client: &Client, key: &NewKey, patience: &Patience, config: &Config) -> Result<Option<Duration>, Error> {
     let (began, patience) = (Instant::now(), patience.with_other_credentials());
     match patience.call("GetCallerIdentity", &[], || client.get_caller_identity().send()).await {
         Ok(_) => Ok(Some(began.elapsed())),
-        // An IAM replica does not know the key yet, so the earlier successes prove nothing.
+        // An IAM replica does not know the key yet, so earlier successes do not prove anything.
         Err(error) if is_not_yet(&error) => {
             tracing::info!(access_key_id = %key.id, "the key does not work yet");
             sleep(config.poll).await;
@@ -171,7 +172,7 @@ fn is_unknown(error: &Error) -> bool {
     code(error).is_some_and(is_unknown_client)
 }
 
-/// A region to compare with: the function's own, otherwise one that every account of the partition has.
+/// A region to compare with: the function's own, or one that is enabled in every account of the partition.
 fn other_region<'r>(asked: &str, own: &'r str) -> &'r str {
     let of_partition = match partition_of(asked) {
         "aws-cn" => ["cn-north-1", "cn-northwest-1"],

@@ -1,7 +1,8 @@
-//! Delete after a person deleted the user. Coiled may still hold its key, which no longer works.
+//! Handles a Delete after a person deleted the user. Coiled may still hold the user's key, which no longer works.
 //!
-//! The user's tags are gone, so the connection is recognized by comparing it with the properties. Nothing here fails
-//! the Delete: the key is harmless, and there is no user left to tag with `coiled-stack:force-disconnect`.
+//! The user's tags are gone, so the connection is recognized by comparing it with the properties. An error here does
+//! not fail the Delete, because the key is harmless and there is no user left to tag with
+//! `coiled-stack:force-disconnect`.
 
 use super::{Owned, coiled_deadline, server_and_token, workspace};
 use crate::coiled::registration::would_show;
@@ -9,7 +10,8 @@ use crate::coiled::settings_url;
 use crate::context::Context;
 use crate::error::Error;
 
-/// Disconnects the workspace if it shows this stack's connection. Otherwise logs that Coiled keeps it.
+/// Disconnects the workspace if Coiled shows this stack's connection. Otherwise logs that Coiled may still hold the
+/// key.
 pub(super) async fn disconnect(context: &Context<'_>, owned: &Owned) -> Result<(), Error> {
     match disconnect_if_recognized(context, owned).await {
         Ok(()) => tracing::info!("the user was deleted by hand; Coiled no longer holds its key"),

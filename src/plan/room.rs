@@ -1,8 +1,8 @@
 //! Room for one more access key. IAM allows two per user, and Coiled never says which one it holds.
 //!
-//! A person may have created a key and registered it (`coiled setup aws` does both), and Coiled may still show the same
-//! connection as before. So a key is deleted before the new one is registered only if Coiled cannot hold it. An inactive
-//! key is no exception: Coiled may hold it, and its owner may set it active again.
+//! If a person creates a key and registers it (`coiled setup aws` does both), Coiled may still show the same connection
+//! as before. So a key is deleted before the new one is registered only if Coiled cannot hold it. This applies to
+//! inactive keys too: Coiled may hold one, and a person may set it active again.
 
 use super::pending_is_recorded;
 use crate::iam::adopted::Adopted;
@@ -13,11 +13,11 @@ use crate::observe::{Observed, SeenUser};
 /// Whether the user can have one more key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyRoom {
-    /// Yes.
+    /// The user can have one more key.
     Free,
-    /// After these keys are deleted. Coiled holds none of them.
+    /// The user can have one more key after these are deleted. Coiled does not hold any of them.
     After(Vec<String>),
-    /// No: Coiled may hold any of the keys.
+    /// The user cannot have one more key, because Coiled may hold any of the existing ones.
     None {
         /// How many keys a person has to delete.
         surplus: usize,
@@ -31,13 +31,13 @@ pub enum Held<'a> {
     Nothing,
     /// This key.
     Key(&'a str),
-    /// Some key, or Coiled was not asked.
+    /// Coiled holds some key, or was not asked.
     Unknown,
 }
 
 /// Whether the user can have one more key.
 ///
-/// A user can have more than two keys, because IAM checks its limit late (terraform-provider-aws#39693).
+/// A user can have more than two keys, because IAM enforces its limit late (terraform-provider-aws#39693).
 pub fn key_room(observed: &Observed, held: Held) -> KeyRoom {
     let surplus = (observed.keys().len() + 1).saturating_sub(keys::LIMIT);
     let mut spare = left_over(observed, held);
@@ -52,7 +52,7 @@ pub fn key_room(observed: &Observed, held: Held) -> KeyRoom {
     }
 }
 
-/// Keys that earlier runs left behind, and that Coiled does not hold.
+/// Keys that earlier runs left behind and that Coiled does not hold.
 pub(super) fn left_over(observed: &Observed, held: Held) -> Vec<String> {
     let mut keys = strays(observed, held);
     let replaced: Vec<String> = replaced(observed).into_iter().filter(|id| !keys.contains(id)).collect();
@@ -60,8 +60,9 @@ pub(super) fn left_over(observed: &Observed, held: Held) -> Vec<String> {
     keys
 }
 
-/// The keys that a run replaced and did not delete, because it ended after it had recorded its own key. Until that run is
-/// completed, its key is both recorded and pending. The run had read its registration back, so Coiled holds no older key.
+/// The keys that a run replaced but did not delete, because it ended right after it recorded its own key. Until a later
+/// run finishes that work, the recorded key is also tagged as pending. The run had already read its registration back,
+/// so Coiled does not hold an older key.
 fn replaced(observed: &Observed) -> Vec<String> {
     let Some(seen) = observed.owned().filter(|seen| pending_is_recorded(&seen.user.tags)) else { return Vec::new() };
     let recorded = seen.keys.iter().find(|key| is_named(seen, &key.id)).and_then(|key| key.created);
@@ -69,12 +70,13 @@ fn replaced(observed: &Observed) -> Vec<String> {
     seen.keys.iter().filter(is_older).map(|key| key.id.clone()).collect()
 }
 
-/// The keys of a run that was killed after CreateAccessKey. It tags a key before it sends it to Coiled, so Coiled holds
-/// none of them. They were created while the run held its lease; any other key without a tag is a person's.
+/// The keys of a run that was killed after CreateAccessKey. A run tags its key before it sends the key to Coiled, so
+/// Coiled holds none of these. They were created while the run held its lease. All other untagged keys belong to a
+/// person.
 ///
-/// Whoever may tag the user can write a lease, and can remove the tag that names Coiled's key. So the lease alone is not
-/// enough: IAM must also show that a stray is no older than a key that the tags name, or Coiled must hold no key at all. A
-/// registration deletes every other key, so no key is older than the one that Coiled holds.
+/// Anyone who can tag the user can write a lease, and can remove the tag that names Coiled's key. So the lease alone is
+/// not enough. Either a key that the tags name must be at least as old as the stray, or Coiled must not hold any key. A
+/// registration deletes all other keys, so the key that Coiled holds is the oldest.
 fn strays(observed: &Observed, held: Held) -> Vec<String> {
     let Some((seen, lease)) = observed.owned().and_then(|seen| Some((seen, seen.lease.as_ref()?))) else {
         return Vec::new();
@@ -89,8 +91,8 @@ fn strays(observed: &Observed, held: Held) -> Vec<String> {
     seen.keys.iter().filter(is_stray).map(|key| key.id.clone()).collect()
 }
 
-/// The recorded or the pending key, if Coiled is known to hold the other one. If the user has a further key, the list
-/// is empty, because Coiled may really hold that one.
+/// The recorded or the pending key, if Coiled is known to hold the other one. If the user has yet another key, the list
+/// is empty, because Coiled may actually hold that one.
 fn superseded(observed: &Observed, held: Held) -> Vec<String> {
     let (Some(seen), Held::Key(id)) = (observed.owned(), held) else { return Vec::new() };
     let left_over = left_over(observed, held);

@@ -163,7 +163,7 @@ fn pending_tags_of_a_recorded_key_are_only_removed() {
     assert!(!plan.contains("key >"), "{plan}");
 }
 
-/// Coiled's response matches only the later registration, so that key is kept even if the other was used more recently.
+/// Coiled's response matches only the later registration, so its key is kept even if the other was used more recently.
 #[test]
 fn the_key_that_coiled_holds_is_not_deleted_to_make_room() {
     let spec = spec(json!({}));
@@ -180,12 +180,12 @@ fn the_key_that_coiled_holds_is_not_deleted_to_make_room() {
     let plan = plan(&Wanted { held, ..wanted(&spec, true) }, &observed).to_string();
     let new_key = "open the WebSocket to Coiled > make room for a new key (delete AKIA1) > create access key";
     assert!(plan.contains(new_key), "{plan}");
-    // A further key may be the one that Coiled really holds.
+    // Coiled may actually hold yet another key.
     seen(&mut observed).keys.push(key("AKIA3"));
     assert_eq!(key_room(&observed, held), KeyRoom::None { surplus: 2 });
 }
 
-/// Any of them may be the key that Coiled holds, and nothing that Coiled shows tells which.
+/// Coiled may hold any of these keys, and its response does not show which one.
 #[test]
 fn no_key_that_coiled_may_hold_makes_room() {
     let spec = spec(json!({"RotateKey": "2"}));
@@ -216,7 +216,7 @@ fn keys_of_a_user_that_is_adopted_make_no_room() {
     assert_eq!(key_room(&observed, Held::Unknown), KeyRoom::None { surplus: 1 });
 }
 
-/// The lease of a run that was killed while it created keys.
+/// Adds the lease of a run that was killed while it was creating keys.
 fn killed(observed: &mut Observed, lease: &str) {
     let tag = Tag::new(LEASE, lease);
     seen(observed).lease = Lease::read(std::slice::from_ref(&tag));
@@ -233,7 +233,7 @@ fn a_stray_key_is_deleted_first_to_make_room() {
     assert!(plan.contains("make room for a new key (delete AKIASTRAY) > create access key"), "{plan}");
 }
 
-/// Whoever may tag the user can write a lease, and can remove the tag that names Coiled's key.
+/// Anyone who can tag the user can write a lease, and can remove the tag that names Coiled's key.
 #[test]
 fn no_tag_makes_a_stray_of_the_key_that_coiled_holds() {
     let spec = spec(json!({"RotateKey": "2"}));
@@ -342,7 +342,7 @@ fn a_stack_tag_owner_replaces_the_owner_tag_of_coiled() {
     assert_eq!(keys, [STACK_ID, LOGICAL_ID, "Owner", SERVER, WORKSPACE]);
 }
 
-/// Policies treat `Owner` and `owner` as two tags. Without its removal, the old one would be kept.
+/// IAM treats `Owner` and `owner` as two tags of a policy, so the old one has to be removed.
 #[test]
 fn the_old_spelling_of_owner_is_removed_from_user_and_policies() {
     let (plain, own) = (spec(json!({})), spec(json!({"Tags": [{"Key": "Owner", "Value": "team"}]})));
