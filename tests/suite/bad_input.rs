@@ -1,8 +1,8 @@
 //! Invalid input is rejected before anything is created, and one response names every validation error.
 
+use coiled_stand_in::{Call, Fault, How, StandIn};
 use serde_json::{Value, json};
 
-use crate::stand_in::{Call, Fault, How, StandIn};
 use crate::support::World;
 
 /// Sends a Create that must fail. Checks that it created nothing and that the Delete that follows succeeds.

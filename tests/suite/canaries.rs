@@ -2,9 +2,9 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use coiled_stand_in::{Call, Fault, How};
 use serde_json::json;
 
-use crate::stand_in::{Call, Fault, How};
 use crate::support::aws::{AwsFault, AwsHow};
 use crate::support::canaries::{CANARY, found};
 use crate::support::{World, bucket};

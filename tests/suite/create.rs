@@ -1,8 +1,8 @@
 //! Create either connects the workspace or leaves nothing.
 
+use coiled_stand_in::{Call, Fault, How};
 use serde_json::json;
 
-use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
 use crate::support::account::AWS_POLICY;
 use crate::support::aws::{AwsFault, AwsHow, round_trips};

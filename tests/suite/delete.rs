@@ -1,8 +1,8 @@
 //! Delete removes all of the stack's resources and no others. It succeeds if some or all are already gone.
 
+use coiled_stand_in::{Call, Fault, How};
 use serde_json::{Value, json};
 
-use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
 use crate::support::aws::{AwsFault, AwsHow};
 

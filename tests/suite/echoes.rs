@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use coiled_stand_in::{Call, Fault, How};
 use serde_json::{Value, json};
 
-use crate::stand_in::{Call, Fault, How};
 use crate::support::aws::{AwsFault, AwsHow};
 use crate::support::canaries::CANARY;
 use crate::support::{World, config};

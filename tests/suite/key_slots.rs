@@ -1,9 +1,9 @@
 //! Room for one more access key. IAM allows two per user. A key that Coiled may hold is never deleted before another is
 //! registered. This includes keys that a person created or set inactive.
 
+use coiled_stand_in::{Call, Fault, How};
 use serde_json::{Value, json};
 
-use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
 
 async fn connected() -> World {

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use coiled_aws_stack::config::Config;
+use coiled_stand_in::{Call, Fault, How};
 use serde_json::json;
 
-use crate::stand_in::{Call, Fault, How};
 use crate::support::account::AWS_POLICY;
 use crate::support::aws::{AwsFault, AwsHow};
 use crate::support::moments::Moment;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use coiled_stand_in::{Call, Fault, How};
 use serde_json::json;
 
-use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
 
 /// Unix time in seconds. A lease may end then, because Lambda allows a run 15 minutes.

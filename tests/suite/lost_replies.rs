@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use coiled_stand_in::{Call, Fault, How};
 use serde_json::{Value, json};
 
 use crate::adopt;
-use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
 use crate::support::account::AWS_POLICY;
 use crate::support::aws::{Aim, AwsFault, AwsHow};

@@ -1,11 +1,9 @@
 //! Tests the handler over the real protocols of AWS, Coiled and CloudFormation. Each test has its own account.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-// Other test binaries compile `stand_in` and parts of `support` too. No binary uses all of them.
+// The binary `suite_role` compiles parts of `support` too. Neither binary uses all of it.
 #![allow(dead_code)]
 
-#[path = "../stand_in/mod.rs"]
-mod stand_in;
 #[path = "../support/mod.rs"]
 mod support;
 

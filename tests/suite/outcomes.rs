@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use coiled_stand_in::{Call, Fault, How};
 use serde_json::json;
 
-use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
 
 /// The first attempt takes effect, and its result is lost. The second one meets this fault.

@@ -1,8 +1,8 @@
 //! The stack never changes or deletes a resource that does not belong to it.
 
+use coiled_stand_in::{Call, Fault, How};
 use serde_json::{Value, json};
 
-use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
 use crate::support::aws::{AwsFault, AwsHow};
 

@@ -3,10 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use coiled_stand_in::{Call, Fault, How};
 use serde_json::{Value, json};
 
 use crate::adopt;
-use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
 use crate::support::aws::{AwsFault, AwsHow};
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use aws_config::Region;
 use aws_sdk_iam::types::StatusType;
 use coiled_aws_stack::config::Config;
+use coiled_stand_in::{Call, Fault, How};
 use serde_json::json;
 
-use crate::stand_in::{Call, Fault, How};
 use crate::support::aws::{Aim, AwsFault, AwsHow};
 use crate::support::by_hand::DOCUMENT;
 use crate::support::{World, config};

@@ -1,8 +1,8 @@
 //! What people delete or change by hand: the next Update repairs it, or its rollback does, and Delete leaves nothing.
 
+use coiled_stand_in::{Call, Fault, How};
 use serde_json::{Value, json};
 
-use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
 use crate::support::account::AWS_POLICY;
 use crate::support::by_hand::DOCUMENT;

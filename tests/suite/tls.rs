@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use coiled_stand_in::Call;
 use serde_json::{Value, json};
 use tokio_rustls::rustls::sign::CertifiedKey;
 
-use crate::stand_in::Call;
 use crate::support::lambda::Process;
 use crate::support::tls::{Authority, Flaw, Front};
 use crate::support::{FunctionResponse, World};

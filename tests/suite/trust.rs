@@ -1,9 +1,9 @@
 //! No tag and no event decides where a secret goes: the function's environment, the properties and the
 //! `PhysicalResourceId` do.
 
+use coiled_stand_in::{Call, Fault, How, StandIn};
 use serde_json::{Value, json};
 
-use crate::stand_in::StandIn;
 use crate::support::World;
 
 /// A connection, created by a function that was deployed with the template's parameters for these properties.
@@ -399,11 +399,7 @@ async fn the_physical_id_contains_the_workspace_that_no_property_names() {
 #[tokio::test]
 async fn a_failed_create_returns_the_workspace_too_and_its_delete_uses_it() {
     let world = World::new().await;
-    world.coiled.fault(crate::stand_in::Fault {
-        on: crate::stand_in::Call::WsFinish,
-        how: crate::stand_in::How::IsError("no quota".into()),
-        times: 1,
-    });
+    world.coiled.fault(Fault { on: Call::WsFinish, how: How::IsError("no quota".into()), times: 1 });
     let failed = world.create(json!({})).await.failed(&["no quota"]);
     assert!(id(&failed).ends_with("/ada"), "{}", id(&failed));
     world.coiled.add_workspace("team", "Team", true);

@@ -1,8 +1,8 @@
 //! What counts as a connection. A workspace on Coiled's own cloud has none, whatever else Coiled shows about it.
 
+use coiled_stand_in::{Call, Fault, How};
 use serde_json::{Value, json};
 
-use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
 
 /// The responses that Coiled may send for a workspace without a customer's account. `vm_aws`, `vm_gcp` and `vm_azure` are

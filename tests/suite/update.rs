@@ -1,8 +1,8 @@
 //! Update changes resources in place, and only those that differ from the properties.
 
+use coiled_stand_in::{Call, Fault, How};
 use serde_json::{Value, json};
 
-use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
 use crate::support::account::AWS_POLICY;
 use crate::support::aws::{AwsFault, AwsHow};

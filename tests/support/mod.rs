@@ -27,10 +27,10 @@ use aws_sdk_iam::config::Credentials;
 use coiled_aws_stack::config::Config;
 use coiled_aws_stack::handler::{Function, Invocation};
 use coiled_aws_stack::trust::Pins;
+use coiled_stand_in::StandIn;
 use serde_json::{Map, Value, json};
 use tracing::subscriber::DefaultGuard;
 
-use crate::stand_in::StandIn;
 use account::TEST_KEY;
 pub use answer::FunctionResponse;
 use aws::{Aws, FUNCTION_KEY};

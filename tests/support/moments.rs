@@ -5,11 +5,11 @@ use std::time::SystemTime;
 
 use std::collections::BTreeMap;
 
+use coiled_stand_in::StandIn;
 use serde_json::Value;
 
 use super::World;
 use super::aws::AwsCall;
-use crate::stand_in::StandIn;
 
 /// The moment at which a call has completed for the nth time.
 #[derive(Debug, Clone, PartialEq, Eq)]

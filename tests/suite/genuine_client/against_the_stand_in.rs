@@ -1,10 +1,10 @@
 //! Runs the unchanged client against the stand-in, and checks how it reports rejections.
 
+use coiled_stand_in::{Call, Fault, How, Refusal, StandIn};
 use futures_util::future::join;
 use serde_json::{Value, json};
 
 use super::{GenuineClient, registrations};
-use crate::stand_in::{Call, Fault, How, Refusal, StandIn};
 use crate::sts;
 
 async fn client(stand_in: &StandIn) -> GenuineClient {

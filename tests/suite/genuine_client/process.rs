@@ -4,12 +4,12 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use coiled_stand_in::StandIn;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use crate::stand_in::StandIn;
 use crate::support::account::TEST_KEY;
 use crate::support::moto::python;
 

@@ -1,9 +1,9 @@
 //! Records the client's registrations for comparison with the function's.
 
+use coiled_stand_in::StandIn;
 use serde_json::{Value, json};
 
 use super::GenuineClient;
-use crate::stand_in::StandIn;
 use crate::sts;
 
 /// The two places of the key pair in a registration, with their field names.

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use coiled_stand_in::{Call, Fault as CoiledFault, How};
 use serde_json::json;
 
 use super::steps::Step;
-use crate::stand_in::{Call, Fault as CoiledFault, How};
 use crate::support::World;
 use crate::support::aws::{Aim, AwsHow};
 use crate::support::bucket::PutHow;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use aws_sdk_iam::types::Tag;
 use coiled_aws_stack::config::Config;
 use coiled_aws_stack::trust::Pins;
+use coiled_stand_in::{Call, Fault, How};
 use serde_json::{Value, json};
 
 use super::scenario::{Before, Event, HUB, Scenario};
 use crate::adopt;
-use crate::stand_in::{Call, Fault, How};
 use crate::support::World;
 
 const DOCUMENT: &str =

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::stand_in::Call;
+use coiled_stand_in::Call;
+
 use crate::support::World;
 
 /// One call of a run, identified by its name and its number among the calls of that name.

@@ -1,10 +1,10 @@
 //! Authentication, workspace permissions, and the check of registered keys.
 
+use coiled_stand_in::{Refusal, StandIn};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Error;
 
 use super::client::*;
-use crate::stand_in::{Refusal, StandIn};
 use crate::sts;
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use coiled_stand_in::{Call, Fault, How, StandIn};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -9,8 +10,6 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
-
-use crate::stand_in::{Call, Fault, How, StandIn};
 
 /// The time limit of each step. A step that takes longer hangs.
 pub const PATIENCE: Duration = Duration::from_secs(10);

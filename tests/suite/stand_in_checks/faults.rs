@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
+use coiled_stand_in::{Call, Fault, How, StandIn};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Error;
 
 use super::client::*;
-use crate::stand_in::{Call, Fault, How, StandIn};
 
 #[tokio::test]
 async fn http_faults_apply_in_order_and_then_calls_succeed() {

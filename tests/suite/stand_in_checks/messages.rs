@@ -1,5 +1,6 @@
 //! Which messages the stand-in accepts as a registration, and when.
 
+use coiled_stand_in::{Call, How, StandIn, masked};
 use futures_util::SinkExt;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -8,7 +9,6 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use super::client::*;
-use crate::stand_in::{Call, How, StandIn, masked};
 
 #[tokio::test]
 async fn a_registration_is_stored_and_shown_without_its_secrets() {

@@ -1,17 +1,11 @@
 //! Starts the stand-in for Coiled from the command line:
-//! `cargo run --example coiled-stand-in -- --port 8000 --token my-token --workspace my-team`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+//! `cargo run --package coiled-stand-in -- --port 8000 --token my-token --workspace my-team`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
-
-// The test suite uses more of this module than this program does.
-#[allow(dead_code, unused_imports)]
-#[path = "mod.rs"]
-mod stand_in;
 
 use std::future::pending;
 use std::process::ExitCode;
 
-use stand_in::{Options, StandIn};
+use coiled_stand_in::{Options, StandIn};
 
 const HELP: &str = "Stands in for Coiled on 127.0.0.1 and prints every request, with secrets shown as ***.
 

@@ -10,6 +10,9 @@
 //!
 //! Clusters, environments, login and everything else that Coiled does are not covered.
 
+// A test that uses the stand-in wrongly must fail.
+#![allow(clippy::expect_used)]
+
 mod faults;
 mod http;
 mod mask;
