@@ -23,7 +23,7 @@ use crate::iam::document::Kind;
 use crate::iam::keys::NewKey;
 use crate::iam::tags::{ACCESS_KEY_ID, ADOPTED, Owner, PENDING, PENDING_REGION, REGISTERED};
 use crate::iam::tags::{LEASE, WORKSPACE, get};
-use crate::observe;
+use crate::observe::{self, SeenUser};
 use crate::plan::{Flow, Step};
 use crate::present::{Link, Prepared};
 use crate::properties::tags::Tag;
@@ -329,20 +329,22 @@ impl<'a> Run<'a> {
     async fn verify(&self) -> Result<(), Error> {
         let until = Instant::now() + self.context.config.consistency;
         loop {
-            let ((), missing) = tokio::try_join!(self.context.holds_lease(self.user()), self.missing())?;
-            if missing.is_empty() {
+            let seen = observe::user(&self.context.iam, &self.context.ownership, &self.prepared.spec.user).await?;
+            let shows_lease = |seen: &SeenUser| self.context.shows_lease(&seen.user.tags, until);
+            let holds_lease = seen.as_ref().map(shows_lease).transpose()?.unwrap_or_default();
+            let missing = self.missing(seen)?;
+            if holds_lease && missing.is_empty() {
                 // IAM shows the new key, so it also shows an earlier key whose secret was lost.
                 return self.delete_lost_key().await;
             }
-            if Instant::now() + self.context.config.poll > until {
+            if !missing.is_empty() && Instant::now() + self.context.config.poll > until {
                 return Err(Error::Unconfirmed(format!("IAM does not list {}", missing.join(", "))));
             }
             sleep(self.context.config.poll).await;
         }
     }
 
-    async fn missing(&self) -> Result<Vec<String>, Error> {
-        let seen = observe::user(&self.context.iam, &self.context.ownership, &self.prepared.spec.user).await?;
+    fn missing(&self, seen: Option<SeenUser>) -> Result<Vec<String>, Error> {
         let attached = seen.as_ref().map(|seen| seen.attached.clone()).unwrap_or_default();
         let wanted = Kind::ALL.into_iter().filter(|kind| self.prepared.spec.attaches(*kind));
         let policies = wanted.map(|kind| self.arn(kind)).filter(|arn| !attached.contains(arn));

@@ -198,20 +198,26 @@ impl<'a> Context<'a> {
     pub async fn holds_lease(&self, name: &str) -> Result<(), Error> {
         let until = Instant::now() + self.config.consistency;
         loop {
-            let tags = self.iam.known_user(name).await?.tags;
-            let lease = Lease::read(&tags);
-            let is_mine = lease.as_ref().is_some_and(|lease| lease.is_same_run(&self.lease));
-            if is_mine && self.ownership.owner(&tags) == Owner::Ours {
+            if self.shows_lease(&self.iam.known_user(name).await?.tags, until)? {
                 return Ok(());
-            }
-            let is_taken = !is_mine && lease.as_ref().is_some_and(Lease::is_live);
-            if is_taken || Instant::now() + self.config.poll > until {
-                return Err(Error::Busy(
-                    lease.map_or_else(|| "this run's lease was removed".to_owned(), |lease| lease.describe()),
-                ));
             }
             sleep(self.config.poll).await;
         }
+    }
+
+    /// Whether these tags show this run's lease. Fails if another run has taken it, or if they must show it by now.
+    pub fn shows_lease(&self, tags: &[Tag], until: Instant) -> Result<bool, Error> {
+        let lease = Lease::read(tags);
+        let is_mine = lease.as_ref().is_some_and(|lease| lease.is_same_run(&self.lease));
+        if is_mine && self.ownership.owner(tags) == Owner::Ours {
+            return Ok(true);
+        }
+        let is_taken = !is_mine && lease.as_ref().is_some_and(Lease::is_live);
+        if is_taken || Instant::now() + self.config.poll > until {
+            let removed = || "this run's lease was removed".to_owned();
+            return Err(Error::Busy(lease.map_or_else(removed, |lease| lease.describe())));
+        }
+        Ok(false)
     }
 
     /// Whether the user belongs to this stack and no other run has taken the lease.

@@ -245,7 +245,7 @@ async fn first_round(
         };
         return Ok((seen, None));
     }
-    let (seen, found) = tokio::join!(context.user_at_rest(&spec.user), look_up(context, spec));
+    let (found, seen) = tokio::join!(look_up(context, spec), context.user_at_rest(&spec.user));
     Ok((seen?, Some(found)))
 }
 
