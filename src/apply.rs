@@ -57,9 +57,9 @@ pub struct Run<'a> {
     /// When the last response to CreateAccessKey was lost. If the call worked, nobody has the new key's secret.
     lost_key_at: Mutex<Option<Instant>>,
     resolved: Mutex<Option<Outcome>>,
-    /// A step in a parallel lane has failed, so that waiting for the key is pointless.
+    /// Set when a step in a parallel lane fails, because waiting for the key is then pointless.
     failed: watch::Sender<bool>,
-    /// Another run took the user after this run's checks and before its own CreateUser or lease.
+    /// Set when another run takes over the user between this run's checks and its CreateUser or lease.
     overtaken: AtomicBool,
 }
 
@@ -87,7 +87,7 @@ impl<'a> Run<'a> {
     /// Executes a plan.
     ///
     /// # Errors
-    /// The failed step. If parallel steps fail, one failure names them all.
+    /// The failed step. If several parallel steps fail, one failure names them all.
     pub fn execute<'w>(&'w self, flow: &'w Flow) -> Work<'w> {
         Box::pin(async move {
             match flow {
@@ -181,19 +181,19 @@ impl<'a> Run<'a> {
 
     /// The link to Coiled. Only plans that register a key contain steps that need it.
     pub(crate) fn link(&self) -> Result<&Link, Error> {
-        self.prepared.link.as_ref().ok_or_else(|| Error::Internal("a plan registers without a link to Coiled".into()))
+        self.prepared.link.as_ref().ok_or_else(|| Error::Internal("the plan needs a link to Coiled, but there is none".into()))
     }
 
     pub(crate) fn key(&self) -> Result<NewKey, Error> {
-        locked(&self.key).clone().ok_or_else(|| Error::Internal("a plan registers without a new key".into()))
+        locked(&self.key).clone().ok_or_else(|| Error::Internal("the plan needs a new key, but there is none".into()))
     }
 
-    /// The id of the key that this run created, if it got that far.
+    /// The ID of the key that this run created, if it got that far.
     pub fn new_key_id(&self) -> Option<String> {
         locked(&self.key).as_ref().map(|key| key.id.clone())
     }
 
-    /// Whether another run of this stack took the user first. This run has then changed nothing.
+    /// Whether another run of this stack took over the user first. In that case, this run has not changed anything.
     pub fn was_overtaken(&self) -> bool {
         self.overtaken.load(Ordering::SeqCst)
     }
@@ -254,8 +254,8 @@ impl<'a> Run<'a> {
         self.context.iam.tag_user(self.user(), &tags).await
     }
 
-    /// The tags that record the previous pending key as active, if Coiled holds it. There is only one pending tag:
-    /// overwriting it without this record would leave a connection that no tag assigns to this stack.
+    /// The tags that record the previous pending key as active, if Coiled holds it. There is only one pending tag. If
+    /// it were overwritten without this record, no tag would show that the connection belongs to this stack.
     fn resolved_pending_key(&self) -> Vec<Tag> {
         let (Some(seen), Some(link)) = (self.prepared.observed.owned(), &self.prepared.link) else { return Vec::new() };
         let pending = get(&seen.user.tags, PENDING);
@@ -298,7 +298,8 @@ impl<'a> Run<'a> {
         result.map_err(|error| self.with_advice(error))
     }
 
-    /// If the setup policy is detached, Coiled most likely rejected the registration because of missing permissions.
+    /// Adds advice if the setup policy is detached. Coiled then most likely rejected the registration because
+    /// permissions were missing.
     fn with_advice(&self, error: Error) -> Error {
         match error {
             Error::Rejected(words) if !self.prepared.spec.attach_setup => Error::Rejected(format!(
@@ -308,7 +309,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// FINISHED alone proves nothing: Coiled must also show an AWS connection for the workspace.
+    /// Checks that Coiled shows an AWS connection for the workspace, because FINISHED alone does not prove success.
     async fn read_back(&self) -> Result<(), Error> {
         let link = self.link()?;
         // The key is registered, so this request may use all of the remaining work time.
@@ -325,7 +326,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Repeats the check until the consistency timeout, because IAM may show new resources late.
+    /// Checks that IAM shows this run's changes. Repeats the check until the consistency timeout, because IAM may show
+    /// new resources late.
     async fn verify(&self) -> Result<(), Error> {
         let until = Instant::now() + self.context.config.consistency;
         loop {
@@ -334,7 +336,7 @@ impl<'a> Run<'a> {
             let holds_lease = seen.as_ref().map(shows_lease).transpose()?.unwrap_or_default();
             let missing = self.missing(seen)?;
             if holds_lease && missing.is_empty() {
-                // IAM shows the new key, so it also shows an earlier key whose secret was lost.
+                // IAM shows the new key, so by now it also shows an earlier key whose secret was lost.
                 return self.delete_lost_key().await;
             }
             if !missing.is_empty() && Instant::now() + self.context.config.poll > until {
@@ -354,7 +356,7 @@ impl<'a> Run<'a> {
     }
 
     async fn record(&self) -> Result<(), Error> {
-        let shown = locked(&self.shown).clone().ok_or_else(|| Error::Internal("no connection was read back".into()))?;
+        let shown = locked(&self.shown).clone().ok_or_else(|| Error::Internal("the registration was not read back".into()))?;
         let digests = Digests::new(&self.prepared.spec, &shown);
         let mut tags = vec![Tag::new(ACCESS_KEY_ID, self.key()?.id), Tag::new(REGISTERED, digests.tag_value())];
         let seen = self.prepared.observed.owned();

@@ -34,7 +34,7 @@ pub struct Context<'a> {
     pub sdk: &'a SdkConfig,
     /// Wait times and the trusted Coiled server.
     pub config: &'a Config,
-    /// The HTTP client for Coiled and S3. Sharing it reuses connections.
+    /// The HTTP client for Coiled and S3. It is shared to reuse connections.
     pub http: &'a reqwest::Client,
     /// The request.
     pub envelope: &'a Envelope,
@@ -58,7 +58,7 @@ pub struct Context<'a> {
 const GIVE_UP_EARLIER: Duration = Duration::from_secs(1);
 
 impl<'a> Context<'a> {
-    /// Starts a run: the retry times count from here.
+    /// Starts a run. The retry times start now.
     pub fn new(
         sdk: &'a SdkConfig,
         config: &'a Config,
@@ -86,7 +86,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Sets the current step. If the run is canceled or panics, the status reason names it.
+    /// Sets the current step. If the run is canceled or panics, the status reason names this step.
     pub fn enter(&self, step: impl Into<String>) {
         *locked(&self.step) = step.into();
     }
@@ -179,8 +179,8 @@ impl<'a> Context<'a> {
                 self.enter(before);
                 return Ok(seen);
             };
-            // CloudFormation is already deleting the resource, so this event is late. Nothing would ever delete what it
-            // creates now.
+            // CloudFormation is already deleting the resource, so this event is late. Nothing would ever delete the
+            // resources that this run creates.
             if lease.deletes() && !self.lease.deletes() {
                 return Err(Error::Busy(format!("a Delete, {}", lease.describe())));
             }
@@ -194,7 +194,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Checks that this run holds the lease. Retries while IAM may still show the tags from before it was written.
+    /// Checks that this run holds the lease. Retries while IAM may still show the tags from before the lease was
+    /// written.
     pub async fn holds_lease(&self, name: &str) -> Result<(), Error> {
         let until = Instant::now() + self.config.consistency;
         loop {
@@ -227,7 +228,7 @@ impl<'a> Context<'a> {
         Ok(self.ownership.owner(&user.tags) == Owner::Ours && lease.is_none_or(|lease| lease.is_same_run(&self.lease)))
     }
 
-    /// The lease tag. Call this only to write it: from then on, the run expires or releases its lease at its end.
+    /// The lease tag. Call this only to write the tag, because the run then expires or releases the lease when it ends.
     pub fn lease_tag(&self) -> Tag {
         self.writes_lease.store(true, Ordering::SeqCst);
         self.lease.tag()
@@ -273,7 +274,7 @@ pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    // A panic can quote the data that caused it.
+    // A panic's message can contain the data that caused it.
     text.map_or_else(|| "no message".into(), |text| shown(&text))
 }
 
@@ -304,7 +305,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_access_key_in_the_message_of_a_panic_is_masked() {
+    async fn an_access_key_in_a_panic_message_is_masked() {
         let failure = failure(async { panic!("no such key: {:?}", "k".repeat(40)) }).await;
         assert_eq!(failure.error, Error::Internal("no such key: \"***\"".into()));
     }

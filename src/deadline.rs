@@ -6,10 +6,11 @@ use tokio::time::Instant;
 
 /// Reserved for the response: one PUT and its retries.
 const RESPONSE: Duration = Duration::from_secs(20);
-/// Reserved for the undo. A Create undoes at most a dozen calls, but a stale read by IAM can last two minutes.
+/// Reserved for the undo. A Create has at most a dozen calls to undo, but IAM can return stale reads for two minutes.
 const UNDO: Duration = Duration::from_secs(150);
 
-/// When each part of a run has to end. If the function's timeout is short, undo and response shrink in proportion.
+/// When each part of a run has to end. If the function's timeout is short, undo and response get proportionally less
+/// time.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
     /// Steps are canceled at this time.
@@ -39,13 +40,14 @@ impl Deadlines {
         }
     }
 
-    /// Deadlines for Delete. It undoes nothing and only has to release its lease, so work gets 3/4 of the undo time.
+    /// Deadlines for Delete. Delete undoes nothing and only has to end its lease, so its work also gets 3/4 of the undo
+    /// time.
     pub fn without_undo(self) -> Self {
         Self { work: self.undo - self.undo.saturating_duration_since(self.work) / 4, ..self }
     }
 }
 
-/// Whole seconds since 1970. 0 for an earlier time.
+/// Whole seconds since 1970, or 0 for an earlier time.
 pub fn unix(moment: SystemTime) -> u64 {
     moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -39,7 +39,7 @@ impl Function {
     /// Creates the clients. `sdk` provides credentials, region and endpoints.
     ///
     /// # Errors
-    /// If the TLS backend cannot be initialized. No request works without it.
+    /// Fails if the TLS backend cannot be initialized, because HTTPS requests need it.
     pub fn new(sdk: &SdkConfig, config: Config) -> Result<Self, reqwest::Error> {
         let http = crate::coiled::http::client()?;
         let sdk = shared(sdk);
@@ -57,7 +57,8 @@ impl Function {
         // The raw event contains the ResponseURL with its signature in plain text.
         drop(event);
         announce(&envelope);
-        // Without a response CloudFormation could not learn what this run created.
+        // Without a response, CloudFormation would not learn what this run created. So a request without a URL changes
+        // nothing.
         let Some(url) = self.destination(&envelope) else { return Ok(()) };
         let (outcome, physical_id) = self.decide(&envelope, deadlines).await;
         match &outcome {
@@ -68,7 +69,7 @@ impl Function {
         let body = response.encode();
         let sent = self.sender.send(url, &body, deadlines).await;
         if let Err(undelivered) = &sent {
-            // With this text a person can end the wait: PUT it to the request's ResponseURL.
+            // A person can end the wait by sending this text to the request's ResponseURL in a PUT request.
             let response = String::from_utf8_lossy(&body);
             tracing::error!(%undelivered, %response, "CloudFormation now waits until ServiceTimeout");
         }

@@ -1,4 +1,4 @@
-//! How long the function waits for an AWS call and retries it. Nothing else decides that: the SDK's own retries are
+//! Decides how long the function waits for an AWS call, and whether it retries the call. The SDK's own retries are
 //! disabled.
 
 use std::collections::hash_map::RandomState;
@@ -24,11 +24,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone)]
 pub struct Patience {
     clock: Arc<Mutex<Clock>>,
-    /// How long AWS may not recognize a new role or its credentials.
+    /// How long AWS may need to recognize a new role and its credentials.
     grace: Duration,
     /// How long IAM reads may be stale.
     consistency: Duration,
-    /// The first pause. Later pauses are longer, except after a denial or a stale read.
+    /// The first pause. Later pauses are longer, unless the cause is a denial or a stale read.
     poll: Duration,
     /// Whether the calls are signed with the function's own credentials.
     is_own: bool,
@@ -38,12 +38,12 @@ pub struct Patience {
 struct Clock {
     /// Every attempt ends by this time.
     ends: Instant,
-    /// Until then, the function's new permissions and credentials may not work yet (aws-cdk#18237).
+    /// Before this time, the function's new permissions and credentials may not work yet (aws-cdk#18237).
     permitted_by: Instant,
 }
 
 impl Patience {
-    /// Patience that begins now and ends at a deadline.
+    /// Starts now and ends at a deadline.
     pub fn new(config: &Config, ends: Instant) -> Self {
         let clock = Clock { ends, permitted_by: Instant::now() + config.access_denied_grace };
         Self {
@@ -55,7 +55,7 @@ impl Patience {
         }
     }
 
-    /// Begins another phase of the run. Its calls end at this time.
+    /// Begins another phase of the run. All its calls end by this time.
     pub fn ends_at(&self, ends: Instant) {
         locked(&self.clock).ends = ends;
     }
@@ -72,16 +72,16 @@ impl Patience {
         Self { is_own: false, ..self.clone() }
     }
 
-    /// The same patience, ending earlier.
+    /// A copy that also ends by this time.
     pub fn ending_by(&self, ends: Instant) -> Self {
         let clock = locked(&self.clock);
         let clock = Clock { ends: clock.ends.min(ends), permitted_by: clock.permitted_by };
         Self { clock: Arc::new(Mutex::new(clock)), ..self.clone() }
     }
 
-    /// Sends a call until it works or fails for good. A call whose response was lost is sent again too, so use this only
-    /// for calls that may safely take effect twice. `not_yet` lists the error codes that only mean "not yet" for this
-    /// call.
+    /// Sends a call until it succeeds or fails permanently. The call is also sent again after a lost response, so use
+    /// this only for calls that can safely take effect twice. `not_yet` lists the error codes that only mean "not yet"
+    /// for this call.
     pub async fn call<T, E, F>(&self, name: &'static str, not_yet: &[&str], send: impl Fn() -> F) -> Result<T, Error>
     where
         T: RequestId,
@@ -91,8 +91,8 @@ impl Patience {
         self.call_and_look(name, not_yet, send, || async { Ok(None) }).await
     }
 
-    /// The same for a call that may not take effect twice: after each attempt that may have worked, `look` checks whether
-    /// the call took effect. If so, it returns the output.
+    /// Like [`Patience::call`], for a call that must not take effect twice. After each attempt that may have worked,
+    /// `look` checks whether the call took effect. If it did, `look` returns the call's output.
     pub async fn call_and_look<T, E, F, L>(
         &self,
         name: &'static str,
@@ -118,7 +118,7 @@ impl Patience {
             match look().await {
                 Ok(Some(output)) => return Ok(output),
                 Ok(None) => {}
-                // The look ran out of time: the call's own failure says more.
+                // `look` ran out of time, so the failure of the call itself says more.
                 Err(error) if is_passing(&error) => break,
                 Err(error) => return Err(error),
             }
@@ -132,7 +132,7 @@ impl Patience {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + StdError + 'static,
     {
-        // Boxed: the SDK's futures are large, and many of them are nested.
+        // Boxed, because the SDK's futures are large and deeply nested.
         match timeout_at(self.ends(), Box::pin(send())).await {
             Ok(Ok(output)) if output.request_id().is_some() => Ok(output),
             Ok(Ok(_)) => Err(Failed::not_aws()),
@@ -153,7 +153,7 @@ struct Wait<'p> {
     not_yet: &'p [&'p str],
     began: Instant,
     attempts: u32,
-    /// The next pause, if pauses grow.
+    /// The longest that the next pause can be. It doubles each time, except after a denial or a stale read.
     pause: Duration,
     /// How the last complete attempt failed.
     last: Option<Failed>,
@@ -164,11 +164,11 @@ impl<'p> Wait<'p> {
         Self { patience, name, not_yet, began: Instant::now(), attempts: 0, pause: patience.poll, last: None }
     }
 
-    /// Pauses before the next attempt, and returns whether the last one may have worked. If there is no time for another
-    /// attempt, the call has failed.
+    /// Pauses before the next attempt, and returns whether the last one may have worked. Fails if there is no time for
+    /// another attempt.
     async fn before_next(&mut self, failed: Failed) -> Result<bool, Error> {
         self.attempts += 1;
-        let failed = self.told_apart_from_the_end(failed);
+        let failed = self.unless_cut_off(failed);
         let Some(until) = self.until(&failed) else { return Err(failed.into_error(self.name)) };
         let Some(pause) = self.next_pause(&failed, until) else { return Err(self.gave_up(failed)) };
         tracing::info!(call = self.name, code = failed.code, millis = millis(pause), "retrying after a pause");
@@ -178,8 +178,9 @@ impl<'p> Wait<'p> {
         Ok(may_have_worked)
     }
 
-    /// An attempt that the end of the phase cut off says less than the one before it, but it may have worked.
-    fn told_apart_from_the_end(&mut self, failed: Failed) -> Failed {
+    /// If the end of the phase cut an attempt off, replaces its failure with the previous one, which says more. The
+    /// attempt that was cut off may have worked.
+    fn unless_cut_off(&mut self, failed: Failed) -> Failed {
         let is_cut_off = failed == Failed::no_response() && Instant::now() >= self.patience.ends();
         match self.last.take() {
             Some(last) if is_cut_off => Failed { may_have_worked: true, ..last },
@@ -194,7 +195,7 @@ impl<'p> Wait<'p> {
         }
     }
 
-    /// Until when another attempt is worthwhile after this failure; `None` if it is not.
+    /// When to stop trying after this failure. `None` if another attempt cannot help.
     fn until(&self, failed: &Failed) -> Option<Instant> {
         let (patience, code) = (self.patience, failed.code.as_str());
         let until = match failed.trouble {
@@ -213,7 +214,8 @@ impl<'p> Wait<'p> {
         self.not_yet.contains(&code) || matches!(code, "ConcurrentModification" | "EntityTemporarilyUnmodifiable")
     }
 
-    /// The next pause, if another attempt would still be in time. It never takes more than half of the time that is left.
+    /// The next pause. `None` if there is no time for another attempt after it. A growing pause takes at most half of
+    /// the remaining time.
     fn next_pause(&mut self, failed: &Failed, until: Instant) -> Option<Duration> {
         let left = until.saturating_duration_since(Instant::now());
         let poll = self.patience.poll;
@@ -241,7 +243,8 @@ fn is_passing(error: &Error) -> bool {
     matches!(error, Error::Deadline | Error::Aws { trouble: Busy | Lost | NotAws | Unreachable, .. })
 }
 
-/// Between half of a pause and all of it, so that callers who were throttled together do not come back together.
+/// A random time from half of the pause to the full pause, so that callers that were throttled together do not all
+/// retry together.
 fn jittered(longest: Duration) -> Duration {
     // Each `RandomState` has different keys, which is all the randomness needed here.
     let random = RandomState::new().build_hasher().finish() % 1000;

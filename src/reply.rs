@@ -1,4 +1,4 @@
-//! Reads a failed AWS call: whether to send it again, and whether it may have taken effect despite the failure.
+//! Interprets a failed AWS call: whether to send it again, and whether it may have taken effect despite the failure.
 
 use std::error::Error as StdError;
 
@@ -11,20 +11,20 @@ use crate::denial::Denial;
 use crate::error::Error;
 use crate::redact::shown;
 
-/// The kind of failure of an AWS call, which decides what happens next.
+/// How an AWS call failed. This decides what happens next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     /// AWS rejected the call, and would reject it again.
     Rejected,
-    /// A permission is missing or the credentials are unknown. For a new role, both may be true for a while.
+    /// A permission is missing or the credentials are unknown. For a new role, either may be temporary.
     NotPermitted,
-    /// AWS throttles calls or is unavailable.
+    /// AWS is throttling calls or is unavailable.
     Busy,
-    /// The connection broke, or the response never came or could not be read.
+    /// The connection broke, or the response never arrived or could not be read.
     Lost,
-    /// No connection could be made. A wrong endpoint is more likely than a short outage.
+    /// The function could not connect. A wrong endpoint is a more likely cause than a short outage.
     Unreachable,
-    /// The response came from something between the function and AWS, for example from a proxy.
+    /// The response came from something between the function and AWS, for example a proxy.
     NotAws,
 }
 
@@ -33,10 +33,10 @@ pub enum Trouble {
 pub struct Failed {
     /// What went wrong.
     pub trouble: Trouble,
-    /// Whether the call may have taken effect. Only an error code that AWS documents, in a response with AWS's request id
-    /// and a status below 500, proves that it did not.
+    /// Whether the call may have taken effect. Only a documented error code, in a response with AWS's request ID and a
+    /// status below 500, proves that it did not.
     pub may_have_worked: bool,
-    /// The error code, or what became of the call.
+    /// The error code. If there is none, a short description of the failure.
     pub code: String,
     /// The service's message.
     pub message: String,
@@ -62,7 +62,7 @@ impl Failed {
         }
     }
 
-    /// No response within the time for one attempt.
+    /// No response arrived within the time for one attempt.
     pub fn no_response() -> Self {
         Self {
             trouble: Trouble::Lost,
@@ -72,7 +72,7 @@ impl Failed {
         }
     }
 
-    /// A success response without AWS's request id. For calls that return no data, the SDK looks at the status alone.
+    /// A success response without AWS's request ID. For calls that return no data, the SDK checks only the status.
     pub fn not_aws() -> Self {
         Self {
             trouble: Trouble::NotAws,
@@ -82,7 +82,7 @@ impl Failed {
         }
     }
 
-    /// The failure of a call, for the status reason.
+    /// The error of this call, for the status reason.
     pub fn into_error(self, call: &'static str) -> Error {
         let Self { trouble, may_have_worked, code, message } = self;
         Error::Aws { call, code, message: message.into(), trouble, may_have_worked }
@@ -102,7 +102,7 @@ impl Failed {
 
     /// The response itself is not shown, because it may contain a secret.
     fn of_unreadable(raw: &HttpResponse) -> Self {
-        // A body that was cut off does not show where the response came from.
+        // An incomplete body does not show where the response came from.
         if raw.body().bytes().is_some() && !has_request_id(raw) {
             return Self::not_aws();
         }
@@ -136,7 +136,8 @@ fn trouble(code: &str, message: &str, status: u16, is_from_aws: bool) -> Trouble
     }
 }
 
-/// Each service has its own spelling of "too many calls". A quota (`LimitExceeded`) is not one of them.
+/// Whether AWS is throttling calls. Each service has its own code for that. `LimitExceeded` is not one of them: it
+/// means that a quota is used up.
 fn is_throttled(code: &str, message: &str, status: u16) -> bool {
     const CODES: [&str; 7] = [
         "toomanyrequests",
@@ -154,7 +155,7 @@ fn is_throttled(code: &str, message: &str, status: u16) -> bool {
         || message.to_ascii_lowercase().contains("rate exceeded")
 }
 
-/// AWS is temporarily unavailable. The codes may also come with a status below 500.
+/// Whether AWS is temporarily unavailable. These codes may also come with a status below 500.
 fn is_unavailable(code: &str, status: u16) -> bool {
     const CODES: [&str; 8] = [
         "serviceunavailable",
@@ -170,14 +171,14 @@ fn is_unavailable(code: &str, status: u16) -> bool {
     status >= 500 || CODES.iter().any(|spelling| code.starts_with(spelling))
 }
 
-/// Whether the code means that a service does not know the credentials: those of a role that was just created, a new
-/// access key, or any credentials in a region that the account has not enabled. IAM and STS return the first code,
-/// services with a JSON protocol the second.
+/// Whether the code means that a service does not know the credentials. They may be new, or the account may not have
+/// enabled the region. IAM and STS return the first code. Services with a JSON protocol return the second.
 pub fn is_unknown_client(code: &str) -> bool {
     matches!(code, "InvalidClientTokenId" | "UnrecognizedClientException")
 }
 
-/// Error codes that prove that a call did not take effect: those in IAM's API reference, including its common errors.
+/// Whether the code proves that a call did not take effect. The list contains the codes in IAM's API reference,
+/// including its common errors.
 fn is_documented(code: &str) -> bool {
     const CODES: [&str; 30] = [
         "AccessDenied",
@@ -214,13 +215,13 @@ fn is_documented(code: &str) -> bool {
     CODES.contains(&code) || is_throttled(code, "", 400)
 }
 
-/// AWS returns the request id in a header, and in XML responses also in the body.
+/// AWS returns the request ID in a header, and in XML responses also in the body.
 fn has_request_id(raw: &HttpResponse) -> bool {
     let in_body = || raw.body().bytes().is_some_and(|body| String::from_utf8_lossy(body).contains("<RequestId>"));
     raw.request_id().is_some() || in_body()
 }
 
-/// Whether the connection could not even be made. hyper-util's error says so only in its text.
+/// Whether the function could not even connect. hyper-util's error says so only in its text.
 fn is_connect(error: &(dyn StdError + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_throttled_or_unavailable_is_busy() {
+    fn every_code_for_throttling_or_unavailability_is_busy() {
         for (code, message, status) in [
             ("Throttling", "", 400),
             ("ThrottlingException", "", 400),
@@ -267,14 +268,14 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_is_not_throttling() {
+    fn an_exceeded_quota_is_not_throttling() {
         for code in ["LimitExceeded", "NoSuchEntity", "ValidationError"] {
             assert_eq!(of(code, "Cannot exceed quota for AccessKeysPerUser: 2", 409), Trouble::Rejected, "{code}");
         }
     }
 
     #[test]
-    fn without_a_request_id_nothing_is_known_to_be_from_aws() {
+    fn an_error_without_a_request_id_is_not_from_aws() {
         assert_eq!(trouble("NoSuchEntity", "", 404, false), Trouble::NotAws);
         assert_eq!(trouble("", "", 403, false), Trouble::NotAws);
     }

@@ -1,4 +1,4 @@
-//! Undoes the changes of a failed run, last change first.
+//! Undoes the changes of a failed run in reverse order.
 
 use std::fmt;
 mod reregister;
@@ -37,14 +37,14 @@ pub enum Undo {
     Attachment(Kind),
     /// Attach a policy that this run detached.
     Detachment(Kind),
-    /// Set the permissions boundary with this ARN again. `None`: the user had none, so delete the boundary.
+    /// Set the permissions boundary with this ARN again. `None` means that the user had no boundary, so delete it.
     Boundary(Option<String>),
-    /// Delete the new access key. If its id is unknown, delete every key except `before`.
+    /// Delete the new access key. If its ID is unknown, delete every key except `before`.
     NewKeys {
-        /// The ids of the keys that existed before this run.
+        /// The IDs of the keys that existed before this run.
         before: Vec<String>,
     },
-    /// Set the pending tags to these, which name an earlier key. Empty: remove the pending tags.
+    /// Restore these pending tags, which name an earlier key. If there are none, remove the pending tags.
     Pending(Vec<Tag>),
     /// Disconnect the workspace if Coiled may hold the new key.
     Registration,
@@ -69,7 +69,7 @@ impl fmt::Display for Undo {
     }
 }
 
-/// Why the undo of a key is not certain.
+/// Why it is uncertain whether the undo of a key is complete.
 const KEY_MAY_APPEAR: &str = "CreateAccessKey may have created a key that IAM does not list yet";
 
 impl Undo {
@@ -91,7 +91,7 @@ impl Journal {
         locked(&self.undos).push(undo);
     }
 
-    /// Notes that the undo's step succeeded. The resource then exists even if IAM does not show it yet.
+    /// Notes that the undo's step succeeded, so the resource exists even if IAM does not show it yet.
     pub fn confirm(&self, undo: Undo) {
         locked(&self.confirmed).push(undo);
     }
@@ -209,11 +209,11 @@ impl Run<'_> {
     }
 
     async fn undo(&self, undo: &Undo) -> Result<(), Error> {
-        // The id identifies the key as this run's, even if another run has taken over the user.
+        // The ID identifies the key as this run's, even if another run has taken over the user.
         if let (Undo::NewKeys { .. }, Some(id), false) = (undo, self.new_key_id(), self.lost_a_key()) {
             return self.context.iam.delete_key(self.user(), &id).await;
         }
-        // The user may not be this stack's: CreateUser may have failed with EntityAlreadyExists.
+        // The user may belong to someone else, because CreateUser may have failed with EntityAlreadyExists.
         if undo.is_on_user() && !self.context.is_mine(self.user()).await? {
             return Ok(());
         }
@@ -235,8 +235,8 @@ impl Run<'_> {
     }
 
     /// Whether Coiled may hold the new key. A rejection alone proves nothing, because Coiled may have stored the key in
-    /// order to check it. No connection, or the earlier connection in another region, proves that Coiled does not
-    /// hold it.
+    /// order to check it. Coiled does not hold it if the workspace is not connected, or if Coiled still shows the
+    /// earlier connection and its region differs.
     async fn coiled_may_hold_key(&self) -> bool {
         match self.outcome() {
             Outcome::NotSent => false,
@@ -258,7 +258,7 @@ impl Run<'_> {
         }
     }
 
-    /// IAM may show new resources late, and rejects deleting a resource that it does not show.
+    /// Waits because IAM may show new resources late, and rejects the deletion of a resource that it does not show.
     async fn wait_until_iam_shows_changes(&self) {
         let until = self.undo_until().min(Instant::now() + self.context.config.consistency);
         while Instant::now() + self.context.config.poll < until {
@@ -313,8 +313,8 @@ impl Run<'_> {
         }
     }
 
-    /// Deletes every key that did not exist before this run. A CreateAccessKey whose response was lost may have created
-    /// one that IAM lists late.
+    /// Deletes every key that did not exist before this run. A CreateAccessKey call whose response was lost may have
+    /// created a key that IAM lists late.
     async fn undo_keys(&self, before: &[String]) -> Result<(), Error> {
         let consistent_at = self.lost_key_at().unwrap_or_else(Instant::now) + self.context.config.consistency;
         let until = consistent_at.min(self.undo_until());
@@ -329,7 +329,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Deletes this run's key and those whose responses were lost. Returns whether it found any of the latter.
+    /// Deletes this run's key and all keys whose responses were lost. Returns whether it found such a lost key.
     async fn delete_new_keys(&self, before: &[String]) -> Result<bool, Error> {
         let (iam, own) = (&self.context.iam, self.new_key_id());
         let mut created: Vec<String> = iam.keys(self.user()).await?.into_iter().map(|key| key.id).collect();
@@ -393,8 +393,8 @@ impl Run<'_> {
         link.coiled.paced(link.coiled.pace().ending(now + half))
     }
 
-    /// Coiled shows a connection only when its setup has finished. Waits for that for at most a quarter of the undo
-    /// time. Another quarter is left to disconnect the workspace.
+    /// Coiled shows a connection only when its setup has finished. This waits at most a quarter of the undo time for
+    /// that. Another quarter is left to disconnect the workspace.
     async fn wait_for_connection(&self, coiled: &Coiled, workspace: &str) -> Result<Shown, Error> {
         let now = Instant::now();
         let until = now + self.context.deadlines.undo.saturating_duration_since(now) / 4;

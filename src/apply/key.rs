@@ -40,7 +40,7 @@ impl Run<'_> {
         self.lost_key_at().is_some()
     }
 
-    /// When the last response of CreateAccessKey was lost.
+    /// When the last response to CreateAccessKey was lost.
     pub(crate) fn lost_key_at(&self) -> Option<Instant> {
         *locked(&self.lost_key_at)
     }
@@ -81,9 +81,8 @@ impl Run<'_> {
         self.delete_lost_key().await
     }
 
-    /// A call whose response was lost may have created a key. Nobody can use that key, because its secret was in the
-    /// response. Every key that did not exist at the start of this run, and whose secret this run does not have, is
-    /// such a key.
+    /// Deletes keys whose secret was lost with the response. They did not exist at the start of this run, and this run
+    /// does not have their secret. Nobody can use such a key.
     pub(super) async fn delete_lost_key(&self) -> Result<(), Error> {
         if !self.lost_a_key() {
             return Ok(());
@@ -110,8 +109,8 @@ impl Run<'_> {
         self.unless_another_step_fails(self.confirm_or_start_over()).await.map(Option::unwrap_or_default)
     }
 
-    /// If the key fails this check, its settle time starts again. By the time it ends, the lease check that ran in
-    /// parallel is too old, so the lease is checked again.
+    /// If the key fails this check, its settle time starts again. When that ends, the lease check that ran in parallel
+    /// is too old, so the lease is checked again.
     async fn confirm_or_start_over(&self) -> Result<(), Error> {
         let (sts, key) = (self.sts(), self.key()?);
         let (patience, config) = (&self.context.patience, self.context.config);
@@ -128,7 +127,8 @@ impl Run<'_> {
         Sts::new(self.context.sdk, &self.prepared.spec.region)
     }
 
-    /// Checks of a key change nothing, so they are dropped when a parallel step fails. Returns `None` then.
+    /// Cancels the checks of a key and returns `None` when a parallel step fails. That is safe, because checks do not
+    /// change anything.
     async fn unless_another_step_fails<T>(
         &self,
         checks: impl Future<Output = Result<T, Error>>,

@@ -32,8 +32,9 @@ impl Run<'_> {
         }
     }
 
-    /// IAM reports that the name exists but shows no such resource. Either the resource was just deleted and the name
-    /// becomes free, or the name exists in another case or under another path and never becomes free.
+    /// Waits after IAM reports that the name exists but does not show such a resource. Either the resource was just
+    /// deleted and the name will become free, or the name exists in another case or under another path and will never
+    /// become free.
     pub(super) async fn wait_for_name(&self, what: String, until: Instant) -> Result<(), Error> {
         if Instant::now() + self.context.config.poll > until {
             return Err(Error::Foreign { what });
@@ -51,7 +52,7 @@ impl Run<'_> {
     }
 
     /// Finds out who created the user after EntityAlreadyExists. If the user has this run's lease, the response to an
-    /// earlier attempt was lost. `false` if IAM shows no such user.
+    /// earlier attempt was lost. Returns `false` if IAM does not show the user.
     async fn user_was_created_by_this_run(&self) -> Result<bool, Error> {
         let Some(found) = self.context.iam.user(self.user()).await? else { return Ok(false) };
         if Lease::read(&found.tags).is_some_and(|lease| lease.is_same_run(&self.context.lease)) {
@@ -63,9 +64,9 @@ impl Run<'_> {
         Err(Error::Foreign { what: found.whose() })
     }
 
-    /// The tags are the stack's own, so an Update that fails keeps them.
+    /// The tags belong to the stack, so they are kept even if the Update fails.
     pub(super) async fn reclaim_user(&self) -> Result<(), Error> {
-        tracing::warn!(user = self.user(), "putting the ownership tags back, which a person has removed");
+        tracing::warn!(user = self.user(), "restoring the ownership tags that a person removed");
         self.claim(&self.tags_of_new_user()).await
     }
 
@@ -80,7 +81,7 @@ impl Run<'_> {
     /// Puts this run's lease on an existing user and checks that no other run overwrites it.
     ///
     /// Tags do not support compare-and-set. A run that finds no lease writes its own, waits longer than another run
-    /// takes from its read to its write, and reads again. If two runs write, only the last one finds its own lease
+    /// needs between its read and its write, and reads again. If two runs write, only the last one finds its own lease
     /// (Fischer's algorithm).
     pub(super) async fn claim(&self, tags: &[Tag]) -> Result<(), Error> {
         let (context, name) = (self.context, self.user());

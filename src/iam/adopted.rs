@@ -1,7 +1,7 @@
 //! The state of a user and its policies before adoption.
 //!
-//! A tag on the user keeps this state until the stack has registered a key. With it, the Delete after a failed Create
-//! restores the user.
+//! A tag on the user stores this state until the stack has registered a key. The Delete after a failed Create uses it
+//! to restore the user.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use crate::properties::tags::Tag;
 
 /// A user before its adoption.
 ///
-/// The tag's value has the form `keys AKIA1 AKIA2/setup v1 attached owner/ongoing v2 attached`. With two real key ids,
+/// The tag's value has the form `keys AKIA1 AKIA2/setup v1 attached owner/ongoing v2 attached`. With two real key IDs,
 /// it has 98 of the 256 characters that IAM allows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Adopted {
-    /// The ids of the user's access keys.
+    /// The IDs of the user's access keys.
     pub keys: Vec<String>,
     /// The policies that existed: none, one or both.
     pub policies: BTreeMap<Kind, AdoptedPolicy>,
@@ -25,7 +25,7 @@ pub struct Adopted {
 /// A policy before its user's adoption.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdoptedPolicy {
-    /// The id of the default version, such as `v1`.
+    /// The ID of the default version, such as `v1`.
     pub version: String,
     /// Whether it was attached to the user.
     pub attached: bool,
@@ -56,7 +56,7 @@ impl Adopted {
 
     /// Reads the tag; `None` if it is missing or malformed.
     ///
-    /// Also `None` once the stack has registered a key for the user. From then on the user belongs to the stack, and
+    /// Also `None` after the stack has registered a key for the user. From then on, the user belongs to the stack, and
     /// Delete deletes it.
     pub fn read(tags: &[Tag]) -> Option<Self> {
         if get(tags, ACCESS_KEY_ID).is_some() {

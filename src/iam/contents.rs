@@ -1,8 +1,8 @@
 //! The contents of a user: everything that blocks DeleteUser, whether the stack or a person created it.
 //!
 //! IAM does not delete a user with contents (terraform-provider-aws#12903). The user belongs to the stack, so a Delete
-//! removes its contents too. Group memberships are the exception. IAM authorizes RemoveUserFromGroup on the group, and
-//! permission for every group would be too broad for this function.
+//! removes its contents too. Group memberships are the exception. IAM authorizes RemoveUserFromGroup against the group,
+//! and permission for all groups would be too broad for this function.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use crate::error::Error;
 /// One item that blocks DeleteUser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
-    /// An access key's id.
+    /// An access key's ID.
     AccessKey(String),
     /// The ARN of an attached managed policy.
     AttachedPolicy(String),
@@ -23,11 +23,11 @@ pub enum Item {
     InlinePolicy(String),
     /// The console password.
     LoginProfile,
-    /// A signing certificate's id.
+    /// A signing certificate's ID.
     SigningCertificate(String),
-    /// An SSH public key's id.
+    /// An SSH public key's ID.
     SshPublicKey(String),
-    /// A service-specific credential's id.
+    /// A service-specific credential's ID.
     ServiceSpecificCredential(String),
     /// An MFA device's serial number. The device is deactivated but not deleted.
     MfaDevice(String),
@@ -51,7 +51,8 @@ impl fmt::Display for Item {
 impl Iam {
     /// Lists everything that blocks DeleteUser.
     ///
-    /// A list that cannot be read counts as empty. If it does have items, DeleteUser fails with DeleteConflict.
+    /// A list that cannot be read counts as empty. If the list does contain items, DeleteUser fails with
+    /// DeleteConflict.
     pub async fn contents(&self, user: &str) -> Vec<Item> {
         let lists = tokio::join!(
             self.access_keys(user),

@@ -38,8 +38,8 @@ impl Kind {
 
 /// Whether two documents have the same meaning.
 ///
-/// IAM returns documents URL-encoded and reordered. A person may also have replaced a list of one value by the value
-/// itself.
+/// IAM returns documents URL-encoded and reordered. A person may also have replaced a one-element list with its
+/// element.
 pub fn same(a: &str, b: &str) -> bool {
     match (meaning(a), meaning(b)) {
         (Some(a), Some(b)) => a == b,
@@ -55,8 +55,8 @@ fn meaning(text: &str) -> Option<Value> {
     Some(canonical(value))
 }
 
-/// In a policy, lists are sets, and a list of one value means the same as the value. Objects need no sorting, because
-/// `Value` compares them regardless of order.
+/// In a policy, lists are sets, and a one-element list means the same as its element. Objects do not need to be sorted,
+/// because `Value` compares them regardless of order.
 fn canonical(value: Value) -> Value {
     match value {
         Value::Array(items) => {

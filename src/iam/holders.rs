@@ -1,4 +1,4 @@
-//! Who uses a managed policy. IAM does not delete a policy that is attached, or that is a permissions boundary.
+//! Who uses a managed policy. IAM does not delete a policy that is attached or that is used as a permissions boundary.
 
 use std::fmt;
 
@@ -41,7 +41,7 @@ impl Holder {
         self.usage == PolicyUsageType::PermissionsBoundary
     }
 
-    /// The command that ends this use of the policy. A group has no permissions boundary.
+    /// The command that ends this use of the policy. A group cannot have a permissions boundary.
     pub fn command(&self, arn: &str) -> String {
         let Self { kind, name, .. } = self;
         match self.usage {
@@ -60,7 +60,7 @@ impl Holder {
 
 impl Iam {
     /// Every use of a policy. ListEntitiesForPolicy does not say how a policy is used, so it is called once for each
-    /// usage.
+    /// kind of use.
     pub async fn holders(&self, arn: &str) -> Result<Vec<Holder>, Error> {
         let (attached, bounded) = tokio::try_join!(
             self.holders_by(arn, PolicyUsageType::PermissionsPolicy),

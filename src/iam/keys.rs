@@ -47,7 +47,8 @@ impl Iam {
 
     /// Creates a key. If a response was lost, `look` runs before the call is sent again.
     ///
-    /// A call whose response was lost may have created a key. Its secret is lost, and it counts toward the limit of two.
+    /// A call whose response was lost may have created a key. The secret of such a key is lost, but the key counts
+    /// toward the limit of two.
     pub async fn create_key<L>(&self, user: &str, look: impl Fn() -> L) -> Result<NewKey, Error>
     where
         L: Future<Output = Result<(), Error>>,
@@ -70,7 +71,7 @@ impl Iam {
         gone_is_fine(self.patience.call("DeleteAccessKey", &[], send).await.map(|_| ()))
     }
 
-    /// The error for a user without room for a key. A person has to delete `surplus` of its keys.
+    /// The error for a user that has no room for another key. A person has to delete `surplus` of the user's keys.
     pub async fn no_key_slot(&self, user: &str, keys: &[Key], surplus: usize) -> Error {
         Error::NoKeySlot { user: user.to_owned(), keys: self.describe_keys(user, keys).await, surplus }
     }
@@ -85,7 +86,7 @@ impl Iam {
         join_all(keys.iter().map(describe)).await
     }
 
-    /// When the key was last used, and with which service. An error must not hide the keys themselves.
+    /// When the key was last used, and with which service. If this lookup fails, the key is still listed.
     async fn last_use(&self, id: &str) -> String {
         let send = || self.client.get_access_key_last_used().access_key_id(id).send();
         match self.patience.call("GetAccessKeyLastUsed", &[], send).await {
@@ -98,7 +99,7 @@ impl Iam {
     }
 }
 
-/// A key that was never used has no date, and `N/A` as its service.
+/// A key that was never used has no date, and its service is `N/A`.
 fn describe_use(used: &AccessKeyLastUsed) -> String {
     let date = used.last_used_date.and_then(|date| date.fmt(Format::DateTime).ok());
     match date.as_deref().and_then(|date| date.get(..10)) {

@@ -63,7 +63,7 @@ impl Account {
 }
 
 fn to_sdk(tags: &[Tag]) -> Vec<types::Tag> {
-    // `build` fails only without a key or a value, and a `Tag` has both.
+    // `build` fails only if the key or the value is missing, and a `Tag` has both.
     tags.iter().filter_map(|tag| types::Tag::builder().key(&tag.key).value(&tag.value).build().ok()).collect()
 }
 

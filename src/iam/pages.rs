@@ -1,4 +1,4 @@
-//! Reads lists to the end.
+//! Reads all pages of a list.
 //!
 //! "IAM might return fewer than the MaxItems number of results, even when there are more results available" (IAM API
 //! reference, `IsTruncated`). So a list ends only when no further marker is returned, however short its pages are.
@@ -61,8 +61,7 @@ struct Reading<P, E> {
 }
 
 impl<P: Page, E> Reading<P, E> {
-    /// Reads the next page. An SDK paginator ends after an error, so a new one continues with the page that
-    /// failed.
+    /// Reads the next page. An SDK paginator ends after an error, so a new paginator requests the failed page again.
     async fn next(&mut self, start: &impl Fn(Option<String>) -> Pages<P, E>) -> Result<P, SdkError<E>> {
         let page = match self.pages.next().await {
             Some(page) => page,
@@ -70,7 +69,7 @@ impl<P: Page, E> Reading<P, E> {
         };
         match &page {
             Ok(page) if page.request_id().is_some() => self.marker = page.next(),
-            // A page that AWS did not send is not trusted, so it is read again.
+            // A page without AWS's request ID is not from AWS, so it is read again.
             _ => self.pages = start(self.marker.clone()),
         }
         page
@@ -78,8 +77,8 @@ impl<P: Page, E> Reading<P, E> {
 }
 
 impl Iam {
-    /// Reads all pages of a list; none if the user or policy does not exist. `start` returns the SDK's paginator, which
-    /// begins at a marker. Each page is retried like any other call.
+    /// Reads all pages of a list. Returns no pages if the user or policy does not exist. `start` returns an SDK
+    /// paginator that begins at a marker. Each page is retried like any other call.
     pub(super) async fn pages<P, E>(
         &self,
         name: &'static str,
@@ -93,7 +92,8 @@ impl Iam {
         let mut all = Vec::new();
         loop {
             let send = || async { reading.lock().await.next(&start).await };
-            // A page after the first proves that the user or policy existed a moment ago: a stale replica may not know it.
+            // After the first page, NoSuchEntity most likely comes from a stale replica that does not know the user or
+            // policy.
             let transient: &[&str] = if all.is_empty() { &[] } else { &["NoSuchEntity"] };
             let Some(page) = absent_is_none(self.patience.call(name, transient, send).await)? else { return Ok(all) };
             let is_last = page.next().is_none();

@@ -17,7 +17,7 @@ use crate::properties::tags::Tag;
 pub struct Policy {
     /// Its ARN.
     pub arn: String,
-    /// The id of the default version, such as `v1`.
+    /// The ID of the default version, such as `v1`.
     pub version: String,
     /// All its tags.
     pub tags: Vec<Tag>,
@@ -58,7 +58,7 @@ impl Iam {
         self.patience.call("CreatePolicy", &[], send).await.map(|_| ())
     }
 
-    /// Creates a version with a new document, sets it as default and returns its id.
+    /// Creates a version with a new document, sets it as default and returns its ID.
     ///
     /// IAM allows five versions per policy. At this limit, the oldest version that is not the default is deleted first
     /// (99designs/iamy#21).
@@ -78,8 +78,8 @@ impl Iam {
         Ok(version)
     }
 
-    /// Sends CreatePolicyVersion. After a lost response, it looks whether the document is in force, and notes in `before`
-    /// which version is.
+    /// Sends CreatePolicyVersion. After a lost response, it checks whether the document is already the default. If not,
+    /// it stores the current default version in `before`.
     async fn create_version(&self, arn: &str, document: &str, before: &Mutex<Option<String>>) -> Result<String, Error> {
         let send = || {
             self.client.create_policy_version().policy_arn(arn).policy_document(document).set_as_default(true).send()
@@ -96,8 +96,8 @@ impl Iam {
         Ok(output.policy_version.and_then(|version| version.version_id).unwrap_or_default())
     }
 
-    /// A call whose response was lost may have created a version that IAM did not show at once. So there may be versions
-    /// with the same document between the earlier default and the new one.
+    /// Deletes versions whose responses were lost. IAM may not have shown such a version at once, and its call was sent
+    /// again. So there may be versions with the same document between the earlier default and the new one.
     async fn delete_lost_versions(&self, arn: &str, document: &str, between: (u64, u64)) -> Result<(), Error> {
         for id in self.other_versions(arn).await? {
             let is_between = between.0 < number(&id) && number(&id) < between.1;
@@ -111,7 +111,7 @@ impl Iam {
 
     async fn delete_oldest_version(&self, arn: &str) -> Result<(), Error> {
         let mut others = self.other_versions(arn).await?;
-        // Sorted as numbers, because `v9` is older than `v10`.
+        // They are sorted as numbers, because `v9` is older than `v10`.
         others.sort_by_key(|id| number(id));
         match others.first() {
             Some(oldest) => self.delete_version(arn, oldest).await,
@@ -119,7 +119,7 @@ impl Iam {
         }
     }
 
-    /// The ids of all versions except the default.
+    /// The IDs of all versions except the default.
     pub async fn other_versions(&self, arn: &str) -> Result<Vec<String>, Error> {
         let list = || self.client.list_policy_versions().policy_arn(arn);
         let start = |marker| list().set_marker(marker).into_paginator().send();
@@ -166,12 +166,12 @@ impl Iam {
     }
 }
 
-/// The number in a version's id: 10 for `v10`.
+/// The number in a version's ID: 10 for `v10`.
 fn number(id: &str) -> u64 {
     id.trim_start_matches('v').parse().unwrap_or_default()
 }
 
-/// What CreatePolicyVersion would have returned.
+/// The output that CreatePolicyVersion would have returned.
 fn created(version: String) -> CreatePolicyVersionOutput {
     CreatePolicyVersionOutput::builder().policy_version(PolicyVersion::builder().version_id(version).build()).build()
 }

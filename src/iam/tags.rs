@@ -1,4 +1,5 @@
-//! The ownership tags and state tags on the user and its policies. Nothing else is kept from one run to the next.
+//! The ownership tags and state tags on the user and its policies. Apart from the physical ID, they are the only state
+//! that is kept between runs.
 
 use std::time::SystemTime;
 
@@ -7,25 +8,25 @@ use crate::properties::Spec;
 use crate::properties::tags::Tag;
 use crate::request::Envelope;
 
-/// Coiled's own tag. Its cleanup tools search for it.
+/// Coiled's own tag, which Coiled's cleanup tools search for.
 pub const OWNER: &str = "owner";
-/// The id of the stack that owns the resource.
+/// The ID of the stack that owns the resource.
 pub const STACK_ID: &str = "coiled-stack:stack-id";
-/// The logical id of the stack's `Custom::CoiledConnection` that owns the resource.
+/// The logical ID of the stack's `Custom::CoiledConnection` that owns the resource.
 pub const LOGICAL_ID: &str = "coiled-stack:logical-id";
 /// The Coiled server that the user's key is registered with.
 pub const SERVER: &str = "coiled-stack:server";
 /// The slug of the connected workspace. It is resolved only once.
 pub const WORKSPACE: &str = "coiled-stack:workspace";
-/// The id of the active key: the one that Coiled holds.
+/// The ID of the active key: the one that Coiled holds.
 pub const ACCESS_KEY_ID: &str = "coiled-stack:access-key-id";
-/// The id of the pending key: its registration was sent, and the outcome is unknown.
+/// The ID of the pending key: its registration was sent, and the outcome is unknown.
 pub const PENDING: &str = "coiled-stack:pending-access-key-id";
 /// The region in the pending registration. It identifies that registration in Coiled's response.
 pub const PENDING_REGION: &str = "coiled-stack:pending-region";
 /// The [`crate::coiled::registration::Digests`] of the active key's registration.
 pub const REGISTERED: &str = "coiled-stack:registered";
-/// The [`Lease`]: which run works on the user, and until when.
+/// The [`Lease`]: which run is working on the user, and until when.
 pub const LEASE: &str = "coiled-stack:lease";
 /// The last part of the lease tag if the run is a Delete.
 const DELETES: &str = "Delete";
@@ -33,10 +34,10 @@ const DELETES: &str = "Delete";
 pub const ADOPTED: &str = "coiled-stack:adopted";
 /// The prefix of all these tags except [`OWNER`].
 pub const PREFIX: &str = "coiled-stack:";
-/// Set by a person. Delete then continues even if Coiled asks for confirmation or does not respond.
+/// Set to `true` by a person to make Delete continue even if Coiled asks for confirmation or does not respond.
 pub const FORCE_DISCONNECT: &str = "coiled-stack:force-disconnect";
 
-/// The ownership tags of one resource of one stack.
+/// The ownership tags of one custom resource in one stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnershipTags {
     stack_id: String,
@@ -46,18 +47,18 @@ pub struct OwnershipTags {
 /// Who owns a user or policy, according to its tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
-    /// This resource of this stack: both ownership tags match.
+    /// This stack's custom resource: both ownership tags match.
     Ours,
-    /// Another stack, or another resource of this stack.
+    /// Another stack, or another custom resource of this stack.
     AnotherStack,
-    /// Possibly `coiled setup aws`: the tag is `owner=coiled`, and there are no ownership tags.
+    /// Possibly `coiled setup aws`: the user or policy has the tag `owner=coiled`, but no ownership tags.
     Coiled,
-    /// Unknown: there are neither ownership tags nor `owner=coiled`.
+    /// Unknown: the user or policy has neither ownership tags nor `owner=coiled`.
     Unmarked,
 }
 
 impl OwnershipTags {
-    /// The ownership tags of the resource that a request names.
+    /// The ownership tags for the custom resource that a request names.
     pub fn of(envelope: &Envelope) -> Self {
         Self { stack_id: envelope.stack_id.clone(), logical_id: envelope.logical_resource_id.clone() }
     }
@@ -74,7 +75,7 @@ impl OwnershipTags {
         }
     }
 
-    /// The ownership tags as arguments of an AWS CLI command, for a person who puts them back.
+    /// The ownership tags as arguments of an AWS CLI command, for a person who has to restore them.
     pub fn as_arguments(&self) -> String {
         format!("Key={STACK_ID},Value={} Key={LOGICAL_ID},Value={}", self.stack_id, self.logical_id)
     }
@@ -83,7 +84,8 @@ impl OwnershipTags {
     pub fn for_policy(&self, spec: &Spec) -> Vec<Tag> {
         let ownership =
             [Tag::new(OWNER, "coiled"), Tag::new(STACK_ID, &self.stack_id), Tag::new(LOGICAL_ID, &self.logical_id)];
-        // IAM ignores case in a user's tag keys and rejects `Owner` beside `owner`. The stack tag wins.
+        // IAM ignores case in a user's tag keys, so it rejects `Owner` together with `owner`. The stack tag takes
+        // precedence.
         let mut tags: Vec<Tag> = ownership.into_iter().filter(|tag| get(&spec.tags, &tag.key).is_none()).collect();
         tags.extend(spec.tags.iter().cloned());
         tags
@@ -112,7 +114,8 @@ pub struct Lease {
     request_id: String,
     /// Distinguishes two deliveries of the same request.
     run: u128,
-    /// Unix seconds. In the past if the run ended and left something for the next run to clean up.
+    /// When the lease ends, in Unix seconds. This is in the past if the run ended and left something for the next run
+    /// to clean up.
     until: u64,
     /// Whether the run is a Delete.
     deletes: bool,
@@ -127,7 +130,8 @@ impl Lease {
     /// A lease for this run. `until` is in Unix seconds.
     pub fn new(request_id: &str, until: u64, deletes: bool) -> Self {
         let run = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
-        // A tag's value holds 256 characters of a limited set. A real RequestId has 36 and passes unchanged.
+        // A tag's value may have 256 characters from a limited set. A real RequestId has 36 characters and is not
+        // changed.
         let request_id = request_id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect();
         Self { request_id, run, until, deletes }
     }
@@ -146,13 +150,14 @@ impl Lease {
         Tag::new(LEASE, format!("{}/{}/{}{deletes}", self.request_id, self.run, self.until))
     }
 
-    /// The same lease, expired. The next run does not wait, and knows that there may be something to clean up.
+    /// The same lease, marked as expired. The next run does not wait for it, and knows that there may be something to
+    /// clean up.
     pub fn ended(&self) -> Self {
         Self { until: self.until.min(unix(SystemTime::now())), ..self.clone() }
     }
 
     /// Whether the run may have created a key at this time, in Unix seconds: it is not a Delete, and it held the lease
-    /// then. A key that a person created before or after the run is not the run's.
+    /// at that time. Keys from before or after the run were created by a person.
     pub fn may_have_created(&self, created: i64) -> bool {
         let seconds = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
         let began = i64::try_from(self.run / 1_000_000_000).unwrap_or(i64::MAX);
@@ -163,8 +168,8 @@ impl Lease {
 
     /// Whether the run may still be working.
     ///
-    /// A Lambda invocation takes at most 15 minutes. A lease that ends later was not written by a run, so it blocks
-    /// nothing.
+    /// A Lambda invocation takes at most 15 minutes. A lease that ends later than that was not written by a run, so it
+    /// is ignored.
     pub fn is_live(&self) -> bool {
         let now = unix(SystemTime::now());
         (now + 1..=now + Self::LONGEST).contains(&self.until)
@@ -175,7 +180,7 @@ impl Lease {
         self.deletes
     }
 
-    /// Whether both leases belong to the same run. Their ends may differ.
+    /// Whether both leases belong to the same run. They may end at different times.
     pub fn is_same_run(&self, other: &Lease) -> bool {
         self.request_id == other.request_id && self.run == other.run
     }
@@ -222,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_may_have_created_the_keys_of_its_own_time_only() {
+    fn a_run_may_have_created_only_keys_from_the_time_of_its_lease() {
         let lease = |value: &str| Lease::read(&[Tag::new(LEASE, value)]).unwrap();
         let run = lease("r/1000000000000/1060");
         for (created, expected) in [(900, false), (997, false), (999, true), (1060, true), (1063, false)] {
@@ -230,7 +235,7 @@ mod tests {
         }
         assert!(!lease("r/1000000000000/1060/Delete").may_have_created(1010), "a Delete creates nothing");
         assert!(!lease("r/1000000000000/99999999").may_have_created(5000), "no run takes that long");
-        assert!(!lease("r/1000000000000/0").may_have_created(1010), "release 0.1.0 did not note the end");
+        assert!(!lease("r/1000000000000/0").may_have_created(1010), "release 0.1.0 did not record the end");
     }
 
     #[test]

@@ -73,10 +73,11 @@ impl Iam {
         Ok(())
     }
 
-    /// Deletes the user after its contents. DeleteConflict is retried, because IAM may still see deleted contents.
+    /// Deletes the user, whose contents must already be deleted. DeleteConflict is retried, because IAM may still see
+    /// deleted contents.
     ///
-    /// For a missing user, IAM authorizes the call against an ARN without a path, which the function's role does not
-    /// cover. So if access is denied, GetUser checks whether the user exists.
+    /// For a missing user, IAM authorizes the call against an ARN without a path, but the function's role covers only
+    /// ARNs with its path. So if access is denied, GetUser checks whether the user exists.
     pub async fn delete_user(&self, name: &str) -> Result<(), Error> {
         let send = || self.client.delete_user().user_name(name).send();
         match gone_is_fine(self.patience.call("DeleteUser", &["DeleteConflict"], send).await.map(|_| ())) {

@@ -1,8 +1,8 @@
 //! Registers the new key again after Coiled rejected an Update's registration.
 //!
 //! Coiled may have stored the rejected key in order to check it, and often shows the same connection for both keys. The
-//! user would be left with two keys that Coiled may hold, and without room for the key of the next Update. So the new key
-//! is registered once more, with the settings of the recorded key. If that works, Coiled holds the new key for certain.
+//! user would then have two keys that Coiled may hold, and no room for the next Update's key. So the new key is
+//! registered once more, with the settings of the recorded key. If that works, Coiled certainly holds the new key.
 
 use crate::apply::{Outcome, Run};
 use crate::coiled::registration::{Digests, Message};
@@ -15,7 +15,7 @@ use crate::properties::tags::Tag;
 use crate::trust;
 
 impl Run<'_> {
-    /// Registers the new key with the settings that the recorded key has. `false` if both keys remain.
+    /// Registers the new key with the settings that the recorded key has. Returns `false` if both keys remain.
     pub(super) async fn reregister(&self) -> bool {
         let Some(spec) = self.recorded_settings() else { return false };
         self.context.enter("register the new key with the earlier settings");
@@ -31,10 +31,10 @@ impl Run<'_> {
         }
     }
 
-    /// The old properties, if the recorded key is registered with them and their tokens are at hand.
+    /// The old properties, if the recorded key is registered with them and this run has the tokens for them.
     ///
-    /// The old properties come from the event too, so they must match what the function was deployed for. The server and
-    /// the API token are this run's, whatever the old properties name.
+    /// The old properties come from the event too, so they must match what the function was deployed for. The server
+    /// and the API token always come from this run's own properties.
     fn recorded_settings(&self) -> Option<Spec> {
         let new = &self.prepared.spec;
         let old = read_spec(self.context, self.context.envelope.old_properties()).ok()?;
