@@ -181,11 +181,11 @@ impl<'a> Run<'a> {
 
     /// The link to Coiled. Only plans that register a key contain steps that need it.
     pub(crate) fn link(&self) -> Result<&Link, Error> {
-        self.prepared.link.as_ref().ok_or_else(|| Error::Internal("the plan needs a link to Coiled, but there is none".into()))
+        self.prepared.link.as_ref().ok_or_else(|| Error::Internal("the plan has no link to Coiled".into()))
     }
 
     pub(crate) fn key(&self) -> Result<NewKey, Error> {
-        locked(&self.key).clone().ok_or_else(|| Error::Internal("the plan needs a new key, but there is none".into()))
+        locked(&self.key).clone().ok_or_else(|| Error::Internal("the plan has no new key".into()))
     }
 
     /// The ID of the key that this run created, if it got that far.
@@ -356,7 +356,7 @@ impl<'a> Run<'a> {
     }
 
     async fn record(&self) -> Result<(), Error> {
-        let shown = locked(&self.shown).clone().ok_or_else(|| Error::Internal("the registration was not read back".into()))?;
+        let shown = locked(&self.shown).clone().ok_or_else(|| Error::Internal("no connection was read back".into()))?;
         let digests = Digests::new(&self.prepared.spec, &shown);
         let mut tags = vec![Tag::new(ACCESS_KEY_ID, self.key()?.id), Tag::new(REGISTERED, digests.tag_value())];
         let seen = self.prepared.observed.owned();

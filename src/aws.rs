@@ -1,4 +1,4 @@
-//! Shared by all AWS calls: client settings, and questions about their errors.
+//! Shared by all AWS calls: client settings and the interpretation of errors.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use crate::error::Error;
 use crate::reply::Trouble;
 
-/// The settings of every client. Attempts have a timeout, because the SDK itself only limits connecting. All clients
-/// share one HTTP client, because otherwise each would open its own connections and load the trusted certificates
-/// again.
+/// The settings of every client. Each attempt has a timeout, because the SDK's own timeout covers only connecting. All
+/// clients share one HTTP client, because otherwise each would open its own connections and load the trusted
+/// certificates again.
 ///
-/// The SDK's own retries are off, because [`crate::patience`] decides on every retry.
+/// The SDK's own retries are off, because [`crate::patience`] controls all retries.
 pub fn shared(sdk: &SdkConfig) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))

@@ -19,9 +19,9 @@ pub enum Problem {
     NotYetValid,
     /// The certificate is for other names.
     WrongName(String),
-    /// The certificate is invalid in another way. The text is the TLS library's.
+    /// The certificate is invalid in another way. The text comes from the TLS library.
     Invalid(String),
-    /// Something that does not speak TLS responded.
+    /// The server responded, but not with TLS.
     NotTls,
 }
 
@@ -38,7 +38,7 @@ impl Problem {
 
     fn of_certificate(problem: &CertificateError) -> Self {
         match problem {
-            // The signature does not verify if it is from an authority with the same name but another key.
+            // The signature is bad if an authority with the same name but another key signed the certificate.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownAuthority,
             CertificateError::Expired => Self::Expired(String::new()),
             CertificateError::ExpiredContext { time, not_after } => {
@@ -82,7 +82,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Why a connection failed. A TLS problem is explained, together with what to do about it.
+/// Why a connection failed. A TLS problem is explained, together with its fix.
 pub fn cause(error: &(dyn StdError + 'static)) -> String {
     match Problem::of(error) {
         Some(problem) => format!("{problem}. {}", problem.fix()),

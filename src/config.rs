@@ -9,11 +9,11 @@ use crate::trust::Pins;
 /// The settings. Each duration is an environment variable in milliseconds.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Settle time of a new key: how long it must have worked before it is registered, because Coiled may reach another
-    /// IAM replica. `KEY_SETTLE_MILLIS`, default 1 s.
+    /// Settle time of a new key: how long it must have worked before it is registered, because Coiled may reach a
+    /// different IAM replica. `KEY_SETTLE_MILLIS`, default 1 s.
     pub key_settle: Duration,
-    /// Settle time between writing a lease and checking that it still exists. It must be longer than another run takes
-    /// from reading the lease to writing its own. `LEASE_SETTLE_MILLIS`, default 1 s.
+    /// Settle time between writing a lease and checking that it still exists. It must be longer than the time that
+    /// another run needs between reading the lease and writing its own. `LEASE_SETTLE_MILLIS`, default 1 s.
     pub lease_settle: Duration,
     /// How long a Delete that finds nothing waits for a Create that has not responded. Until a Create has finished its
     /// checks, there is nothing to find, and the checks usually take less than the default.
@@ -22,7 +22,7 @@ pub struct Config {
     /// Pause between two polls or retries. `POLL_MILLIS`, default 1 s, at least 10 ms.
     pub poll: Duration,
     /// How long AccessDenied and unknown credentials are retried, because a new role takes time to reach every service.
-    /// An endpoint that cannot be reached is retried as long. `ACCESS_DENIED_GRACE_MILLIS`, default 30 s.
+    /// An unreachable endpoint is retried for the same time. `ACCESS_DENIED_GRACE_MILLIS`, default 30 s.
     pub access_denied_grace: Duration,
     /// How long an IAM result that may be a stale read is retried. `CONSISTENCY_MILLIS`, default 120 s.
     pub consistency: Duration,
@@ -30,13 +30,13 @@ pub struct Config {
     /// tenth of this time. `COILED_RETRY_MILLIS`, default 300 s as in Coiled's own client.
     pub coiled_retry: Duration,
     /// The only Coiled server that may receive a token. Otherwise anyone who can invoke the function could have the
-    /// token sent to another server. `COILED_SERVER`, set by the template. By default any server in the properties is
-    /// allowed.
+    /// token sent to another server. `COILED_SERVER`, set by the template. If it is not set, any server in the
+    /// properties is allowed.
     pub server: Option<String>,
     /// The secrets and the registry that the function was deployed for.
     pub pins: Pins,
-    /// Hosts besides S3 that may receive a response, each as `HOST` or `HOST:PORT`, also without TLS. Tests and emulators
-    /// need it. `RESPONSE_URL_HOSTS`, separated by commas, by default none.
+    /// Hosts other than S3 that may receive a response, with or without TLS. Each is `HOST` or `HOST:PORT`. Tests and
+    /// emulators need them. `RESPONSE_URL_HOSTS`, separated by commas, default none.
     pub response_hosts: Vec<String>,
 }
 
@@ -58,7 +58,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads the environment. A missing variable or one that is not a number means the default.
+    /// Reads the environment. If a variable is missing or is not a number, the default applies.
     pub fn from_env() -> Self {
         Self::read(|name| std::env::var(name).ok())
     }
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_in_the_environment_override_the_defaults_and_other_text_does_not() {
+    fn only_numbers_in_the_environment_override_the_defaults() {
         let config = Config::read(|name| match name {
             "KEY_SETTLE_MILLIS" => Some("250".into()),
             "POLL_MILLIS" => Some("0".into()),

@@ -1,13 +1,13 @@
-//! Where a response may be sent: to S3, in the stack's partition.
+//! Checks where a response may be sent: only to S3 in the stack's partition.
 //!
-//! Anyone who can invoke the function can send it any `ResponseURL`. CloudFormation's own is a pre-signed S3 URL.
+//! Anyone who can invoke the function can send it any `ResponseURL`. CloudFormation's own URL is a pre-signed S3 URL.
 
 use url::{Host, Url};
 
 use crate::properties::names::{is_region, partition_of};
 
-/// The partitions with the domain of their services. Source: `dnsSuffix` in the partitions of the AWS SDKs' endpoint
-/// rules.
+/// The partitions, each with the domain of its services. Source: `dnsSuffix` in the partitions of the AWS SDKs'
+/// endpoint rules.
 const PARTITIONS: [(&str, &str); 8] = [
     ("aws", ".amazonaws.com"),
     ("aws-cn", ".amazonaws.com.cn"),
@@ -19,8 +19,8 @@ const PARTITIONS: [(&str, &str); 8] = [
     ("aws-eusc", ".amazonaws.eu"),
 ];
 
-/// Checks that a response may be sent to this URL. `partition` is the stack's, if its ID names one. `allowed` are the
-/// additional hosts from the environment, each as `HOST` or `HOST:PORT`.
+/// Checks that a response may be sent to this URL. `partition` is the stack's partition, if the StackId names one.
+/// `allowed` are the additional hosts from the environment, each as `HOST` or `HOST:PORT`.
 ///
 /// # Errors
 /// What is wrong with the URL.
@@ -57,15 +57,15 @@ fn is_allowed(url: &Url, allowed: &[String]) -> bool {
     allowed.iter().any(is_this)
 }
 
-/// Whether a host is an S3 endpoint of a partition. If the stack's ID names no partition, any partition's endpoint
-/// counts.
+/// Whether a host is an S3 endpoint of a partition. If the StackId does not name a partition, an endpoint of any
+/// partition is accepted.
 fn is_s3(host: &str, partition: Option<&str>) -> bool {
     let candidates = PARTITIONS.iter().filter(|(name, _)| partition.is_none_or(|partition| partition == *name));
     candidates.into_iter().any(|(name, domain)| host.strip_suffix(domain).is_some_and(|front| is_s3_of(front, name)))
 }
 
-/// Reads the labels before the domain from the end: `s3`, optionally `dualstack`, and the region; before them the
-/// bucket.
+/// Whether the labels before the domain are an S3 endpoint. They end with `s3`, optionally `dualstack`, and the region.
+/// The bucket may come before them.
 ///
 /// Source: "Amazon S3 endpoints and quotas" in the AWS General Reference. CloudFormation uses `BUCKET.s3.REGION`,
 /// `BUCKET.s3-REGION` and `BUCKET.s3`.
@@ -81,7 +81,8 @@ fn is_s3_of(front: &str, partition: &str) -> bool {
     endpoint && bucket.iter().all(|label| !label.is_empty())
 }
 
-/// `s3-us-west-2`, the older form of a regional endpoint. Only the partition `aws` has endpoints without a region.
+/// Whether the label is `s3-us-west-2`, the older form of a regional endpoint, or `s3` alone. Only the partition `aws`
+/// has endpoints without a region.
 fn is_regional_service(label: &str, partition: &str) -> bool {
     let region = label.strip_prefix("s3-").map(|region| region.strip_prefix("fips-").unwrap_or(region));
     match region {
@@ -91,7 +92,7 @@ fn is_regional_service(label: &str, partition: &str) -> bool {
     }
 }
 
-/// `website-us-east-1` looks like a region too, but no region begins with a word that long.
+/// `website-us-east-1` looks like a region too, but regions do not begin with such a long word.
 fn is_in(region: &str, partition: &str) -> bool {
     let is_short = region.split('-').next().is_some_and(|word| word.len() <= 4);
     is_short && is_region(region) && partition_of(region) == partition
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_rejected() {
+    fn urls_that_are_not_s3_endpoints_are_rejected() {
         for url in [
             "https://example.com/",
             "https://s3.amazonaws.com.example.com/",

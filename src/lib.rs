@@ -3,8 +3,8 @@
 //!
 //! # Contract
 //! - Every request with a `ResponseURL` gets exactly one response before the deadline.
-//! - Create, Update and Delete are idempotent: repeating a request changes nothing further. Delete succeeds if Create
-//!   never ran or if resources were deleted before.
+//! - Create, Update and Delete are idempotent: repeating a request does not change anything further. Delete succeeds
+//!   even if Create never ran or resources are already deleted.
 //! - Users and policies without this stack's ownership tags are never changed or deleted, except those that
 //!   `AdoptExisting` takes over.
 //! - A failed Create undoes its changes. After a failed Update, CloudFormation's rollback restores the previous state.
@@ -22,7 +22,7 @@
 //! ```
 //! - [`handler`]: receives an event and sends the response. [`context`]: the state of one run. It turns timeouts and
 //!   panics into failures.
-//! - [`iam`]: user, keys, policies, contents, and the tags, which are the only stored state. [`sts`]: the function's
+//! - [`iam`]: user, keys, policies, contents, and the tags, which store the state between runs. [`sts`]: the function's
 //!   account, and whether a key works. [`secrets`]: reads tokens from Secrets Manager.
 //! - [`coiled`]: the Coiled server's API. [`coiled::registration`] builds the message, [`coiled::socket`] sends it.
 //! - [`patience`]: decides how long AWS calls are retried. [`reply`]: what a failed call means.

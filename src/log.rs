@@ -1,13 +1,13 @@
-//! JSON logs of this crate only.
+//! Writes the logs of this crate as JSON.
 //!
-//! Below `warn`, the libraries log complete requests and responses, which contain keys and signatures. So their logs
-//! are always off, and `AWS_LAMBDA_LOG_LEVEL` applies to this crate only.
+//! At levels below `warn`, the libraries log complete requests and responses, which contain keys and signatures. So the
+//! logs of libraries are always off, and `AWS_LAMBDA_LOG_LEVEL` applies to this crate only.
 
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Logs to standard output. A panic is logged with its location only.
+/// Logs to standard output. For a panic, only the location is logged.
 pub fn init() {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default();
     // This fails only on a second call, and then the first subscriber keeps logging.

@@ -11,7 +11,7 @@ use crate::iam::user::User;
 use crate::iam::{Account, Iam};
 use crate::properties::names::UserName;
 
-/// The connection's resources in IAM, as far as they exist. Any of it may be seconds stale.
+/// The connection's resources in IAM, as far as they exist. All of this may be a few seconds stale.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Observed {
     /// The user with the connection's `UserName`, whoever owns it.
@@ -27,9 +27,9 @@ pub struct SeenUser {
     pub user: User,
     /// The owner according to the tags.
     pub owner: Owner,
-    /// The lease of a run that works on the user, or that failed or was killed.
+    /// The lease of a run that is working on the user, or that failed or was killed.
     pub lease: Option<Lease>,
-    /// At most two access keys, active and inactive.
+    /// All access keys, active and inactive.
     pub keys: Vec<Key>,
     /// The ARNs of the attached policies.
     pub attached: Vec<String>,
@@ -56,7 +56,7 @@ impl Observed {
 /// Reads the user; `None` if it does not exist.
 ///
 /// # Errors
-/// An IAM call that failed for another reason than NoSuchEntity.
+/// An IAM call that failed for a reason other than NoSuchEntity.
 pub async fn user(iam: &Iam, ownership: &OwnershipTags, name: &UserName) -> Result<Option<SeenUser>, Error> {
     let name = name.as_str();
     let (user, keys, attached) = tokio::try_join!(iam.user(name), iam.keys(name), iam.attached(name))?;
@@ -72,7 +72,7 @@ pub async fn user(iam: &Iam, ownership: &OwnershipTags, name: &UserName) -> Resu
 /// Reads the two policies; a policy that does not exist is left out.
 ///
 /// # Errors
-/// An IAM call that failed for another reason than NoSuchEntity.
+/// An IAM call that failed for a reason other than NoSuchEntity.
 pub async fn policies(
     iam: &Iam,
     account: &Account,

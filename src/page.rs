@@ -2,7 +2,7 @@
 
 use crate::redact::{mask_keys, shorten};
 
-/// Describes a body that is an HTML page, by its title. `None` for anything else.
+/// Describes an HTML page by its title. `None` if the body is not an HTML page.
 pub fn describe(body: &str) -> Option<String> {
     let start: String = body.chars().take(1024).collect::<String>().to_ascii_lowercase();
     let is_page = ["<!doctype html", "<html"].iter().any(|tag| start.contains(tag));

@@ -1,7 +1,7 @@
 //! The `PhysicalResourceId`. It never changes during the life of a stack.
 //!
 //! CloudFormation stores the ID and sends it with every Update and Delete. Nobody can change it with `iam:TagUser`. So
-//! the ID also stores the one fact that nothing else in a request contains: which workspace was the token's default
+//! the ID also stores the one fact that a request does not contain elsewhere: which workspace was the token's default
 //! when a stack without the property `Workspace` was created.
 
 use std::fmt;
@@ -26,7 +26,7 @@ impl PhysicalId {
     /// The ID without a workspace.
     ///
     /// If an Update returns another ID, CloudFormation deletes the resource with the old one. Using the log stream's
-    /// name as the ID caused that (aws-cdk#13527). A digest keeps the ID short whatever the names are.
+    /// name as the ID caused that (aws-cdk#13527). A digest keeps the ID short, however long the names are.
     pub fn new(stack_id: &str, logical_resource_id: &str) -> Self {
         let mut digest = Sha256::new();
         digest.update(stack_id.as_bytes());

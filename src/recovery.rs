@@ -1,7 +1,7 @@
-//! Recognizes what belongs to the stack after a person deleted its user or removed tags.
+//! Recognizes the stack's own resources after a person deleted its user or removed tags.
 //!
-//! Only an Update does this. It proves that the stack was created, and CloudFormation rolls it back with another Update,
-//! which must not fail: the stack would end in UPDATE_ROLLBACK_FAILED.
+//! Only an Update does this, because an Update proves that the stack was created. CloudFormation rolls an Update back
+//! with another Update. If that one failed, the stack would end in UPDATE_ROLLBACK_FAILED.
 
 use crate::coiled::connection::Shown;
 use crate::coiled::registration::{Digests, would_show};
@@ -19,7 +19,7 @@ use crate::request::RequestType;
 /// Treats a user without ownership tags as the stack's own if one of the stack's policies is attached to it.
 ///
 /// # Errors
-/// The error of a call that reads the policies.
+/// The error from reading the policies.
 pub async fn reclaim(context: &Context<'_>, spec: &Spec, seen: SeenUser) -> Result<SeenUser, Error> {
     let is_unmarked = matches!(seen.owner, Owner::Unmarked | Owner::Coiled);
     let is_named = seen.user.name == spec.user.as_str() && seen.user.path == spec.path.as_str();
@@ -44,11 +44,11 @@ pub fn is_own_policy(context: &Context<'_>, observed: &Observed, kind: Kind, pol
         && same(&policy.document, kind.document())
 }
 
-/// Whether a connection that no tag describes was registered by this stack: it shows what the old or the new properties
-/// of the Update register.
+/// Whether this stack registered a connection that no tag describes. It did if Coiled shows what the old or the new
+/// properties of the Update register.
 ///
-/// Coiled never says which key it holds. A connection with the same region and network that someone else has created
-/// since cannot be distinguished: `docs/guarantees.md`.
+/// Coiled never says which key it holds. So someone else's newer connection with the same region and network looks the
+/// same: see `docs/guarantees.md`.
 pub fn is_own_connection(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>, shown: &Shown) -> bool {
     let is_recorded = match seen {
         Some(seen) if seen.owner != Owner::Ours => return false,

@@ -13,7 +13,7 @@ use url::Url;
 
 use escape::{Unit, units};
 
-/// The pre-signed URL for the response. Its query contains a signature: anyone who has it can respond for this
+/// The pre-signed URL for the response. Its query contains a signature: anyone who has it can respond in place of this
 /// function.
 #[derive(Clone, PartialEq)]
 pub struct ResponseUrl(Url);
@@ -72,14 +72,14 @@ fn scrubbed(value: Value, secrets: &[&SecretString]) -> Value {
     }
 }
 
-/// Replaces the secrets, however they are written.
+/// Replaces the secrets in every encoding.
 fn scrub_text(text: &str, secrets: &[&SecretString]) -> String {
-    // A shorter secret would occur in any text by chance.
+    // A shorter secret would match ordinary text by chance.
     let secrets = secrets.iter().map(|secret| secret.expose_secret()).filter(|secret| secret.len() >= 4);
     mask(text, secrets.flat_map(|secret| occurrences(text, secret)).collect())
 }
 
-/// Where a secret occurs: as it is, as JSON and as a URL write it, and with any of its characters escaped.
+/// Where a secret occurs: unchanged, encoded as in JSON or in a URL, or with any of its characters escaped.
 fn occurrences(text: &str, secret: &str) -> Vec<Range<usize>> {
     let json = Value::from(secret).to_string();
     let url = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
@@ -104,13 +104,14 @@ fn escaped_occurrences(text: &str, secret: &str) -> Vec<Range<usize>> {
 
 /// The length of a secret access key.
 const KEY_LENGTH: usize = 40;
-/// AWS's encoded authorization messages contain `-` and `_` as well, and between two of these may stand 40 characters by
-/// chance. They have about a thousand characters. Names with dashes around a key are shorter than this.
+/// The longest word in which a key is masked. Words may contain `-` and `_`. A name with a key between dashes is
+/// shorter. AWS's encoded authorization messages are words of about a thousand characters, which may by chance have 40
+/// characters between two dashes.
 const LONGEST_NAME: usize = 160;
 
-/// Replaces whatever may be a secret access key: each run of exactly 40 letters, digits, `/` and `+`.
+/// Replaces whatever may be a secret access key: each sequence of exactly 40 letters, digits, `/` and `+`.
 ///
-/// A server may know keys of earlier runs, which this run cannot know. A longer run is not a key.
+/// A server may repeat keys of earlier runs, which this run does not know. A longer sequence is not a key.
 pub fn mask_keys(text: &str) -> String {
     let units: Vec<Unit> = units(text).collect();
     let words = units.chunk_by(|one, next| is_in_word(one.char) == is_in_word(next.char));
@@ -131,13 +132,12 @@ fn is_in_word(char: char) -> bool {
     is_in_key(char) || is_dash(char)
 }
 
-/// The text without what may be the first part of a key at its end.
+/// The text without its last word, which may be the first part of a key.
 pub fn without_last_word(text: &str) -> &str {
     text.trim_end_matches(|char| is_in_word(char) || matches!(char, '\\' | '%' | '&' | '#' | ';'))
 }
 
-/// Replaces each span with `***`. Spans that overlap are replaced as one, because what one leaves of another would still
-/// be part of a secret.
+/// Replaces each span with `***`. Overlapping spans are replaced as one. Otherwise, part of a secret would remain.
 fn mask(text: &str, mut spans: Vec<Range<usize>>) -> String {
     spans.sort_by_key(|span| (span.start, span.end));
     let mut masked = String::with_capacity(text.len());
@@ -153,13 +153,13 @@ fn mask(text: &str, mut spans: Vec<Range<usize>>) -> String {
     masked
 }
 
-/// The longest text from another server in a log line. AWS's encoded authorization messages must fit, because nobody can
-/// decode a part of one. The status reason is cut again, see [`crate::error::Failure::reason`].
+/// The longest text from another server in a log line. AWS's encoded authorization messages must fit, because part of
+/// one cannot be decoded. The status reason is cut further, see [`crate::error::Failure::reason`].
 const SHOWN: usize = 16 << 10;
 
-/// Text from another server, ready for an error or a log line. Known secrets must be replaced before, see [`scrub`].
+/// Text from another server, ready for an error or a log line. Replace known secrets first, see [`scrub`].
 ///
-/// It is cut last, because the first part of a key would not be recognized.
+/// The text is cut last, because the first part of a key would not be recognized.
 pub fn shown(text: &str) -> String {
     shorten(&mask_keys(text), SHOWN)
 }
@@ -173,8 +173,8 @@ pub fn shorten(text: &str, limit: usize) -> String {
     format!("{}…", text.get(..end).unwrap_or_default())
 }
 
-/// At most `limit` bytes of a text, without its middle if it is longer. In a status reason the head contains the step and
-/// the cause, the tail the advice.
+/// At most `limit` bytes of a text, without its middle if it is longer. In a status reason, the beginning contains the
+/// step and the cause, and the end contains the advice.
 pub fn cut_middle(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_contains_or_overlaps_another_leaves_no_part_of_itself() {
+    fn secrets_that_contain_or_overlap_each_other_are_replaced_completely() {
         let secret = |text: &str| SecretString::from(text);
         let (short, long, other) = (secret("abcd"), secret("abcdefgh"), secret("ghijkl"));
         for secrets in [[&short, &long, &other], [&other, &long, &short], [&long, &other, &short]] {
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_or_shorter_run_is_not_masked() {
+    fn a_longer_or_shorter_sequence_is_not_masked() {
         let run = |length: usize| "wJalrXUtnFEMI/K7MDENG+bPxRfi".chars().cycle().take(length).collect::<String>();
         for length in [1, 39, 41, 64, 80, 1000] {
             let text = format!("message: {}.", run(length));
@@ -292,7 +292,7 @@ mod tests {
             let written = text.replace('/', "\\/").replace('+', "%2B");
             assert_eq!(mask_keys(&written), written);
         }
-        // An encoded authorization message: between two of its dashes may stand 40 characters.
+        // An encoded authorization message may have 40 characters between two dashes.
         let encoded = format!("message: {}-{}_{}-{}", run(400), run(40), run(40), run(200));
         assert_eq!(mask_keys(&encoded), encoded);
     }

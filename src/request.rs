@@ -1,9 +1,9 @@
 //! Reads CloudFormation's requests.
 //!
-//! A well-formed event is read through the types of `aws_lambda_events`. If the handler took those types as its argument,
-//! an event that does not fit them would fail before the handler runs, and CloudFormation would never get a response. So
-//! the handler takes a [`Value`]. An event that does not fit is read field by field, so that a response is sent. The
-//! types print `ResponseURL` with its signature, so they stay in this module.
+//! A well-formed event is read through the types of `aws_lambda_events`. If the handler took those types as its
+//! argument, an event that does not fit them would fail before the handler ran, and CloudFormation would never get a
+//! response. So the handler takes a [`Value`]. An event that does not fit is read field by field, so that a response is
+//! sent. The types print `ResponseURL` with its signature, so they stay in this module.
 
 use aws_lambda_events::event::cloudformation::CloudFormationCustomResourceRequest;
 use serde::Deserialize;
@@ -46,7 +46,7 @@ pub enum Request {
     Unknown(String),
 }
 
-/// A request. A field that a malformed event lacks is empty.
+/// A request. A field that is missing from a malformed event is empty.
 ///
 /// Source: "Custom resource request objects" in the CloudFormation user guide.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,9 +61,9 @@ pub struct Envelope {
     pub request_id: String,
     /// The resource's name in the template.
     pub logical_resource_id: String,
-    /// The wanted properties.
+    /// The desired properties.
     pub properties: Value,
-    /// Why the event is not one that CloudFormation sends. `None` if it is well-formed.
+    /// Why the event is malformed. `None` if it is well-formed.
     pub malformed: Option<String>,
 }
 
@@ -154,7 +154,7 @@ impl Envelope {
         }
     }
 
-    /// The required fields that are missing. Ownership tags and lease are built from them.
+    /// The required fields that are missing. The ownership tags and the lease are built from these.
     pub fn missing(&self) -> Vec<&'static str> {
         [("StackId", &self.stack_id), ("RequestId", &self.request_id), ("LogicalResourceId", &self.logical_resource_id)]
             .into_iter()
@@ -206,7 +206,7 @@ impl Envelope {
 pub struct Stack<'a> {
     /// `aws`, `aws-cn`, `aws-us-gov`, …
     pub partition: Option<&'a str>,
-    /// Such as `us-east-1`.
+    /// For example `us-east-1`.
     pub region: Option<&'a str>,
     /// The 12-digit account ID.
     pub account: Option<&'a str>,

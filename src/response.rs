@@ -1,4 +1,4 @@
-//! The one response of a request: built within CloudFormation's size limit, and sent until S3 accepts it.
+//! The one response to a request: built within CloudFormation's size limit, and sent until S3 accepts it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,8 +23,8 @@ pub type Data = BTreeMap<&'static str, String>;
 
 /// A response as CloudFormation reads it.
 ///
-/// There is no `NoEcho` field because [`Data`] contains no secrets. It would also mask the values in the stack's
-/// outputs.
+/// There is no `NoEcho` field, because [`Data`] does not contain secrets. The field would also mask the values in the
+/// stack's outputs.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Response<'a> {
@@ -66,13 +66,13 @@ impl<'a> Response<'a> {
     }
 
     /// Encodes the response within [`LIMIT`]. If it is too long, the `Reason` is shortened first, then `Data` is
-    /// dropped. The echoed names are cut last, because only an artificial request has names that long.
+    /// dropped. The echoed names are cut last, because real requests do not have such long names.
     pub fn encode(mut self) -> Vec<u8> {
         let mut bytes = self.json();
         let mut room = self.reason.len();
         while bytes.len() > LIMIT && room > 0 {
-            // JSON escapes a character with up to six bytes, so no formula gives the right length. Shorten and encode
-            // again.
+            // JSON escapes a character with up to six bytes, so the right length cannot be calculated. Shorten and
+            // encode again.
             room = room.saturating_sub((bytes.len() - LIMIT).div_ceil(6).max(1));
             self.reason = cut_middle(&self.reason, room);
             bytes = self.json();
@@ -101,7 +101,7 @@ fn head(text: &str, limit: usize) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// Sends responses. All invocations of a process share it, and with it the HTTP connections.
+/// Sends responses. All invocations of a process share it and its HTTP connections.
 #[derive(Debug, Clone)]
 pub struct Sender {
     http: reqwest::Client,
@@ -151,8 +151,8 @@ impl Sender {
     }
 }
 
-/// One attempt gets half of the remaining time, at most 5 s, so that a hanging PUT leaves time for another one. Below 250 ms
-/// it gets all of it.
+/// One attempt gets half of the remaining time, at most 5 s, so that a hanging PUT leaves time for another one. If less
+/// than 250 ms remain, the attempt gets all of the time.
 fn attempt_end(deadlines: Deadlines) -> Instant {
     let now = Instant::now();
     let left = deadlines.response.saturating_duration_since(now);

@@ -72,7 +72,7 @@ async fn restore_document(context: &Context<'_>, policy: &Policy, version: &str)
     }
 }
 
-/// Deletes a policy that did not exist before the adoption, because then the Create created it.
+/// Deletes a policy that did not exist before the adoption, because the Create must have created it.
 async fn delete_created_policy(context: &Context<'_>, name: &str, arn: &str) -> Result<(), Error> {
     let tags = context.iam.policy_tags(arn).await?;
     if !tags.is_some_and(|tags| context.ownership.owner(&tags) == Owner::Ours) {

@@ -22,7 +22,8 @@ pub enum Unusable {
     Empty,
     /// It is binary, without a byte order mark that says how to read it as text.
     Binary,
-    /// A tool's mask in place of the token, such as the `****` that CloudFormation shows for a `NoEcho` parameter.
+    /// It contains a tool's mask instead of the token, such as the `****` that CloudFormation shows for a `NoEcho`
+    /// parameter.
     Masked,
     /// The token has quotation marks around it.
     Quoted,
@@ -30,7 +31,8 @@ pub enum Unusable {
     NoKey,
     /// It is JSON, but the token in it is not a string.
     NotText,
-    /// It begins like a JSON object or list, but cannot be parsed. A shell that removes quotation marks leaves such texts.
+    /// It begins like a JSON object or list, but cannot be parsed. A shell that removes quotation marks produces such
+    /// text.
     BrokenJson,
     /// It contains white space or characters that cannot be sent in an HTTP header.
     Unsendable,
@@ -68,7 +70,8 @@ fn why(secret: &str, error: Error) -> Unreadable {
     let Error::Aws { code, message, .. } = &error else { return Unreadable::Passing(Box::new(error)) };
     let says = |words: &str| message.to_ascii_lowercase().contains(words);
     match code.as_str() {
-        // AWS returns this code also for a secret without a value: none was stored yet, or only a pending version exists.
+        // AWS also returns this code for a secret without a value: none was stored yet, or only a pending version
+        // exists.
         "ResourceNotFoundException" if says("secret value") || says("staging label") => Unreadable::NoValue,
         "ResourceNotFoundException" | "InvalidParameterException" | "ValidationException" => Unreadable::Missing,
         // Until its recovery window ends, a deleted secret returns this error and not ResourceNotFoundException.
@@ -83,7 +86,7 @@ fn why(secret: &str, error: Error) -> Unreadable {
     }
 }
 
-/// Only a denial that names its policy has advice of its own.
+/// The denial, if there is specific advice for it.
 fn denial(error: &Error) -> Option<Denial> {
     Denial::of(error).filter(|denial| denial.fix().is_some())
 }
@@ -93,6 +96,6 @@ fn denial(error: &Error) -> Option<Denial> {
 fn may_lack_suffix(secret: &str) -> bool {
     let suffix = secret.rsplit('-').next().unwrap_or_default();
     let capitals = suffix.bytes().filter(u8::is_ascii_uppercase).count();
-    // Of the random characters of 100 secrets, 96 contain a capital letter.
+    // The random characters of 96 out of 100 secrets contain a capital letter.
     capitals == 0 || capitals == suffix.len()
 }

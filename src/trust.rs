@@ -1,9 +1,9 @@
 //! Decides where secrets may go: which server receives the token, which secrets are read and sent, and which workspace
 //! a key is registered in or removed from.
 //!
-//! The template's parameters decide, which the function receives as properties and environment variables, together with
-//! the `PhysicalResourceId` that CloudFormation stores. A tag never decides, because anyone with `iam:TagUser` can
-//! change it.
+//! The decision depends on the template's parameters, which the function receives as properties and environment
+//! variables, and on the `PhysicalResourceId` that CloudFormation stores. It never depends on a tag, because anyone
+//! with `iam:TagUser` can change a tag.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ type Pinned = (&'static str, &'static str);
 /// invoke the function can send it an event with any properties.
 ///
 /// # Errors
-/// All such properties.
+/// All properties that are rejected.
 pub fn check_pins(config: &Config, spec: &Spec) -> Result<(), Error> {
     let mut wrong = wrong_for_token(config, &spec.server, &spec.token_secret);
     if let Registry::DockerHub(hub) = &spec.registry {
@@ -31,7 +31,7 @@ pub fn check_pins(config: &Config, spec: &Spec) -> Result<(), Error> {
     all_pinned(wrong)
 }
 
-/// The same for a Delete, which sends only the token, and only to the server.
+/// Like [`check_pins`], for a Delete. A Delete sends only the token, and only to the server.
 ///
 /// # Errors
 /// The server and the secret, if the function was not deployed for them.
@@ -55,7 +55,7 @@ fn not_deployed_for((property, variable): Pinned) -> InvalidProperty {
 }
 
 /// The secrets and the registry that the template names in the function's environment. `None` means that the variable
-/// does not exist, as in tests and when the function is run by hand; then any value is allowed.
+/// does not exist, for example in tests or when the function is run by hand. Any value is then allowed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pins {
     /// The only secret that is read as the Coiled token. `COILED_TOKEN_SECRET_ARN`.
@@ -69,7 +69,7 @@ pub struct Pins {
 }
 
 impl Pins {
-    /// Reads the environment. An empty variable is not a missing one.
+    /// Reads the environment. An empty variable does not count as missing.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
         Self {
             token_secret: variable("COILED_TOKEN_SECRET_ARN"),
@@ -84,8 +84,8 @@ impl Pins {
         self.token_secret.as_ref().is_none_or(|pinned| pinned == secret)
     }
 
-    /// The properties of a registry that do not match, each with its variable. Both sides are normalized: what is sent
-    /// counts, not how it was written.
+    /// The properties of a registry that do not match, each with its variable. Both sides are normalized, because only
+    /// the value that is sent matters.
     fn wrong_for_hub(&self, hub: &DockerHub) -> Vec<Pinned> {
         let is = |pinned: &Option<String>, matches: &dyn Fn(&str) -> bool| pinned.as_deref().is_none_or(matches);
         let checks = [
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pinned_values_are_allowed_and_no_others() {
+    fn only_the_pinned_values_are_allowed() {
         let pins = Pins::read(|name| match name {
             "COILED_TOKEN_SECRET_ARN" => Some(TOKEN.into()),
             "DOCKER_HUB_TOKEN_SECRET_ARN" => Some(HUB.into()),

@@ -1,4 +1,4 @@
-//! A workspace's connection to a cloud: reading it and disconnecting it.
+//! Reads a workspace's connection to a cloud, and disconnects the workspace.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -40,18 +40,19 @@ impl Shown {
     ///
     /// A new workspace runs on Coiled's own cloud. It then has the backend `vm_aws`, `vm_gcp` or `vm_azure`, with a
     /// region and perhaps a provider. Only the backend `vm` is a customer's account: see `is_customer_hosted` in the
-    /// published client's `utils`. In 2022 an unconfigured workspace had the backend `vm` and a region, but no provider.
+    /// published client's `utils`. In 2022, an unconfigured workspace had the backend `vm` and a region, but no
+    /// provider.
     pub fn is_connected(&self) -> bool {
         self.backend() == "vm" && !self.option("provider_name").is_empty()
     }
 
-    /// Whether this is an AWS connection in that region. A pending registration allows no closer comparison.
+    /// Whether this is an AWS connection in that region. For a pending registration, nothing more can be compared.
     pub fn is_aws_in(&self, region: &str) -> bool {
         self.is_connected() && self.option("provider_name") == "aws" && self.option("aws_region_name") == region
     }
 
-    /// Whether this is a connection by access key with these network options, in that region. Coiled shows nothing else
-    /// about a registration. A connection by role delegation names its role.
+    /// Whether this is a connection by access key, in that region and with these network options. Coiled does not show
+    /// anything else about a registration. It shows the role of a connection by role delegation.
     pub fn is_by_key_in(&self, region: &str, network: &Value) -> bool {
         let shown = self.0.get("options").and_then(|options| options.get("network"));
         self.is_aws_in(region)
@@ -95,7 +96,8 @@ fn essential(value: &Value) -> Option<Value> {
 }
 
 impl Coiled {
-    /// The workspace's connection. A 404 counts as not connected: Coiled does not know the workspace or its options.
+    /// The workspace's connection. A 404 counts as not connected, because Coiled does not know the workspace or its
+    /// options.
     pub async fn shown(&self, workspace: &str) -> Result<Shown, Error> {
         let response = self.get(&["api", "v1", workspace, "backend_options", ""]).await?;
         match response.status {
@@ -119,7 +121,8 @@ impl Coiled {
         }
         match response.status {
             404 => Ok(Disconnected::Already),
-            // An empty body means success. A body that is not JSON comes from a proxy: Coiled has removed nothing.
+            // An empty body means success. A body that is not JSON comes from a proxy, so Coiled has not removed
+            // anything.
             _ if response.is_success() && response.body.trim().is_empty() => Ok(Disconnected::Now),
             _ => response.json().map(|_| Disconnected::Now),
         }

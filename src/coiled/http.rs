@@ -20,7 +20,7 @@ const BODY_LIMIT: usize = 1 << 20;
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
-    /// The body as text, with everything masked that was sent to Coiled.
+    /// The body as text. Everything that was sent to Coiled is masked.
     pub body: String,
     call: String,
 }
@@ -32,7 +32,7 @@ impl Response {
             return Err(self.error());
         }
         serde_json::from_str(&self.body).map_err(|_| {
-            // A page's title is text from a server, too.
+            // The title of a page is text from a server too, so it is masked.
             let words = page::describe(&self.body).unwrap_or_else(|| self.body.clone());
             let words = shown(&format!("the response is not JSON: {words}"));
             Error::Coiled { call: self.call.clone(), status: self.status, words }
@@ -44,11 +44,11 @@ impl Response {
         (200..300).contains(&self.status)
     }
 
-    /// The response as an error. 401 and 403 concern the token, all other statuses the call.
+    /// The response as an error. 401 and 403 concern the token, and all other statuses concern the call.
     pub fn error(&self) -> Error {
         let words = words(&self.body);
         match self.status {
-            // A proxy's page says nothing about the token.
+            // A page from a proxy does not say anything about the token.
             401 | 403 if page::describe(&self.body).is_none() => Error::Token { status: self.status, words },
             status => Error::Coiled { call: self.call.clone(), status, words },
         }
@@ -107,7 +107,7 @@ impl Coiled {
         let mut attempt = 0;
         loop {
             let outcome = self.attempt(&method, path, query).await;
-            // Waiting does not change a certificate.
+            // Retrying does not help, because the certificate stays the same.
             if matches!(&outcome, Err(Error::Untrusted { .. })) {
                 return outcome;
             }
@@ -151,13 +151,13 @@ impl Coiled {
         }
     }
 
-    /// The error if the server's certificate is why a call failed.
+    /// The error of a call that failed because of the server's certificate. `None` if it failed for another reason.
     pub(super) fn untrusted(&self, call: &str, error: &(dyn std::error::Error + 'static)) -> Option<Error> {
         let problem = Box::new(Problem::of(error)?);
         Some(Error::Untrusted { call: call.to_owned(), server: self.server.to_string(), problem })
     }
 
-    /// The header, flagged as sensitive so that no library logs it.
+    /// The header, flagged as sensitive so that libraries do not log it.
     pub(super) fn authorization_header(&self) -> HeaderValue {
         // This cannot fail, because `secrets::token` accepts only printable ASCII.
         let text = self.authorization();
@@ -187,7 +187,7 @@ pub fn client() -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()
         .user_agent(AGENT)
         .connect_timeout(std::time::Duration::from_secs(5))
-        // A redirect would send the token to a server that nobody configured.
+        // Following a redirect would send the token to a server that is not configured.
         .redirect(reqwest::redirect::Policy::none())
         // The WebSocket client does not support proxies, so HTTP requests do not use them either.
         .no_proxy()

@@ -1,7 +1,7 @@
 //! The client for a Coiled server. It resolves the workspace, reads its connection, registers a key and disconnects.
 //!
-//! Coiled does not document this API. The facts come from the published client `coiled` 1.135.6: from its source and
-//! from running it.
+//! Coiled does not document this API. The facts come from the source of the published client `coiled` 1.135.6, and from
+//! running it.
 
 pub mod connection;
 pub mod http;
@@ -29,7 +29,7 @@ pub struct Coiled {
     http: reqwest::Client,
     server: Server,
     token: SecretString,
-    /// What was sent to Coiled. Its messages may repeat any of it.
+    /// The secrets that were sent to Coiled. Coiled's messages may repeat them.
     sent: Arc<Mutex<Vec<SecretString>>>,
     pace: Pace,
 }
@@ -66,7 +66,7 @@ impl Pace {
     }
 
     /// The pause before the next attempt. `None` if that attempt would start more than `patience` after `began`, or
-    /// after `self.until`. If `patience` is shorter than the pause, the pause counts instead.
+    /// after `self.until`. If `patience` is shorter than the pause, the pause is used instead.
     fn pause_before_retry(&self, attempt: u32, began: Instant, patience: Duration) -> Option<Duration> {
         let pause = self.pause(attempt);
         let next = Instant::now() + pause;
@@ -95,18 +95,18 @@ impl Coiled {
         self.pace
     }
 
-    /// Notes secrets that are about to be sent, see [`Coiled::scrubbed`].
+    /// Stores the secrets that are about to be sent, for [`Coiled::scrubbed`].
     fn will_send(&self, secrets: &[SecretString]) {
         locked(&self.sent).extend(secrets.iter().cloned());
     }
 
-    /// Text from Coiled without anything that this run has sent.
+    /// Text from Coiled in which the secrets that this run has sent are masked.
     fn scrubbed(&self, text: &str) -> String {
         let sent = locked(&self.sent);
         scrub(text, &sent.iter().collect::<Vec<_>>())
     }
 
-    /// API tokens contain a `-`. Coiled expects the scheme `Token` for all others.
+    /// API tokens contain a `-`. For all other tokens, Coiled expects the scheme `Token`.
     fn authorization(&self) -> SecretString {
         let token = self.token.expose_secret();
         let scheme = if token.contains('-') { "ApiToken" } else { "Token" };

@@ -24,7 +24,7 @@ pub struct Message {
 impl Message {
     /// Builds the registration of a key. This one message contains region, network, registry, review and submit.
     ///
-    /// `ids` are the ids of the session and the request. With them, Coiled's support can find the message in its logs.
+    /// `ids` are the IDs of the session and the request. With them, Coiled's support can find the message in its logs.
     pub fn new(spec: &Spec, key: &NewKey, hub_token: Option<&SecretString>, ids: (&str, &str)) -> Self {
         let mut data = data(spec, &key.id, key.secret.expose_secret());
         if let (Registry::DockerHub(_), Some(token)) = (&spec.registry, hub_token)
@@ -108,7 +108,7 @@ impl Digests {
         Self { wanted: Self::wanted(spec), shown: shown.digest() }
     }
 
-    /// The digests of a registration that is known only from Coiled's response. They match no spec.
+    /// The digests of a registration that is known only from Coiled's response. They do not match any spec.
     pub fn of_unknown(shown: &Shown) -> Self {
         Self { wanted: "unknown".into(), shown: shown.digest() }
     }
@@ -132,8 +132,8 @@ impl Digests {
 
 /// Whether the connection that Coiled shows belongs to the user with these tags.
 ///
-/// It does if it equals the recorded registration or fits the pending one. Coiled does not show the key, so no better
-/// check exists.
+/// It does if it equals the recorded registration or fits the pending one. Coiled does not show the key, so a stricter
+/// check is not possible.
 pub fn is_ours(tags: &[Tag], shown: &Shown) -> bool {
     is_recorded(tags, shown) || is_pending(tags, shown)
 }
@@ -149,8 +149,8 @@ pub fn held_key<'a>(tags: &'a [Tag], shown: &Shown) -> Option<&'a str> {
     }
 }
 
-/// Whether Coiled would show this for a registration with these properties. This is weaker than a digest: it cannot
-/// distinguish two registrations with the same region and network.
+/// Whether Coiled would show this for a registration with these properties. This check is weaker than a digest, because
+/// it cannot distinguish two registrations with the same region and network.
 pub fn would_show(spec: &Spec, shown: &Shown) -> bool {
     let registered = data(spec, "", "");
     let network = registered.pointer("/options/network").cloned().unwrap_or_default();
@@ -181,7 +181,7 @@ mod tests {
         let both = [key.clone(), region.clone()];
         assert!(is_ours(&both, &shown("us-east-2")) && !is_ours(&both, &shown("us-east-1")));
         assert_eq!(held_key(&both, &shown("us-east-2")), Some("AKIA1"));
-        // A region that an earlier registration has left behind says nothing about the connection.
+        // A region that an earlier registration left behind does not say anything about the connection.
         for one in [[key], [region]] {
             assert!(!is_ours(&one, &shown("us-east-2")), "{one:?}");
             assert_eq!(held_key(&one, &shown("us-east-2")), None, "{one:?}");

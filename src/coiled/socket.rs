@@ -1,4 +1,4 @@
-//! Registers a key over the WebSocket: open it, wait for the greeting, send one message, read until the end.
+//! Registers a key over a WebSocket: opens it, waits for the greeting, sends one message and reads until the end.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -22,9 +22,9 @@ use crate::certificate::innermost;
 use crate::error::Error;
 use crate::redact::{shown, without_last_word};
 
-/// After an error message, the server keeps sending until it closes the connection. It gets this long to do so.
+/// How long the server may keep sending after an error message before it closes the connection.
 const AFTER_ERROR: Duration = Duration::from_secs(10);
-/// Provisioning can be silent for minutes, and networks drop idle connections. This is the interval between pings.
+/// The interval between pings. Provisioning can be silent for minutes, and networks drop idle connections.
 const PING: Duration = Duration::from_secs(30);
 /// The call's name in errors.
 const CALL: &str = "WebSocket cluster-info";
@@ -102,7 +102,7 @@ impl Coiled {
         }
     }
 
-    /// Sends the message until its outcome is known or the time is over.
+    /// Sends the message, repeatedly if necessary, until its outcome is known or time runs out.
     ///
     /// Sending the same message again is safe. `sent` is set before the first byte is sent, because from then on Coiled
     /// may hold the key.
@@ -226,8 +226,8 @@ impl Socket {
     }
 }
 
-/// The body of a rejected upgrade, as far as it arrived together with the head: the library reads no further. If its end is
-/// missing, so is the last word, because part of a secret is not recognized.
+/// The part of a rejected upgrade's body that arrived together with the head. The library does not read the rest. If
+/// the end is missing, the last word is dropped, because part of a secret would not be recognized.
 fn body(response: &HttpResponse<Option<Vec<u8>>>) -> String {
     let body = response.body().as_deref().unwrap_or_default();
     let text = String::from_utf8_lossy(body).into_owned();
@@ -263,13 +263,13 @@ pub enum Meaning {
     Finished,
     /// The registration failed, with this message.
     Error(String),
-    /// The registration continues. The text is meant for people.
+    /// The registration is still running. The text is meant for people.
     Progress(String),
-    /// Not about the registration.
+    /// The message is not about the registration.
     Irrelevant,
 }
 
-/// Reads one message. Its text is ready to be shown. Unknown and malformed ones are [`Meaning::Irrelevant`].
+/// Reads one message. Its text is ready to be shown. Unknown and malformed messages are [`Meaning::Irrelevant`].
 pub fn read(text: &str) -> Meaning {
     let Ok(message) = serde_json::from_str::<Value>(text) else { return Meaning::Irrelevant };
     let is = |flag: &str| message.get(flag).and_then(Value::as_bool).unwrap_or(false);
@@ -291,7 +291,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_message_gets_its_meaning() {
+    fn every_kind_of_message_is_recognized() {
         for (text, meaning) in [
             (r#"{"type": "update_options", "message": "FINISHED"}"#, Meaning::Finished),
             (r#"{"type": "other", "message": "FINISHED"}"#, Meaning::Irrelevant),

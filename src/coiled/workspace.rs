@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn naming_a_title_or_an_unknown_workspace_fails_with_the_right_slug() {
+    fn a_title_or_an_unknown_workspace_is_rejected_with_the_right_slug() {
         let error = resolve(Some("Ada's team"), "ada", &[member("ada", "Ada's team", true)]).unwrap_err();
         assert!(error.contains("its slug is ada"), "{error}");
         let error = resolve(Some("other"), "ada", &[member("ada", "Ada's team", true)]).unwrap_err();

@@ -45,7 +45,7 @@ pub struct Spec {
     pub registry: Registry,
     /// Whether to take over resources that `coiled setup aws` created.
     pub adopt: bool,
-    /// Any text. A changed text causes a new key.
+    /// Any text. Changing the text leads to a new key.
     pub rotate_key: Option<String>,
     /// The stack tags, from `Tags`.
     pub tags: Vec<Tag>,
@@ -54,7 +54,7 @@ pub struct Spec {
 impl Spec {
     /// Validates the properties and reports all errors together.
     ///
-    /// `stack_region` is the default of `Region`. `partition` is the stack's partition: `Region` and all ARNs must
+    /// `stack_region` is the default for `Region`. `partition` is the stack's partition: `Region` and all ARNs must
     /// belong to it.
     pub fn parse(properties: &Value, stack_region: &str, partition: &str) -> Result<Self, Error> {
         let Value::Object(map) = properties else {
@@ -69,7 +69,7 @@ impl Spec {
         }
     }
 
-    /// Whether this policy is attached to the user. Both policies are created in any case.
+    /// Whether this policy is attached to the user. Both policies are created even if they are not attached.
     pub fn attaches(&self, kind: Kind) -> bool {
         kind == Kind::Ongoing || self.attach_setup
     }
@@ -127,7 +127,7 @@ fn read_or<T>(
     reader.parse(name, &text, parse)
 }
 
-/// The slug becomes part of URLs. Whether the workspace exists is checked at Coiled.
+/// The slug becomes part of URLs. Coiled is asked later whether the workspace exists.
 fn workspace(text: &str) -> Result<String, String> {
     let slug = text.trim();
     if slug.chars().count() > 200 || slug.chars().any(char::is_control) {
@@ -201,7 +201,7 @@ fn secret_arn(text: &str, partition: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Secrets Manager allows 512 characters, and adds seven.
+/// Secrets Manager allows 512 characters and appends seven.
 fn is_secret_name(name: &str) -> bool {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c);
     (1..=512 + 7).contains(&name.len()) && name.chars().all(is_allowed)
@@ -217,7 +217,7 @@ fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The token's secret must not be sent to a registry as well.
+/// Rejects the Coiled token's secret as a registry's secret. Otherwise the Coiled token would be sent to a registry.
 fn reject_shared_secret(reader: &mut Reader, token_secret: Option<&str>, registry: Option<&Registry>) {
     let (Some(token), Some(Registry::DockerHub(hub))) = (token_secret, registry) else { return };
     if is_same_secret(token, &hub.token_secret) {
@@ -225,8 +225,8 @@ fn reject_shared_secret(reader: &mut Reader, token_secret: Option<&str>, registr
     }
 }
 
-/// Whether two ARNs name one secret. Secrets Manager also accepts an ARN without the six characters at its end, and a
-/// replica in another region has the same ARN except for the region.
+/// Whether two ARNs name the same secret. Secrets Manager also accepts an ARN without the six characters at its end,
+/// and a replica in another region has the same ARN except for the region.
 fn is_same_secret(one: &str, other: &str) -> bool {
     let parts = |text| arn(text).into_iter().enumerate().filter(|(n, _)| *n != 3).map(|(_, part)| part);
     let without_region = |text| parts(text).collect::<Vec<_>>().join(":");
@@ -274,7 +274,7 @@ pub struct Remnant {
 }
 
 impl Remnant {
-    /// Never fails.
+    /// Reads the properties. Never fails.
     pub fn read(properties: &Value) -> Self {
         let nothing = Map::new();
         let mut reader = Reader::new(properties.as_object().unwrap_or(&nothing), "");

@@ -91,7 +91,7 @@ impl UserName {
         Ok(Self(text.to_owned()))
     }
 
-    /// As IAM shows it.
+    /// The name as IAM shows it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -130,7 +130,7 @@ impl UserPath {
         Ok(Self(text.to_owned()))
     }
 
-    /// With `/` at both ends.
+    /// The path, with `/` at both ends.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn servers_are_parsed_as_in_the_coiled_client() {
+    fn servers_are_parsed_as_in_coileds_client() {
         for (text, server) in [
             ("https://cloud.coiled.io/", "https://cloud.coiled.io"),
             ("https://coiled.example.com/base//", "https://coiled.example.com/base"),

@@ -49,7 +49,7 @@ pub fn network(reader: &mut Reader) -> Option<Network> {
     Some(Network { network_id: network_id?, scheduler_subnet_id, worker_subnet_id, firewall_id })
 }
 
-/// EC2's IDs have 8 or 17 hexadecimal digits. Emulators use others.
+/// Checks the prefix. EC2's IDs have 8 or 17 hexadecimal digits, but emulators use other lengths and letters.
 fn id(text: &str, prefix: &str) -> Result<String, String> {
     let digits = text.strip_prefix(prefix).unwrap_or_default();
     if digits.len() >= 3 && digits.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
@@ -61,8 +61,8 @@ fn id(text: &str, prefix: &str) -> Result<String, String> {
 
 /// Reads `Ingress`. Rules with errors are left out.
 ///
-/// Besides a list of rules, it may be what Coiled's client uses: a single rule (its deprecated option `firewall`), or an
-/// object with the list under `ingress` (the result of `coiled.utils.cluster_firewall`).
+/// Besides a list of rules, it accepts the forms that Coiled's client uses: a single rule (the deprecated option
+/// `firewall`), or an object with the list under `ingress` (the result of `coiled.utils.cluster_firewall`).
 pub fn ingress(reader: &mut Reader) -> Vec<Ingress> {
     let items = reader.json("Ingress").map(rules).unwrap_or_default();
     items.iter().enumerate().filter_map(|(n, item)| rule(reader, n, item)).collect()

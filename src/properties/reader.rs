@@ -12,8 +12,8 @@ use crate::redact::shorten;
 const MAY_HOLD_A_SECRET: [&str; 4] =
     ["CoiledTokenSecretArn", "DockerHubTokenSecretArn", "CoiledServer", "DockerHubUri"];
 
-/// Reads properties by name. It records the validation errors, and the names it was asked for, to find unknown
-/// properties.
+/// Reads properties by name. It collects the validation errors. To find unknown properties, it also collects the names
+/// that it was asked for.
 ///
 /// CloudFormation sends every scalar as a string. Other callers send JSON types, which are accepted too. An empty
 /// string means "not given", because that is the value of a template parameter that was left empty.
@@ -121,7 +121,8 @@ impl<'a> Reader<'a> {
 
     /// A list or an object, as JSON or as a string that contains JSON. `None` if it is not given.
     ///
-    /// Python prints the same lists with single quotes. The values that are read here contain no quotes themselves.
+    /// Python prints the same lists with single quotes. Valid values do not contain quotes themselves, so replacing the
+    /// quotes is safe.
     pub fn json(&mut self, name: &'static str) -> Option<Value> {
         self.known.insert(name);
         let value = match self.map.get(name)? {
@@ -146,8 +147,8 @@ impl<'a> Reader<'a> {
         self.json(name).map(list_of).unwrap_or_default()
     }
 
-    /// Scalars: a list of them, a single one, or a string with several, separated by commas. Anything else becomes its
-    /// JSON text. Empty if it is not given.
+    /// A list of scalars. It may be given as a list, as a single scalar, or as one string with commas between them. Any
+    /// other value becomes its JSON text. Empty if it is not given.
     pub fn scalars(&mut self, name: &'static str) -> Vec<String> {
         self.known.insert(name);
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), |text| text.trim().to_owned());
@@ -180,7 +181,7 @@ pub fn list_of(value: Value) -> Vec<Value> {
     }
 }
 
-/// The fields of an object. Ignores case in the fields in `names`, and fails if one of them is given twice.
+/// The fields of an object. Ignores the case of the fields in `names`, and fails if one of these is given twice.
 pub fn in_any_case(map: &Map<String, Value>, names: &[&'static str]) -> Result<Map<String, Value>, String> {
     let mut fields = Map::new();
     for (name, value) in map {

@@ -88,8 +88,8 @@ fn docker_hub(reader: &mut Reader, partition: &str) -> Option<DockerHub> {
     })
 }
 
-/// A user name that any registry may use: RFC 7617 forbids only the colon. Quay, GitLab and Harbor use `+` and `$`,
-/// others an e-mail address.
+/// A user name that any registry may use: RFC 7617 forbids only the colon. Quay, GitLab and Harbor use `+` and `$`, and
+/// others use an e-mail address.
 ///
 /// Coiled's own client rejects capital letters.
 fn username_of(text: &str) -> Result<String, String> {
@@ -100,7 +100,8 @@ fn username_of(text: &str) -> Result<String, String> {
     Ok(name.to_lowercase())
 }
 
-/// The path of an image's name, by the grammar of distribution's `reference` package. Image names have no capital letters.
+/// The path in an image's name, as defined by the grammar of distribution's `reference` package. Image names do not
+/// contain capital letters.
 fn namespace_of(text: &str) -> Result<String, String> {
     let namespace = text.trim().to_lowercase();
     if namespace.len() > LONGEST || !namespace.split('/').all(is_path_component) {

@@ -1,4 +1,4 @@
-//! The stack tags: the property `Tags`, for the IAM user and the policies.
+//! The stack tags: the property `Tags`, which applies to the IAM user and the policies.
 
 use icu_properties::CodePointMapData;
 use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
@@ -12,14 +12,14 @@ const LIMIT: usize = 38;
 /// One tag of an IAM resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tag {
-    /// For users, IAM ignores case in keys.
+    /// The key. For users, IAM ignores its case.
     pub key: String,
-    /// May be empty.
+    /// The value, which may be empty.
     pub value: String,
 }
 
 impl Tag {
-    /// Does not validate. [`tags()`] does.
+    /// Creates a tag without validating it. [`tags()`] validates tags.
     pub fn new(key: impl Into<String>, value: impl Into<String>) -> Self {
         Self { key: key.into(), value: value.into() }
     }
@@ -101,7 +101,7 @@ fn is_reserved(key: &str) -> bool {
 
 /// IAM's own rule for keys and values: `[\p{L}\p{Z}\p{N}_.:/=+\-@]`.
 ///
-/// Rust's `char::is_alphabetic` also contains marks and symbols, which IAM rejects.
+/// Rust's `char::is_alphabetic` also accepts marks and symbols, which IAM rejects.
 pub fn is_tag_text(text: &str) -> bool {
     let categories =
         GeneralCategoryGroup::Letter.union(GeneralCategoryGroup::Separator).union(GeneralCategoryGroup::Number);

@@ -88,7 +88,7 @@ fn properties_that_are_not_an_object_are_reported_once() {
 }
 
 #[test]
-fn a_region_or_boundary_outside_the_partition_of_the_stack_is_rejected() {
+fn a_region_or_boundary_outside_the_stacks_partition_is_rejected() {
     assert_eq!(invalid(with(json!({"Region": "cn-north-1"}))), ["Region"]);
     assert_eq!(
         invalid(with(json!({"PermissionsBoundaryArn": "arn:aws-cn:iam::1:policy/b"}))),
@@ -97,7 +97,7 @@ fn a_region_or_boundary_outside_the_partition_of_the_stack_is_rejected() {
 }
 
 #[test]
-fn only_an_arn_of_a_secret_in_the_partition_of_the_stack_is_accepted() {
+fn only_a_secret_arn_in_the_stacks_partition_is_accepted() {
     for arn in ["coiled-token", "arn:aws:s3:::bucket", "arn:aws-cn:secretsmanager:cn-north-1:1:secret:x"] {
         assert_eq!(invalid(json!({"CoiledTokenSecretArn": arn})), ["CoiledTokenSecretArn"]);
     }
@@ -122,7 +122,7 @@ fn the_docker_hub_namespace_defaults_to_the_user_name() -> Result<(), Error> {
 }
 
 #[test]
-fn the_secret_of_the_coiled_token_is_rejected_for_a_registry_in_every_form_of_its_arn() {
+fn every_form_of_the_coiled_tokens_secret_arn_is_rejected_for_a_registry() {
     let docker_hub = |token: &str, hub: &str| {
         json!({
             "CoiledTokenSecretArn": token, "Registry": "docker_hub", "DockerHubUsername": "ada",

@@ -35,7 +35,8 @@ fn first(text: &str) -> Option<(char, usize)> {
     Some(escaped.unwrap_or((plain, plain.len_utf8())))
 }
 
-/// JSON and most programming languages. An escape such as `\n` is read as a space, not as the letter `n`.
+/// Reads a backslash escape, as in JSON and most programming languages. One such as `\n` is read as a space, not as the
+/// letter `n`.
 fn backslash(text: &str) -> (char, usize) {
     let rest = text.trim_start_matches('\\');
     let slashes = text.len() - rest.len();
@@ -50,7 +51,7 @@ fn backslash(text: &str) -> (char, usize) {
     char.map_or(('\\', slashes), |char| (char, slashes + length))
 }
 
-/// URLs. `%252F` is `%2F`, escaped again.
+/// Reads a URL escape. `%252F` is `%2F` escaped again.
 fn percent(text: &str) -> Option<(char, usize)> {
     let mut found = None;
     let mut end = 1;
@@ -64,7 +65,8 @@ fn percent(text: &str) -> Option<(char, usize)> {
     found
 }
 
-/// HTML: numeric entities, and the named entities of `/` and `+`. A secret key contains no other special characters.
+/// Reads an HTML escape: a numeric entity, or the named entity of `/` or `+`. A secret key contains no other special
+/// characters.
 fn entity(text: &str) -> Option<(char, usize)> {
     let mut name = text.strip_prefix('&')?;
     while let Some(rest) = name.strip_prefix("amp;") {

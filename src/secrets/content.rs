@@ -13,7 +13,7 @@ pub fn text(content: &SecretString) -> Result<SecretString, Unusable> {
     }
 }
 
-/// Reads a binary secret. Only a byte order mark says which encoding it has, so without one it cannot be read.
+/// Reads a binary secret. Only a byte order mark shows the encoding, so a secret without one cannot be read.
 pub fn binary(content: &[u8]) -> Result<SecretString, Unusable> {
     bytes_with_mark(content).ok_or(Unusable::Binary).and_then(|text| plain(text.expose_secret()))
 }
@@ -34,7 +34,7 @@ fn utf16(bytes: &[u8], unit: impl Fn([u8; 2]) -> u16) -> Option<String> {
     String::from_utf16(&pairs.iter().map(|pair| unit(*pair)).collect::<Vec<_>>()).ok()
 }
 
-/// The bytes of a text that begins with a byte order mark, but was read as Latin-1. Tools on Windows store such texts.
+/// The bytes of a text that begins with a byte order mark but was read as Latin-1. Some Windows tools store such text.
 fn misread_bytes(text: &str) -> Option<Vec<u8>> {
     let is_marked = ["\u{ef}\u{bb}\u{bf}", "\u{ff}\u{fe}", "\u{fe}\u{ff}"].iter().any(|mark| text.starts_with(mark));
     is_marked.then(|| text.chars().map(|c| u8::try_from(c).ok()).collect()).flatten()
@@ -51,12 +51,13 @@ fn plain(text: &str) -> Result<SecretString, Unusable> {
         Ok(Value::String(_)) => Err(Unusable::Quoted),
         Ok(Value::Null | Value::Bool(_) | Value::Array(_)) => Err(Unusable::NotText),
         Err(_) if text.starts_with(['{', '[']) && !is_masked(text) => Err(Unusable::BrokenJson),
-        // A token that consists of digits is also valid JSON.
+        // A token that consists only of digits is also valid JSON.
         Ok(Value::Number(_)) | Err(_) => token_in(text),
     }
 }
 
-/// Removes white space at both ends, as Coiled's own client does, and the invisible characters of copied text and files.
+/// Removes white space at both ends, as Coiled's own client does. Also removes invisible characters, which copied text
+/// and files may contain.
 fn trimmed(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}' | '\u{2060}' | '\0'))
 }
@@ -71,7 +72,7 @@ fn token_in(text: &str) -> Result<SecretString, Unusable> {
     if is_quoted(text) {
         return Err(Unusable::Quoted);
     }
-    // Only these can be sent in an HTTP header.
+    // Only these characters can be sent in an HTTP header.
     let sendable = text.bytes().all(|byte| byte.is_ascii_graphic());
     if sendable { Ok(SecretString::from(text)) } else { Err(Unusable::Unsendable) }
 }
@@ -85,7 +86,7 @@ fn is_masked(text: &str) -> bool {
         || INSTEAD.contains(&text.to_lowercase().as_str())
 }
 
-/// Whether there are quotation marks around the text. A registry's token may contain one.
+/// Whether there are quotation marks around the text. A registry's token may contain a single quotation mark.
 fn is_quoted(text: &str) -> bool {
     let is_typographic = |c: char| "“”„‟‘’‚‛«»‹›".contains(c);
     let ends = [text.chars().next(), text.chars().next_back()];
