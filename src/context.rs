@@ -58,7 +58,7 @@ pub struct Context<'a> {
 const GIVE_UP_EARLIER: Duration = Duration::from_secs(1);
 
 impl<'a> Context<'a> {
-    /// Starts a run. The retry times start now.
+    /// Starts a run. Retry times are counted from this call.
     pub fn new(
         sdk: &'a SdkConfig,
         config: &'a Config,

@@ -76,7 +76,7 @@ impl Function {
         sent
     }
 
-    /// The address for the response. CloudFormation's requests always have one.
+    /// The URL for the response. CloudFormation's requests always have one.
     fn destination<'e>(&self, envelope: &'e Envelope) -> Option<&'e ResponseUrl> {
         let Some(url) = &envelope.response_url else {
             tracing::error!("the request has no valid ResponseURL, so nothing was changed and no response was sent");

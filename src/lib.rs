@@ -22,8 +22,8 @@
 //! ```
 //! - [`handler`]: receives an event and sends the response. [`context`]: the state of one run. It turns timeouts and
 //!   panics into failures.
-//! - [`iam`]: user, keys, policies, contents, and the tags, which store the state between runs. [`sts`]: the function's
-//!   account, and whether a key works. [`secrets`]: reads tokens from Secrets Manager.
+//! - [`iam`]: user, keys, policies, contents, and the tags, which store the state between runs. [`sts`]: the
+//!   function's account, and whether a key works. [`secrets`]: reads tokens from Secrets Manager.
 //! - [`coiled`]: the Coiled server's API. [`coiled::registration`] builds the message, [`coiled::socket`] sends it.
 //! - [`patience`]: decides how long AWS calls are retried. [`reply`]: what a failed call means.
 //! - [`error`]: causes of failures, with advice. [`advice`]: the advice for AWS errors. [`denial`]: which kind of policy

@@ -9,7 +9,7 @@ use std::fmt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
-/// A physical ID of this resource: `coiled-connection-<32 hex digits>`, or the same with `/<workspace>`.
+/// A physical ID of this resource: `coiled-connection-<32 hex digits>`, optionally followed by `/<workspace>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhysicalId {
     plain: String,
@@ -26,7 +26,8 @@ impl PhysicalId {
     /// The ID without a workspace.
     ///
     /// If an Update returns another ID, CloudFormation deletes the resource with the old one. Using the log stream's
-    /// name as the ID caused that (aws-cdk#13527). A digest keeps the ID short, however long the names are.
+    /// name as the ID has caused such deletions (aws-cdk#13527). A digest keeps the ID short, however long the names
+    /// are.
     pub fn new(stack_id: &str, logical_resource_id: &str) -> Self {
         let mut digest = Sha256::new();
         digest.update(stack_id.as_bytes());

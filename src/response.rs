@@ -122,7 +122,7 @@ impl Sender {
         Self { http, pause }
     }
 
-    /// PUTs the same bytes until S3 accepts them or the run's time is over.
+    /// PUTs the same bytes until S3 accepts them or time runs out.
     ///
     /// PUTs fail occasionally, and a stack without a response hangs for an hour by default (crhelper#39). So every
     /// failure is retried, including 4xx: S3 also returns those for clock skew and stale reads.

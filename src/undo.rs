@@ -143,7 +143,7 @@ impl Run<'_> {
         let mut leftovers = Vec::new();
         while let Some(undo) = self.journal.last() {
             if matches!(undo, Undo::UserTags | Undo::PolicyTags(_)) && !leftovers.is_empty() {
-                // The Delete that follows finds the leftovers by these ownership tags.
+                // The ownership tags are kept, because the Delete that follows finds the leftovers by them.
                 leftovers.extend(self.arns(&undo));
                 self.journal.remove_last();
                 continue;
@@ -329,7 +329,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Deletes this run's key and all keys whose responses were lost. Returns whether it found such a lost key.
+    /// Deletes this run's key and all keys whose responses were lost. Returns whether it found a lost key.
     async fn delete_new_keys(&self, before: &[String]) -> Result<bool, Error> {
         let (iam, own) = (&self.context.iam, self.new_key_id());
         let mut created: Vec<String> = iam.keys(self.user()).await?.into_iter().map(|key| key.id).collect();

@@ -23,7 +23,7 @@ pub enum Disconnected {
 }
 
 impl Shown {
-    /// Wraps a response of `backend_options`.
+    /// Wraps a response from `backend_options`.
     pub fn new(response: Value) -> Self {
         Self(response)
     }

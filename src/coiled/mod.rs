@@ -56,7 +56,7 @@ impl Pace {
         Self { first: config.poll / 2, retry: config.coiled_retry, until }
     }
 
-    /// The same pace with another end.
+    /// The same pace, ending at another time.
     pub fn ending(self, until: Instant) -> Self {
         Self { until, ..self }
     }

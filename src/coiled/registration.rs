@@ -86,7 +86,7 @@ fn registry(spec: &Spec, id: &str, secret: &str) -> Value {
 /// The content of the tag `coiled-stack:registered`: two digests that identify a registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Digests {
-    /// The digest of the properties in the message and of `RotateKey`. It includes no secret.
+    /// The digest of the properties in the message and of `RotateKey`. It does not include secrets.
     pub wanted: String,
     /// The digest of [`Shown`] when the registration was read back.
     pub shown: String,

@@ -61,8 +61,8 @@ impl Iam {
         user.ok_or_else(|| Error::Unconfirmed(format!("GetUser succeeded but did not return user {name}")))
     }
 
-    /// Creates the user. The boundary is part of the call, because an organization's policies may deny creating a user
-    /// without one (DataDog/cloudformation-template#35).
+    /// Creates the user. The boundary is set in the same call, because an organization's policies may deny creating a
+    /// user without one (DataDog/cloudformation-template#35).
     pub async fn create_user(&self, name: &str, path: &str, boundary: Option<&str>, tags: &[Tag]) -> Result<(), Error> {
         let send = || {
             let request = self.client.create_user().user_name(name).path(path).set_tags(Some(to_sdk(tags)));

@@ -35,8 +35,7 @@ fn first(text: &str) -> Option<(char, usize)> {
     Some(escaped.unwrap_or((plain, plain.len_utf8())))
 }
 
-/// Reads a backslash escape, as in JSON and most programming languages. One such as `\n` is read as a space, not as the
-/// letter `n`.
+/// Reads a backslash escape, as in JSON and most programming languages. `\n` is read as a space, not as the letter `n`.
 fn backslash(text: &str) -> (char, usize) {
     let rest = text.trim_start_matches('\\');
     let slashes = text.len() - rest.len();
@@ -65,8 +64,8 @@ fn percent(text: &str) -> Option<(char, usize)> {
     found
 }
 
-/// Reads an HTML escape: a numeric entity, or the named entity of `/` or `+`. A secret key contains no other special
-/// characters.
+/// Reads an HTML escape: a numeric entity, or the named entity of `/` or `+`. A secret key does not contain other
+/// special characters.
 fn entity(text: &str) -> Option<(char, usize)> {
     let mut name = text.strip_prefix('&')?;
     while let Some(rest) = name.strip_prefix("amp;") {
