@@ -206,7 +206,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Whether these tags show this run's lease. Fails if another run has taken it, or if they must show it by now.
+    /// Whether these tags show this run's lease. Fails if another run has taken the lease, or if the tags should show
+    /// it by now.
     pub fn shows_lease(&self, tags: &[Tag], until: Instant) -> Result<bool, Error> {
         let lease = Lease::read(tags);
         let is_mine = lease.as_ref().is_some_and(|lease| lease.is_same_run(&self.lease));

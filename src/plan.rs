@@ -228,7 +228,7 @@ pub fn plan(wanted: &Wanted, observed: &Observed) -> Flow {
     let [setup, ongoing] = Kind::ALL.map(|kind| in_order(policy_changes(kind, wanted, observed)));
     let left_over = delete_left_over_keys(wanted, observed);
     let lanes = if wanted.registers {
-        // The longest lane first, because parallel calls are sent in this order.
+        // The longest lane comes first, because parallel calls are sent in this order.
         vec![new_key(wanted, observed), setup, ongoing]
     } else {
         vec![setup, ongoing, in_order(left_over)]

@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_region_of_the_same_partition_is_asked() {
+    fn the_other_region_is_in_the_same_partition() {
         for (asked, own, other) in [
             ("me-south-1", "eu-west-1", "eu-west-1"),
             ("eu-west-1", "eu-west-1", "us-east-1"),

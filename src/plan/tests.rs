@@ -149,7 +149,7 @@ fn an_unknown_outcome_leaves_no_room_for_a_key() {
 
 /// The state after a run was killed between recording the registration and removing the pending tags.
 #[test]
-fn pending_tags_of_a_recorded_key_are_only_removed() {
+fn only_the_pending_tags_of_a_recorded_key_are_removed() {
     let spec = spec(json!({}));
     let mut observed = connected(&spec);
     seen(&mut observed).user.tags.extend([Tag::new(PENDING, "AKIA1"), Tag::new(PENDING_REGION, "us-east-1")]);
@@ -188,7 +188,7 @@ fn the_key_that_coiled_holds_is_not_deleted_to_make_room() {
 
 /// Coiled may hold any of these keys, and its response does not show which one.
 #[test]
-fn no_key_that_coiled_may_hold_makes_room() {
+fn no_key_that_coiled_may_hold_is_deleted_to_make_room() {
     let spec = spec(json!({"RotateKey": "2"}));
     let room = |keys: &[Key]| {
         let mut observed = connected(&spec);
@@ -210,7 +210,7 @@ fn no_key_that_coiled_may_hold_makes_room() {
 }
 
 #[test]
-fn keys_of_a_user_that_is_adopted_make_no_room() {
+fn the_keys_of_an_adopted_user_are_not_deleted_to_make_room() {
     let mut observed = connected(&spec(json!({"AdoptExisting": "true"})));
     seen(&mut observed).owner = Owner::Coiled;
     seen(&mut observed).keys.push(key("AKIA0"));
@@ -236,7 +236,7 @@ fn a_stray_key_is_deleted_first_to_make_room() {
 
 /// Anyone who can tag the user can write a lease, and can remove the tag that names Coiled's key.
 #[test]
-fn no_tag_makes_a_stray_of_the_key_that_coiled_holds() {
+fn tags_cannot_make_the_key_that_coiled_holds_a_stray() {
     let spec = spec(json!({"RotateKey": "2"}));
     let room = |tag: Option<Tag>, held| {
         let mut observed = connected(&spec);
@@ -260,11 +260,11 @@ fn no_tag_makes_a_stray_of_the_key_that_coiled_holds() {
 
 /// The run had read its registration back. A key that a person created afterwards may have been registered since.
 #[test]
-fn a_run_that_ended_after_it_recorded_its_key_has_the_older_keys_deleted() {
+fn older_keys_are_deleted_after_a_run_that_only_recorded_its_key() {
     let unchanged = spec(json!({}));
     let mut observed = connected(&unchanged);
     seen(&mut observed).keys.push(Key { created: Some(100), ..key("AKIAOLD") });
-    assert!(!planned(&unchanged, &observed).contains("AKIAOLD"), "only a killed run explains it");
+    assert!(!planned(&unchanged, &observed).contains("AKIAOLD"), "without a pending tag, the key belongs to a person");
     seen(&mut observed).user.tags.push(Tag::new(PENDING, "AKIA1"));
     assert!(planned(&unchanged, &observed).contains("(delete access keys AKIAOLD)"));
     assert_eq!(key_room(&observed, Held::Unknown), KeyRoom::After(vec!["AKIAOLD".to_owned()]));
@@ -304,7 +304,7 @@ fn a_policy_of_another_release_gets_a_new_default_version() {
 }
 
 #[test]
-fn a_boundary_is_set_and_deleted_if_the_stack_set_it() {
+fn a_boundary_is_set_and_is_deleted_only_if_the_stack_set_it() {
     let bounded = spec(json!({"PermissionsBoundaryArn": "arn:aws:iam::111122223333:policy/b"}));
     let plain = spec(json!({}));
     assert!(
@@ -337,7 +337,7 @@ fn only_stack_tags_are_removed() {
 }
 
 #[test]
-fn a_stack_tag_owner_replaces_the_owner_tag_of_coiled() {
+fn a_stack_tag_named_owner_replaces_coileds_owner_tag() {
     let own = spec(json!({"Tags": [{"Key": "Owner", "Value": "team"}]}));
     let keys: Vec<String> = wanted(&own, false).user_tags.into_iter().map(|tag| tag.key).collect();
     assert_eq!(keys, [STACK_ID, LOGICAL_ID, "Owner", SERVER, WORKSPACE]);
