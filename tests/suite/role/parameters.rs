@@ -46,14 +46,14 @@ fn an_invalid_combination_of_parameters_fails_exactly_one_template_rule() {
         (&[("CoiledToken", "t"), secret], "not both"),
         (&[("CoiledToken", "t"), ("CoiledTokenKmsKeyArn", KEY)], "Enter CoiledTokenSecretArn too"),
         (&[secret, ("DockerHubTokenKmsKeyArn", KEY)], "Enter DockerHubTokenSecretArn too"),
-        (&[secret, ("Registry", "docker_hub"), ("DockerHubUsername", "ada")], "needs DockerHubUsername and"),
-        (&[secret, ("Registry", "docker_hub"), ("DockerHubTokenSecretArn", HUB)], "needs DockerHubUsername and"),
-        (&[secret, ("DockerHubUsername", "ada")], "need Registry docker_hub"),
-        (&[secret, ("DockerHubNamespace", "team")], "need Registry docker_hub"),
-        (&[secret, ("DockerHubUri", "docker.io")], "need Registry docker_hub"),
-        (&[secret, ("SchedulerSubnetId", "subnet-0123abcd")], "need NetworkId"),
-        (&[secret, ("WorkerSubnetId", "subnet-0123abcd")], "need NetworkId"),
-        (&[secret, ("FirewallId", "sg-0123abcd")], "need NetworkId"),
+        (&[secret, ("Registry", "docker_hub"), ("DockerHubUsername", "ada")], "enter DockerHubUsername and"),
+        (&[secret, ("Registry", "docker_hub"), ("DockerHubTokenSecretArn", HUB)], "enter DockerHubUsername and"),
+        (&[secret, ("DockerHubUsername", "ada")], "only if Registry is docker_hub"),
+        (&[secret, ("DockerHubNamespace", "team")], "only if Registry is docker_hub"),
+        (&[secret, ("DockerHubUri", "docker.io")], "only if Registry is docker_hub"),
+        (&[secret, ("SchedulerSubnetId", "subnet-0123abcd")], "enter NetworkId too"),
+        (&[secret, ("WorkerSubnetId", "subnet-0123abcd")], "enter NetworkId too"),
+        (&[secret, ("FirewallId", "sg-0123abcd")], "enter NetworkId too"),
     ];
     for (pairs, words) in rejected {
         let broken = with_stack(pairs, |stack| stack.broken_rules());
