@@ -248,7 +248,7 @@ async fn owned_policies(
         let arn = account.policy_arn(path, &kind.name(name));
         match context.iam.policy_tags(&arn).await? {
             Some(tags) if context.ownership.owner(&tags) == Owner::Ours => owned.push(arn),
-            Some(_) => tracing::warn!(%arn, "keeping the policy of that name: this stack does not own it"),
+            Some(_) => tracing::warn!(%arn, "keeping this policy, because this stack does not own it"),
             None => {}
         }
     }
@@ -328,7 +328,7 @@ async fn disconnect(context: &Context<'_>, owned: &Owned, tags: &[Tag]) -> Resul
             return Err(with_way_out(error, &owned.name));
         }
         Err(error) => {
-            tracing::warn!(%error, kept_at_coiled, "can't use the token; deleting the key without disconnecting");
+            tracing::warn!(%error, kept_at_coiled, "cannot use the token; deleting the key without disconnecting");
             return Ok(AtCoiled::ThisStack);
         }
     };
@@ -346,7 +346,7 @@ async fn disconnect(context: &Context<'_>, owned: &Owned, tags: &[Tag]) -> Resul
             Ok(AtCoiled::ThisStack)
         }
         Err(error) if owned.force => {
-            tracing::warn!(%error, kept_at_coiled, "ForceDisconnect is set; deleting the key although Coiled failed");
+            tracing::warn!(%error, kept_at_coiled, "ForceDisconnect is set; deleting the key without disconnecting");
             Ok(AtCoiled::ThisStack)
         }
         Err(error) => Err(with_way_out(error, &owned.name)),
@@ -356,7 +356,7 @@ async fn disconnect(context: &Context<'_>, owned: &Owned, tags: &[Tag]) -> Resul
 /// The server in the properties, and the token, if the function was deployed for both.
 async fn server_and_token<'o>(context: &Context<'_>, owned: &'o Owned) -> Result<(&'o Server, SecretString), Error> {
     let (Some(server), Some(secret)) = (&owned.server, &owned.token_secret) else {
-        return Err(Error::Request("no valid server or no secret ARN in the properties".into()));
+        return Err(Error::Request("the properties lack a valid server or a secret ARN".into()));
     };
     trust::check_token(context.config, server, secret)?;
     let token = match owned.force {

@@ -29,9 +29,9 @@ fn by_code(code: &str) -> &'static str {
         "OptInRequired" | "SubscriptionRequiredException" => SIGN_UP,
         "EntityAlreadyExists" | "EntityAlreadyExistsException" => TAKEN,
         "NoSuchEntity" => "Someone deleted this resource during this run. Try again: the next run creates it again.",
-        "DeleteConflict" => "Detach or delete what the AWS message names (IAM console), then try again.",
+        "DeleteConflict" => "Detach or delete the resources that the AWS message names (IAM console), then try again.",
         "ConcurrentModification" | "EntityTemporarilyUnmodifiable" => {
-            "Wait a minute, until the other change to this resource is done, then try again."
+            "Another change to this resource is in progress. Wait a minute, then try again."
         }
         "UnmodifiableEntity" => "AWS manages this resource itself. Choose another UserName, then deploy again.",
         "InvalidInput" | "ValidationError" | "ValidationException" | "InvalidParameterValue" => {
@@ -43,36 +43,40 @@ fn by_code(code: &str) -> &'static str {
         "unreadable response" | "unknown error" => PROXY,
         code if code.starts_with("status ") => PROXY,
         code if is_busy(code) => BUSY,
-        _ => "Fix the problem that the AWS message names, then try again. If it names none, report it with the log.",
+        _ => {
+            "Fix the problem that the AWS message names, then try again. If that does not help, report the error with the \
+             log."
+        }
     }
 }
 
-const NO_BOUNDARY: &str = "Correct PermissionsBoundaryArn: it must be a managed policy that exists in this account, or \
-                           one of AWS's own. Then deploy again.";
-const CLOCK: &str = "The clocks of the function and of AWS differ by several minutes. On your own machine, synchronize the clock \
-                     (NTP). In Lambda, check whether a proxy or VPC endpoint delays requests. Then try again.";
-const SIGNATURE: &str = "AWS received a request that differs from the one the function signed. Check whether a proxy or \
-                         TLS inspection between them changes requests, and exempt AWS's endpoints. If you set \
+const NO_BOUNDARY: &str = "Correct PermissionsBoundaryArn: it must be the ARN of a managed policy in this account, or of \
+                           an AWS managed policy. Then deploy again.";
+const CLOCK: &str = "The function's clock and AWS's clock differ by several minutes. If the function runs on your own \
+                     machine, synchronize the clock (NTP). In Lambda, check whether a proxy or VPC endpoint delays \
+                     requests. Then try again.";
+const SIGNATURE: &str = "AWS received a request that differs from the one that the function signed. Check whether a \
+                         proxy or TLS inspection modifies requests, and exempt AWS's endpoints from it. If you set \
                          credentials yourself, correct the secret access key. Then try again.";
 const EXPIRED: &str =
     "Try again: Lambda gives the next run new credentials. If you set credentials yourself, renew them first.";
-const UNKNOWN_CLIENT: &str = "AWS does not know the function's credentials in that region. Enable the region in this \
-                              account (AWS console: Account, AWS Regions). If it is enabled, wait a few minutes. Then \
-                              try again.";
+const UNKNOWN_CLIENT: &str = "AWS does not recognize the function's credentials in that region. Enable the region in \
+                              this account (AWS console: Account, AWS Regions). If it is already enabled, wait a few \
+                              minutes. Then try again.";
 const SIGN_UP: &str = "Complete the sign-up of the AWS account (AWS console: Account), then deploy again.";
-const TAKEN: &str = "Choose another UserName, or delete the existing resource if nothing uses it (IAM ignores case in \
-                     names). Then deploy again.";
-const NETWORK: &str = "Check that the function can reach AWS: network, VPC endpoints and proxy, and AWS_ENDPOINT_URL if you \
-                       set it. Then try again.";
-const PROXY: &str = "Something other than AWS answered. Check the proxy, firewall or VPC endpoint between the function and \
+const TAKEN: &str = "Choose another UserName, or delete the existing resource if nothing is using it (IAM ignores case \
+                     in names). Then deploy again.";
+const NETWORK: &str = "Check that the function can reach AWS. The cause may be the network, a VPC endpoint, a proxy, or \
+                       AWS_ENDPOINT_URL if you set it. Then try again.";
+const PROXY: &str = "Something other than AWS responded. Check the proxy, firewall or VPC endpoint between the function and \
                      AWS, and exempt AWS's endpoints. Then try again.";
 /// The advice if AWS throttled calls or was unavailable.
-pub const BUSY: &str = "Wait a few minutes, then try again. If it continues, see the AWS Health Dashboard.";
+pub const BUSY: &str = "Wait a few minutes, then try again. If the problem continues, see the AWS Health Dashboard.";
 
 fn denied(call: &str) -> String {
     let allow = "Allow the denied action in your service control policies and in FunctionPermissionsBoundaryArn, and \
                  undo manual changes to the function's role. Then try again.";
-    // IAM looks a user up by name and authorizes the call against its real ARN, path included. The role's permissions
+    // IAM looks up a user by name and authorizes the call against its real ARN, path included. The role's permissions
     // cover only the stack's own path, so a denied read may mean that the user exists under another path.
     if ["GetUser", "ListAccessKeys", "ListAttachedUserPolicies"].contains(&call) {
         return format!("{allow} If a user with this name exists under another path, choose another UserName instead.");
@@ -94,14 +98,14 @@ fn is_busy(code: &str) -> bool {
         .any(|part| code.contains(part))
 }
 
-/// One of IAM's quotas: "IAM and AWS STS quotas" of the IAM user guide.
+/// One of IAM's quotas: "IAM and AWS STS quotas" in the IAM user guide.
 struct Quota {
     /// What the AWS message contains: "Cannot exceed quota for UsersPerAccount: 5000".
     message: &'static str,
     /// The call that exceeds it, for messages that do not name the quota.
     call: &'static str,
     name: &'static str,
-    /// How to make room.
+    /// How to get below it.
     room: &'static str,
     /// Whether AWS raises it on request.
     can_be_raised: bool,
@@ -113,21 +117,21 @@ const QUOTAS: [Quota; 7] = [
         message: "tag",
         call: "Tag",
         name: "50 tags per user or policy",
-        room: "Remove tags from it, or from the parameter Tags",
+        room: "Remove tags from that user or policy, or from the parameter Tags",
         can_be_raised: false,
     },
     Quota {
         message: "versions",
         call: "CreatePolicyVersion",
         name: "5 versions per managed policy",
-        room: "Delete versions that nobody needs (aws iam delete-policy-version)",
+        room: "Delete versions that are no longer needed (aws iam delete-policy-version)",
         can_be_raised: false,
     },
     Quota {
         message: "accesskeysperuser",
         call: "CreateAccessKey",
         name: "2 access keys per user",
-        room: "Delete a key that nobody uses (aws iam delete-access-key)",
+        room: "Delete a key that is no longer used (aws iam delete-access-key)",
         can_be_raised: false,
     },
     Quota {
@@ -148,14 +152,14 @@ const QUOTAS: [Quota; 7] = [
         message: "policiesperaccount",
         call: "CreatePolicy",
         name: "1,500 customer managed policies per account",
-        room: "Delete customer managed policies that nobody uses",
+        room: "Delete customer managed policies that are no longer used",
         can_be_raised: true,
     },
     Quota {
         message: "usersperaccount",
         call: "CreateUser",
         name: "5,000 IAM users per account",
-        room: "Delete IAM users that nobody uses",
+        room: "Delete IAM users that are no longer used",
         can_be_raised: false,
     },
 ];
@@ -165,12 +169,12 @@ fn quota(call: &str, message: &str) -> String {
     let named = QUOTAS.iter().find(|quota| message.contains(quota.message));
     let by_call = || QUOTAS.iter().find(|quota| !quota.call.is_empty() && call.starts_with(quota.call));
     let Some(quota) = named.or_else(by_call) else {
-        return "Make room under the quota that the AWS message names, or ask AWS to raise it (Service Quotas console). \
-                Then try again."
+        return "Delete resources that count toward the quota in the AWS message, or ask AWS to raise the quota (Service \
+                Quotas console). Then try again."
             .into();
     };
     let raise = if quota.can_be_raised { ", or ask AWS to raise the quota (Service Quotas console)" } else { "" };
-    format!("An IAM quota is used up (by default {}). {}{raise}. Then try again.", quota.name, quota.room)
+    format!("This call exceeds an IAM quota (default: {}). {}{raise}. Then try again.", quota.name, quota.room)
 }
 
 #[cfg(test)]
@@ -178,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_used_up_quota_is_named_with_a_way_to_make_room() {
+    fn an_exceeded_quota_is_named_with_a_way_to_get_below_it() {
         for (call, message, words) in [
             ("CreateUser", "Cannot exceed quota for UsersPerAccount: 5000", "5,000 IAM users"),
             ("CreatePolicy", "Cannot exceed quota for PoliciesPerAccount: 1500", "1,500 customer managed policies"),

@@ -55,13 +55,13 @@ impl Problem {
     pub fn fix(&self) -> &'static str {
         match self {
             Self::UnknownAuthority => {
-                "If the server is yours, put its authority's certificate in one file with the public ones, and set \
-                 SSL_CERT_FILE in the function's environment to that file. Otherwise find out what intercepts the \
-                 connection. Then try again."
+                "If the server is yours, add its authority's certificate to a file with the public authorities' \
+                 certificates, and set SSL_CERT_FILE in the function's environment to that file. Otherwise find out \
+                 what is intercepting the connection. Then try again."
             }
             Self::Expired(_) | Self::NotYetValid => "Renew the server's certificate. Then try again.",
             Self::WrongName(_) => {
-                "Use the name in the certificate, or give the server a certificate for its name. Then try again."
+                "Use the name in the certificate, or install a certificate for the server's name. Then try again."
             }
             Self::Invalid(_) => "Replace the server's certificate. Then try again.",
             Self::NotTls => "Use the port on which the server speaks TLS. Then try again.",

@@ -83,16 +83,16 @@ impl Denial {
             ),
             Some(PolicyKind::Boundary) => (
                 "The permissions boundary of the function's role",
-                "Allow the action in that policy, or set FunctionPermissionsBoundaryArn to one that allows it. If you \
-                 did not choose the boundary, ask the administrator of the account.",
+                "Allow the action in that policy, or set FunctionPermissionsBoundaryArn to a policy that allows it. If \
+                 you did not choose the boundary, ask the administrator of the account.",
             ),
             Some(PolicyKind::Session) => (
                 "The session policy of the function's credentials",
-                "Allow the action where the session is created, or run the function with the role's own credentials.",
+                "Allow the action in that policy, or run the function with the role's own credentials.",
             ),
             Some(PolicyKind::Endpoint) => (
                 "The policy of the VPC endpoint through which the function calls AWS",
-                "Allow the action in it (VPC console, Endpoints), or ask whoever manages the VPC.",
+                "Allow the action in that policy (VPC console, Endpoints), or ask whoever manages the VPC.",
             ),
             Some(PolicyKind::Resource) => (
                 "The resource policy (of the secret, or of its KMS key)",
@@ -100,7 +100,8 @@ impl Denial {
             ),
             Some(PolicyKind::Identity) if self.explicit => (
                 "A policy of the function's role",
-                "Someone added it: remove its Deny statement (IAM console, Roles), or ask the administrator of the account.",
+                "Someone added that policy: remove its Deny statement (IAM console, Roles), or ask the administrator of the \
+                 account.",
             ),
             None if self.explicit => (
                 "A policy with an explicit deny",

@@ -47,7 +47,7 @@ pub enum Error {
     /// The user's tag and the stack name different workspaces.
     #[error("{0}")]
     OtherWorkspace(Box<OtherWorkspace>),
-    /// The region is not enabled, does not exist, or its STS endpoint rejects the function.
+    /// The region does not exist or is not enabled, or its STS endpoint rejects the function.
     #[error("region {region}: {cause}")]
     Region {
         /// The region's code, such as `us-east-2`.
@@ -55,7 +55,7 @@ pub enum Error {
         /// The error of its STS endpoint.
         cause: String,
     },
-    /// The region is enabled in the account, but its STS endpoint is switched off in IAM's settings.
+    /// The region is enabled in the account, but its STS endpoint is deactivated in IAM's settings.
     #[error("region {region}: {cause}")]
     StsInactive {
         /// The region's code.
@@ -69,16 +69,19 @@ pub enum Error {
         /// Its ARN or name, and the stack in its ownership tags if there is one.
         what: String,
     },
-    /// The user to adopt does not have the wanted permissions boundary. The function's role may add a boundary but not
-    /// remove it, so a failed Create could not undo that.
-    #[error("user {arn} does not have the permissions boundary {wanted}, which this function could add but not remove")]
+    /// The user to adopt does not have the wanted permissions boundary. The function's role can add a boundary but
+    /// cannot remove it, so a failed Create could not undo that.
+    #[error(
+        "user {arn} does not have the permissions boundary {wanted}, and the function does not add boundaries to adopted \
+         users, because it could not remove them after a failed Create"
+    )]
     Unbounded {
         /// The user's ARN.
         arn: String,
         /// The ARN of the boundary in `PermissionsBoundaryArn`.
         wanted: String,
     },
-    /// Coiled shows a connection of this workspace that this stack did not create.
+    /// Coiled shows a connection for this workspace that this stack did not create.
     #[error("workspace {workspace} is already connected ({shown})")]
     Connected {
         /// The workspace's slug.
@@ -88,14 +91,17 @@ pub enum Error {
         /// The page at Coiled that shows the connection.
         settings: Box<str>,
     },
-    /// The user has as many access keys as IAM allows, and Coiled may use any of them.
-    #[error("user {user} has no room for a new access key, and Coiled may use any of its keys. {}", .keys.join("; "))]
+    /// The user has as many access keys as IAM allows, and Coiled may be using any of them.
+    #[error(
+        "user {user} already has as many access keys as IAM allows, and Coiled may be using any of them. {}",
+        .keys.join("; ")
+    )]
     NoKeySlot {
         /// The user's name.
         user: String,
         /// Each key with its last use and the command that deletes it.
         keys: Vec<String>,
-        /// How many of them have to be deleted.
+        /// How many of them must be deleted.
         surplus: usize,
     },
     /// Another run for the same stack holds the lease.
@@ -151,7 +157,7 @@ pub enum Error {
     /// The connection broke after the registration was sent. Coiled may hold the new key.
     #[error("the registration was sent, but its outcome is unknown: {0}")]
     OutcomeUnknown(String),
-    /// A call succeeded, but reading back from Coiled or AWS does not confirm it.
+    /// A call succeeded, but Coiled or AWS does not show its result.
     #[error("{0}")]
     Unconfirmed(String),
     /// Coiled disconnects only after confirmation, because running clusters would be orphaned.
@@ -188,10 +194,10 @@ pub enum Unreadable {
     Denied {
         /// The policy that denies the call, if AWS names it.
         denial: Option<Denial>,
-        /// Whether the ARN may end with the secret's name instead of the six characters after it.
+        /// Whether the six characters after the secret's name may be missing from the ARN.
         may_lack_suffix: bool,
     },
-    /// It contains no token.
+    /// Its content cannot be used as a token.
     Unusable(Unusable),
     /// A failure of the call that has nothing to do with the secret: the same call may succeed later.
     Passing(Box<Error>),
@@ -207,7 +213,7 @@ impl Unreadable {
                     .into()
             }
             Self::NoValue => format!(
-                "The secret exists but has no current value. If its rotation is pending, let it finish. Otherwise: \
+                "The secret exists but has no current value. If a rotation is in progress, let it finish. Otherwise: \
                  {STORE_TOKEN}"
             ),
             Self::Deleted => {
@@ -232,21 +238,22 @@ impl Unreadable {
 
 fn denied_secret_fix(denial: Option<Denial>, may_lack_suffix: bool) -> String {
     let suffix = if may_lack_suffix {
-        "If the ARN ends with the secret's name, the hyphen and six characters after the name are missing: copy the \
-         full ARN (aws secretsmanager describe-secret --secret-id NAME). "
+        "A full ARN ends with a hyphen and six characters that Secrets Manager appended to the secret's name. If they \
+         are missing, copy the full ARN (aws secretsmanager describe-secret --secret-id NAME). "
     } else {
         ""
     };
     let fix = denial.and_then(Denial::fix).unwrap_or_else(|| {
         "Allow the function's role to read this secret: check the secret's resource policy, \
-         FunctionPermissionsBoundaryArn and your service control policies. If the secret has its own KMS key, set \
-         CoiledTokenKmsKeyArn (Docker Hub: DockerHubTokenKmsKeyArn). Then deploy again."
+         FunctionPermissionsBoundaryArn and your service control policies. If the secret is encrypted with a \
+         customer managed KMS key, set CoiledTokenKmsKeyArn (Docker Hub: DockerHubTokenKmsKeyArn) to its ARN. Then \
+         deploy again."
             .into()
     });
     format!("{suffix}{fix}")
 }
 
-/// How a token gets into a secret.
+/// How to store a token in a secret.
 const STORE_TOKEN: &str = "Set CoiledToken to the token, or store it in your secret (aws secretsmanager put-secret-value \
                            --secret-id ARN --secret-string file://FILE). Then deploy again.";
 
@@ -256,7 +263,7 @@ impl fmt::Display for Unusable {
             Self::Empty => "it contains no token: its value is empty",
             Self::Binary => "it contains no token: its value is binary",
             Self::Masked => "it contains a mask such as **** instead of the token",
-            Self::Quoted => "the token in it has quotation marks around it",
+            Self::Quoted => "the token in it is enclosed in quotation marks",
             Self::NoKey => "it contains no token: it is JSON without the key `token`",
             Self::NotText => "it contains no token: it is JSON whose `token` is not a string",
             Self::BrokenJson => "it contains no token: it looks like JSON, but it is not valid JSON",
@@ -275,8 +282,9 @@ impl Unusable {
                  Then deploy again."
             }
             Self::Masked => {
-                "Set CoiledToken again, or store the token in your secret again. Terraform and similar tools send back \
-                 the mask of a NoEcho parameter: let them keep the previous value instead. Then deploy again."
+                "Set CoiledToken again, or store the token in your secret again. CloudFormation shows a NoEcho \
+                 parameter as ****, and tools such as Terraform may send that text as the new value. Configure the \
+                 tool to keep the previous value. Then deploy again."
             }
             Self::Quoted => {
                 "Store the token without quotation marks (aws secretsmanager put-secret-value), then deploy again."
@@ -288,7 +296,7 @@ impl Unusable {
                 "Store the token as plain text, or as JSON of the form {\"token\": \"TOKEN\"}. Then deploy again."
             }
             Self::BrokenJson => {
-                "A shell removes quotation marks that are not escaped. Store the token as plain text, or as JSON from a \
+                "The shell may have removed unescaped quotation marks. Store the token as plain text, or as JSON from a \
                  file (aws secretsmanager put-secret-value --secret-string file://FILE). Then deploy again."
             }
             Self::Unsendable => {
@@ -320,8 +328,8 @@ impl Error {
             }
             Error::Secret { why, .. } => why.fix(),
             Error::Token { status: 403, .. } => format!(
-                "Ask a workspace admin to give the token's owner that permission, then deploy again. Or replace the \
-                 token. {NEW_TOKEN}"
+                "Ask a workspace admin to give the token's owner the missing permission, then deploy again. Or replace \
+                 the token. {NEW_TOKEN}"
             ),
             Error::Token { .. } => NEW_TOKEN.into(),
             Error::Workspace(_) => {
@@ -338,10 +346,10 @@ impl Error {
                  on the AWS Regions page). Or choose another Region. Then deploy again."
             ),
             Error::Foreign { .. } => {
-                "Choose another UserName, or delete the existing resource if nothing uses it. If `coiled setup aws` \
+                "Choose another UserName, or delete the existing resource if nothing is using it. If `coiled setup aws` \
                  created it, you can set AdoptExisting to true instead (this cannot be undone). If it belongs to this \
-                 stack but lost its tags, restore coiled-stack:stack-id (the stack's ARN) and coiled-stack:logical-id \
-                 (Connection)."
+                 stack but has lost its ownership tags, tag it again: set coiled-stack:stack-id to the stack's ARN and \
+                 coiled-stack:logical-id to Connection."
                     .into()
             }
             Error::Unbounded { arn, wanted, .. } => format!(
@@ -350,15 +358,15 @@ impl Error {
                 arn.rsplit('/').next().unwrap_or_default()
             ),
             Error::Connected { settings, .. } => format!(
-                "Look at {settings}. If nothing uses this connection, disconnect it there, then deploy again. Otherwise \
+                "Look at {settings}. If nothing is using this connection, disconnect it there, then deploy again. Otherwise \
                  choose another Workspace. AdoptExisting=true replaces the connection with one that this stack creates. \
-                 Coiled then deletes the earlier credentials, and nobody can restore them."
+                 Coiled then deletes the earlier credentials, which cannot be restored."
             ),
             Error::NoKeySlot { surplus, .. } => format!(
-                "Delete {surplus} of these keys with the commands above, then deploy again. Keep the key that Coiled uses: \
-                 the last use shows which one it is. If you are not sure, first set a key inactive (aws iam \
-                 update-access-key --status Inactive) and start a cluster. If it does not start, Coiled uses that \
-                 key: set it active again."
+                "Delete {surplus} of these keys with the commands above, then deploy again. Keep the key that Coiled \
+                 is using: the last use of each key helps to identify it. If you are not sure, first deactivate a key \
+                 (aws iam update-access-key --status Inactive) and start a cluster. If the cluster does not start, \
+                 Coiled is using that key: reactivate it."
             ),
             Error::Busy(_) => {
                 "Wait until that run ends (at most 15 minutes), then try again. If it was killed, you can remove its \
@@ -376,7 +384,8 @@ impl Error {
                     .into()
             }
             Error::Coiled { .. } => {
-                "Try again. If it keeps failing and Coiled's message does not help, send it to support@coiled.io."
+                "Try again. If it keeps failing and Coiled's message does not help, send the message to \
+                 support@coiled.io."
                     .into()
             }
             Error::Untrusted { problem, .. } => problem.fix().into(),
@@ -386,9 +395,9 @@ impl Error {
             }
             Error::Rejected(_) => "Fix the problem in Coiled's message, then deploy again.".into(),
             Error::OutcomeUnknown(_) => {
-                "Coiled may still be processing it. Try again: the next run resolves it. If Coiled still shows a \
-                 connection after the stack is deleted, disconnect it there (workspace settings). Its key no longer \
-                 works."
+                "Coiled may still be processing the registration. Try again: the next run resolves it. If Coiled still \
+                 shows a connection after the stack is deleted, disconnect it in the workspace's settings at Coiled. Its \
+                 key no longer works."
                     .into()
             }
             Error::Unconfirmed(_) => {
@@ -397,12 +406,12 @@ impl Error {
                     .into()
             }
             Error::Confirm(_) => {
-                "Stop the workspace's clusters, then delete the stack again. If you disconnect without stopping them, \
-                 Coiled can no longer stop them."
+                "Stop the workspace's clusters, then delete the stack again. If you disconnect the workspace while \
+                 they are running, Coiled can no longer stop them."
                     .into()
             }
             Error::Blocked(_) => "Nothing was deleted. Run the commands above, then delete the stack again.".into(),
-            Error::Deadline => "Try again. The log shows which step took so long.".into(),
+            Error::Deadline => "Try again. The log shows which step took too long.".into(),
             Error::Internal(_) => "This is a bug in the function. Try again, and report the bug with the log.".into(),
             Error::Several(errors) => fixes(errors),
         }
@@ -460,7 +469,7 @@ impl fmt::Display for InvalidProperty {
     }
 }
 
-/// A failed request. Its `Display` is the status reason, without the location of the log.
+/// A failed request. [`Failure::reason`] is the text for the status reason, and `Display` the text for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// The step that failed, by the name in the log.
@@ -479,7 +488,7 @@ impl Failure {
 }
 
 impl Failure {
-    /// The failure for the status reason. Long causes lose their middle, and the log contains them whole.
+    /// The failure for the status reason. Long causes are shortened in the middle; the log contains them in full.
     ///
     /// [`crate::response::Response::encode`] cuts the middle of a long status reason once more. The leftovers must survive
     /// that, so they follow the cause directly.
@@ -497,7 +506,7 @@ impl Failure {
 }
 
 impl fmt::Display for Failure {
-    /// The whole failure, for the log.
+    /// The full failure, for the log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text(&self.error.to_string()))
     }

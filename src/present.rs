@@ -210,7 +210,7 @@ async fn link_if_room(
     let KeyRoom::None { surplus } = key_room(observed, held(observed, &link)) else { return Ok(Some(link)) };
     let error = context.iam.no_key_slot(spec.user.as_str(), observed.keys(), surplus).await;
     if state == Registration::Uncertain {
-        tracing::warn!(%error, "keeping all keys, because the recorded registration is what the properties ask for");
+        tracing::warn!(%error, "keeping all keys, because the recorded registration matches the properties");
         return Ok(None);
     }
     Err(error)

@@ -64,7 +64,7 @@ async fn restore_policy(context: &Context<'_>, name: &str, arn: &str, was: &Adop
 async fn restore_document(context: &Context<'_>, policy: &Policy, version: &str) -> Result<(), Error> {
     match context.iam.set_default_version(&policy.arn, version).await {
         Err(error) if code(&error) == Some("NoSuchEntity") => {
-            tracing::warn!(arn = %policy.arn, version, "the earlier default version was deleted; keeping this one");
+            tracing::warn!(arn = %policy.arn, version, "the earlier default version was deleted; keeping the current one");
             Ok(())
         }
         Err(error) => Err(error),

@@ -50,7 +50,7 @@ fn all_pinned(wrong: Vec<Pinned>) -> Result<(), Error> {
 
 fn not_deployed_for((property, variable): Pinned) -> InvalidProperty {
     let problem =
-        format!("does not match {variable}, the value this function was deployed for; a stack update changes both");
+        format!("does not match the environment variable {variable} of the function; a stack update sets both");
     InvalidProperty::new(property, problem)
 }
 
@@ -117,8 +117,8 @@ pub enum NamedBy {
 impl fmt::Display for NamedBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Property => "the property Workspace",
-            Self::PhysicalId => "the PhysicalResourceId, from when the stack was created",
+            Self::Property => "from the property Workspace",
+            Self::PhysicalId => "from the PhysicalResourceId that was set when the stack was created",
             Self::Token => "the token's default workspace",
         })
     }
@@ -191,10 +191,9 @@ impl OtherWorkspace {
                 "Nothing was changed. If the stack's key is registered in {tagged}, set Workspace to {tagged}. If not, \
                  correct the tag ({set}). Then deploy again."
             ),
-            NamedBy::Property | NamedBy::PhysicalId => format!(
-                "Nothing was changed. Someone who may tag the user has changed the tag. Correct it ({set}), then deploy \
-                 again."
-            ),
+            NamedBy::Property | NamedBy::PhysicalId => {
+                format!("Nothing was changed. Someone has changed the tag. Correct it ({set}), then deploy again.")
+            }
         }
     }
 }

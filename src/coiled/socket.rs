@@ -240,7 +240,7 @@ fn ending(rejection: Option<String>, cause: String) -> Ending {
 }
 
 fn closed(rejection: Option<String>, frame: Option<&CloseFrame>, coiled: &Coiled) -> Ending {
-    let forbidden = || "the token is invalid or may not change this workspace (close code 4403)".to_owned();
+    let forbidden = || "the token is invalid or is not allowed to change this workspace (close code 4403)".to_owned();
     match frame {
         Some(frame) if u16::from(frame.code) == CLOSED_FORBIDDEN => {
             Ending::Rejected(rejection.unwrap_or_else(forbidden))

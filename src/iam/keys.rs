@@ -92,7 +92,7 @@ impl Iam {
         match self.patience.call("GetAccessKeyLastUsed", &[], send).await {
             Ok(response) => response.access_key_last_used.as_ref().map_or_else(|| "never used".into(), describe_use),
             Err(error) => {
-                tracing::warn!(%error, access_key_id = id, "can't tell when the key was last used");
+                tracing::warn!(%error, access_key_id = id, "could not find out when the key was last used");
                 "last use unknown".into()
             }
         }

@@ -102,7 +102,7 @@ impl Iam {
         for id in self.other_versions(arn).await? {
             let is_between = between.0 < number(&id) && number(&id) < between.1;
             if is_between && self.document(arn, &id).await?.is_some_and(|other| same(&other, document)) {
-                tracing::warn!(arn, version = id, "deleting a version whose response was lost");
+                tracing::warn!(arn, version = id, "deleting a version that a call with a lost response created");
                 self.delete_version(arn, &id).await?;
             }
         }

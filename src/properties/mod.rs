@@ -138,7 +138,7 @@ fn workspace(text: &str) -> Result<String, String> {
 
 fn user_path(text: &str) -> Result<UserPath, String> {
     if text.len() > UserPath::LIMIT {
-        return Err(format!("has {} characters, but a path has at most {}", text.chars().count(), UserPath::LIMIT));
+        return Err(format!("has {} characters, but must have at most {}", text.chars().count(), UserPath::LIMIT));
     }
     UserPath::parse(text)
 }
@@ -193,8 +193,8 @@ fn secret_arn(text: &str, partition: &str) -> Result<String, String> {
     };
     if !has_random_suffix(name) {
         return Err(
-            "lacks the hyphen and six characters that Secrets Manager adds to the name, without which IAM denies \
-                    access: copy the full ARN (aws secretsmanager describe-secret --secret-id NAME)"
+            "lacks the hyphen and six characters that Secrets Manager appends to the name: copy the full ARN (aws \
+                    secretsmanager describe-secret --secret-id NAME)"
                 .into(),
         );
     }

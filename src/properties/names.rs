@@ -25,9 +25,7 @@ impl Server {
         if !url.as_str().chars().all(|c| c.is_ascii_alphanumeric() || "_.:/=+-@".contains(c))
             || url.as_str().len() > 256
         {
-            return Err(
-                "must have at most 256 characters: letters, digits and _.:/=+-@ (it is stored in an IAM tag)".into()
-            );
+            return Err("must consist of at most 256 letters, digits and _.:/=+-@ (it is stored in an IAM tag)".into());
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err("must not contain ? or #".into());
@@ -83,7 +81,7 @@ impl UserName {
     /// Accepts 1 to [`UserName::LIMIT`] of the characters that IAM allows.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() || text.len() > Self::LIMIT {
-            return Err(format!("has {} characters, but a user name has 1 to {}", text.chars().count(), Self::LIMIT));
+            return Err(format!("has {} characters, but must have 1 to {}", text.chars().count(), Self::LIMIT));
         }
         if !text.chars().all(is_name_char) {
             return Err("contains a character other than A-Z a-z 0-9 _ + = , . @ -".into());
@@ -125,7 +123,7 @@ impl UserPath {
             return Err("must begin and end with /, and have at most 512 characters".into());
         };
         if text != "/" && !inner.split('/').all(|part| !part.is_empty() && part.chars().all(is_name_char)) {
-            return Err("contains an empty name, or a character other than A-Z a-z 0-9 _ + = , . @ - /".into());
+            return Err("contains //, or a character other than A-Z a-z 0-9 _ + = , . @ - /".into());
         }
         Ok(Self(text.to_owned()))
     }

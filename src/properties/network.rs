@@ -127,7 +127,8 @@ fn cidr_block(text: &str) -> Result<String, String> {
         Ok(_) => Ok(text.to_owned()),
         Err(_) if text == "everyone" => Ok("0.0.0.0/0".into()),
         Err(_) if text == "me" => {
-            Err("means your own address, which only your computer knows: enter it with /32".into())
+            Err("is not supported here, because the function does not know your address: enter the address itself"
+                .into())
         }
         Err(_) => Err("is not an address range in CIDR notation, such as 10.0.0.0/16".into()),
     }

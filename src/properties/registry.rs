@@ -53,7 +53,7 @@ pub fn registry(reader: &mut Reader, partition: &str) -> Option<Registry> {
             for name in DOCKER_HUB {
                 reader.ignore(name);
                 if reader.given(name) {
-                    reader.reject(name, "requires Registry docker_hub");
+                    reader.reject(name, "is allowed only if Registry is docker_hub");
                 }
             }
             Some(Registry::Ecr)
@@ -106,8 +106,8 @@ fn namespace_of(text: &str) -> Result<String, String> {
     let namespace = text.trim().to_lowercase();
     if namespace.len() > LONGEST || !namespace.split('/').all(is_path_component) {
         return Err(format!(
-            "must be one or more names separated by /, at most {LONGEST} characters in total: letters and digits, with . _ __ \
-             or - between them"
+            "must be one or more names separated by /, at most {LONGEST} characters in total. Each name consists of letters \
+             and digits, with . _ __ or - between them"
         ));
     }
     Ok(namespace)

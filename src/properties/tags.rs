@@ -29,7 +29,7 @@ impl Tag {
 pub fn tags(reader: &mut Reader) -> Vec<Tag> {
     let items = reader.list("Tags");
     if items.len() > LIMIT {
-        reader.reject("Tags", format!("must have at most {LIMIT} tags"));
+        reader.reject("Tags", format!("must contain at most {LIMIT} tags"));
     }
     let mut tags: Vec<Tag> = Vec::new();
     for (n, item) in items.iter().enumerate() {
@@ -82,14 +82,14 @@ fn key_of(text: &str) -> Result<String, String> {
         return Err("is reserved (aws:* for AWS, coiled-stack:* for this stack)".into());
     }
     if text.chars().count() > 128 || !is_tag_text(text) {
-        return Err("must have at most 128 characters: letters, numbers, spaces and _.:/=+-@".into());
+        return Err("must consist of at most 128 letters, numbers, spaces and _.:/=+-@".into());
     }
     Ok(text.to_owned())
 }
 
 fn value_of(text: &str) -> Result<String, String> {
     if text.chars().count() > 256 || !is_tag_text(text) {
-        return Err("must have at most 256 characters: letters, numbers, spaces and _.:/=+-@".into());
+        return Err("must consist of at most 256 letters, numbers, spaces and _.:/=+-@".into());
     }
     Ok(text.to_owned())
 }

@@ -181,7 +181,7 @@ async fn a_key_that_iam_does_not_list_yet_is_found_when_iam_rejects_another() {
     world.aws.lag_by(LAG);
     let by_hand = world.create_key_by_hand("coiled").await;
     let keys = world.keys("coiled").await;
-    world.update(json!({}), json!({"RotateKey": "2"})).await.failed(&["no room", &by_hand, "delete-access-key"]);
+    world.update(json!({}), json!({"RotateKey": "2"})).await.failed(&["as IAM allows", &by_hand, "delete-access-key"]);
     assert_eq!(world.keys("coiled").await, keys);
     world.update(json!({"RotateKey": "2"}), json!({})).await.succeeded();
     assert_eq!(world.keys("coiled").await, keys);

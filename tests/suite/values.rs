@@ -400,7 +400,7 @@ fn every_spelling_of_an_ingress_rule_means_the_same() {
 fn an_ingress_rule_that_coiled_does_not_know_is_rejected_with_the_reason() {
     for (rule, words) in [
         (json!({"ports": ["8000-9000"], "cidr": "10.0.0.0/8"}), "does not support ranges"),
-        (json!({"ports": [22], "cidr": "me"}), "your own address"),
+        (json!({"ports": [22], "cidr": "me"}), "does not know your address"),
         (json!({"ports": [22], "Ports": [443], "cidr": "10.0.0.0/8"}), "Ports twice"),
         (json!({"ports": [], "cidr": "10.0.0.0/8"}), "at least one port"),
         (json!({"ports": [22.5], "cidr": "10.0.0.0/8"}), "22.5"),
