@@ -41,7 +41,7 @@ pub fn adopt_existing() -> Value {
 }
 
 #[tokio::test]
-async fn create_adopts_a_user_without_or_with_one_key_and_delete_removes_it() {
+async fn create_adopts_a_user_with_no_key_or_one_key_and_delete_removes_it() {
     for keys in [0, 1] {
         let world = world_after_set_up(keys).await;
         let before = world.keys("coiled").await;
@@ -64,7 +64,8 @@ async fn create_changes_nothing_if_the_user_exists_and_adoption_is_off() {
     assert_eq!(before, world.snapshot().await);
 }
 
-/// After a failed Create, CloudFormation sends a Delete. That Delete must not remove what was there before the Create.
+/// After a failed Create, CloudFormation sends a Delete. That Delete must not remove resources that existed before the
+/// Create.
 #[tokio::test]
 async fn a_failed_adoption_restores_everything_and_delete_keeps_it() {
     let world = world_after_set_up(1).await;

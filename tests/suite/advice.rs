@@ -1,4 +1,4 @@
-//! Failures of AWS, each with its own advice in the status reason.
+//! AWS failures. The status reason has different advice for each.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::support::aws::{AwsFault, AwsHow};
 use crate::support::{FunctionResponse, World, config};
 
-/// "Troubleshoot access denied error messages" of the IAM user guide has the wording of each.
+/// The wording comes from "Troubleshoot access denied error messages" in the IAM User Guide.
 const PERMANENT: [(&str, &str); 11] = [
     ("with an explicit deny in a service control policy", "SCP"),
     (
@@ -33,7 +33,7 @@ fn denied(action: &'static str, reason: &str) -> AwsFault {
         "User: arn:aws:sts::111122223333:assumed-role/function/function is not authorized to perform: iam:{action} on \
          resource: arn:aws:iam::111122223333:user/coiled {reason}"
     );
-    // Leaked, because the texts of a fault are static.
+    // A fault holds only static strings, so the message is leaked.
     AwsFault { action, how: AwsHow::Error(403, "AccessDenied", message.leak()), times: u32::MAX }
 }
 
@@ -77,7 +77,7 @@ enum Content {
 }
 
 #[tokio::test]
-async fn each_unusable_content_of_a_secret_has_its_own_cause_and_advice() {
+async fn the_status_reason_names_the_cause_and_advice_for_each_kind_of_unusable_secret() {
     let text = |text: &str| Content::Text(text.to_owned());
     for (content, words) in [
         (Content::None, ["AWSCURRENT", "has no current value"]),
@@ -136,8 +136,8 @@ async fn a_masked_docker_hub_token_is_rejected_before_anything_is_created() {
     world.nothing_left().await;
 }
 
-/// The end of the name looks like the six characters. Secrets Manager would find the secret, but IAM would deny access
-/// to it.
+/// This name ends like an ARN: with a dash and six characters. Secrets Manager would find the secret, but IAM would
+/// deny access to it.
 #[tokio::test]
 async fn a_secret_arn_without_its_last_six_characters_is_named_as_the_cause() {
     let world = World::where_role_lacks_something().await;
@@ -147,7 +147,7 @@ async fn a_secret_arn_without_its_last_six_characters_is_named_as_the_cause() {
     world.create(json!({"CoiledTokenSecretArn": partial})).await.failed(&["six characters", "describe-secret"]);
 }
 
-/// Errors that are about the KMS key, not about the secret.
+/// These errors concern the KMS key, not the secret.
 #[tokio::test]
 async fn a_kms_key_that_cannot_be_used_is_named_as_the_cause() {
     let user = "User: arn:aws:sts::111122223333:assumed-role/f/f is not authorized to perform: kms:Decrypt on resource: \
@@ -164,7 +164,6 @@ async fn a_kms_key_that_cannot_be_used_is_named_as_the_cause() {
     }
 }
 
-/// Each with its own advice, from the message of the AWS service.
 #[tokio::test]
 async fn a_used_up_quota_a_wrong_clock_and_a_changed_request_have_their_own_advice() {
     let expired =
@@ -226,7 +225,7 @@ async fn a_page_from_a_proxy_in_place_of_coiled_is_named_as_such() {
     }
 }
 
-/// Coiled may still hold the key: the page does not say that the token is wrong.
+/// The page does not prove that the token is wrong, and Coiled may still hold the key.
 #[tokio::test]
 async fn a_delete_fails_if_a_proxy_answers_in_place_of_coiled() {
     let world = World::new().await;

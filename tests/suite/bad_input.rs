@@ -186,7 +186,8 @@ async fn the_token_is_sent_only_to_the_server_that_the_function_was_deployed_for
     assert!(elsewhere.requests().is_empty());
 }
 
-/// Only an update that needs Coiled is rejected, before it changes anything. The rollback that follows does not need it.
+/// An Update is rejected only if it needs Coiled, and before it changes anything. The rollback that follows does not
+/// need Coiled.
 #[tokio::test]
 async fn an_update_is_rejected_if_it_needs_a_server_that_the_function_was_not_deployed_for() {
     let mut world = World::new().await;

@@ -1,5 +1,5 @@
-//! What people change by hand in the stack's user and policies. Delete removes whatever the user contains. It fails
-//! before any change if the user is in a group or a policy is attached elsewhere, and names the command that
+//! Changes that people make by hand to the stack's user and policies. Delete removes whatever the user contains. It
+//! fails before any change if the user is in a group or a policy is attached elsewhere, and names the command that
 //! removes the obstacle.
 
 use serde_json::json;
@@ -110,7 +110,7 @@ async fn update_fails_and_delete_keeps_the_policy_if_a_person_replaced_it() {
     assert!(world.user_tags("coiled").await.is_none());
 }
 
-/// Both a user and a role can have a policy of the stack as their permissions boundary. IAM then does not delete it.
+/// A policy of the stack may be the permissions boundary of a user or a role. IAM then rejects its deletion.
 #[tokio::test]
 async fn delete_fails_before_any_change_if_a_policy_is_a_permissions_boundary_elsewhere() {
     for (kind, name) in [("role", "coiled-setup"), ("user", "coiled-ongoing")] {

@@ -1,4 +1,5 @@
-//! The function prints no secret at any log level. The search that checks this finds every secret planted on purpose.
+//! The function prints no secret at any log level. Other tests plant secrets on purpose, to check that the search for
+//! them works.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;

@@ -62,7 +62,7 @@ async fn create_retries_while_iam_still_lists_a_deleted_name() {
     }
 }
 
-/// An IAM replica may not know the user. The Update may then fail.
+/// If an IAM replica does not know the user, the Update may fail, but it must not change anything.
 #[tokio::test]
 async fn update_changes_nothing_if_a_stale_read_hides_the_user() {
     let world = World::new().await;

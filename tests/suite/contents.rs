@@ -39,7 +39,7 @@ async fn delete_removes_the_users_contents_and_logs_them_with_or_without_path_an
     }
 }
 
-/// Puts three items of every kind into the user, as far as IAM allows three, so that every list has several pages. The
+/// Puts three items of every kind into the user, or as many as IAM allows, so that every list has several pages. The
 /// user already has one of its two access keys.
 async fn fill(world: &World) {
     world.iam.create_login_profile().user_name("coiled").password("Pa55word!Pa55word").send().await.unwrap();

@@ -1,4 +1,4 @@
-//! Create either connects the workspace or leaves nothing.
+//! Create either connects the workspace or leaves nothing behind.
 
 use coiled_stand_in::{Call, Fault, How};
 use serde_json::json;
@@ -115,7 +115,7 @@ async fn the_key_is_checked_in_the_region_that_coiled_uses() {
     assert_eq!(regions[..4], ["eu-central-1"; 4]);
 }
 
-/// AWS returns AccessDenied to a new role for some seconds (aws-cdk#18237, #31429).
+/// For some seconds, AWS denies the calls of a new role (aws-cdk#18237, #31429).
 #[tokio::test]
 async fn create_retries_calls_that_are_denied_to_a_new_role() {
     let world = World::new().await;
@@ -137,13 +137,13 @@ async fn the_pending_key_is_tagged_before_the_registration_is_sent() {
     let tagged =
         calls.iter().position(|call| call.params.values().any(|value| value == "coiled-stack:pending-access-key-id"));
     let verified = calls.iter().rposition(|call| call.action == "GetCallerIdentity");
-    // The last check of the key is by the stand-in for Coiled, when the registration arrives.
+    // The stand-in for Coiled makes the last check of the key, when the registration arrives.
     assert!(tagged.unwrap() < verified.unwrap(), "the registration arrived before the tag was set");
     assert!(world.logs.text().contains("Making a VPC"), "Coiled's progress is not in the log");
 }
 
 #[tokio::test]
-async fn a_key_is_deleted_and_created_again_if_the_response_with_it_is_lost() {
+async fn a_key_whose_secret_is_lost_with_the_response_is_deleted_and_replaced() {
     let world = World::new().await;
     world.aws.fault(AwsFault { action: "CreateAccessKey", how: AwsHow::TookEffectThenDropped, times: 1 });
     world.create(json!({})).await.succeeded();
@@ -152,7 +152,7 @@ async fn a_key_is_deleted_and_created_again_if_the_response_with_it_is_lost() {
 }
 
 #[tokio::test]
-async fn create_succeeds_if_the_response_of_an_iam_call_is_lost() {
+async fn create_succeeds_if_the_response_to_an_iam_call_is_lost() {
     for action in ["CreateUser", "CreatePolicy", "AttachUserPolicy", "TagUser", "UntagUser"] {
         let world = World::new().await;
         world.aws.fault(AwsFault { action, how: AwsHow::TookEffectThenDropped, times: 1 });
@@ -173,7 +173,7 @@ async fn create_undoes_its_changes_whichever_step_fails() {
         ("UntagUser", "ValidationError"),
     ] {
         let world = World::new().await;
-        // Slow without a delay is a success: ListAttachedUserPolicies fails only after the steps have run.
+        // A `Slow` fault without a delay lets the first call succeed. So only the call after the steps fails.
         if action == "ListAttachedUserPolicies" {
             world.aws.fault(AwsFault { action, how: AwsHow::Slow(std::time::Duration::ZERO), times: 1 });
         }
@@ -261,8 +261,9 @@ async fn create_runs_independent_steps_in_parallel_and_needs_at_most_11_round_tr
     world.aws.fault(AwsFault { action: "*", how: AwsHow::Slow(delay), times: u32::MAX });
     world.create(json!({"Workspace": "ada"})).await.succeeded();
     let calls = world.aws.calls();
-    // The 11: first reads, policies, user, key, three checks of the key and one by the stand-in, a read after the
-    // registration, two writes of tags. The lease check is parallel to the last check of the key.
+    // These are the 11: the first reads, the policies, the user, the key, three checks of the key and one by the
+    // stand-in, a read after the registration, and two writes of tags. The lease check runs in parallel with the last
+    // check of the key.
     let trips = round_trips(&calls);
     assert!(trips <= 11, "{trips} round trips for {} calls", calls.len());
 }

@@ -25,7 +25,7 @@ async fn delete_removes_everything_and_succeeds_again_when_repeated() {
 /// For a missing user, IAM authorizes against the ARN without a path. The role's policy does not contain that ARN, so
 /// the retried DeleteUser is denied.
 #[tokio::test]
-async fn delete_succeeds_if_the_response_of_delete_user_is_lost_and_the_user_has_a_path() {
+async fn delete_succeeds_if_the_response_to_delete_user_is_lost_and_the_user_has_a_path() {
     let mut world = World::where_role_lacks_something().await;
     world.role_lacks_something = false;
     let properties = json!({"UserPath": "/teams/"});
@@ -68,7 +68,7 @@ async fn a_malformed_delete_succeeds_if_nothing_was_created() {
     }
 }
 
-/// An unusable token must not keep the user and its key in the account.
+/// An unusable token must not prevent the deletion of the user and its key.
 #[tokio::test]
 async fn delete_removes_the_aws_resources_and_logs_what_coiled_keeps_if_the_token_is_unusable() {
     for case in ["deleted", "scheduled for deletion", "empty", "expired", "expired, 403"] {
@@ -106,7 +106,7 @@ async fn delete_removes_the_aws_resources_and_logs_what_coiled_keeps_if_the_toke
     }
 }
 
-/// The next Delete can probably read the secret. So this one does not abandon the registration.
+/// The next Delete can probably read the secret, so this one does not abandon the registration.
 #[tokio::test]
 async fn delete_fails_and_keeps_the_key_on_a_transient_secrets_manager_error() {
     let mut world = connected(json!({})).await;
@@ -115,7 +115,7 @@ async fn delete_fails_and_keeps_the_key_on_a_transient_secrets_manager_error() {
     for (how, is_busy) in [(AwsHow::Reset, false), (AwsHow::Throttled, true)] {
         world.aws.fault(AwsFault { action: "GetSecretValue", how, times: u32::MAX });
         let response = world.delete(json!({})).await.failed(&["disconnect", "GetSecretValue"]);
-        // Throttling ends by itself, so nobody has to abandon the registration.
+        // Throttling ends by itself, so the status reason must not suggest abandoning the registration.
         assert_eq!(response.reason().contains("coiled-stack:force-disconnect"), !is_busy, "{}", response.reason());
         assert_eq!(world.keys("coiled").await, before);
         world.aws.clear_faults();
@@ -222,7 +222,7 @@ async fn delete_keeps_a_connection_that_someone_else_made_later() {
     assert!(world.user_tags("coiled").await.is_none());
 }
 
-/// A Delete has the properties of the last Create or Update. Those that only register a key do not matter to it.
+/// A Delete has the properties of the last Create or Update. It ignores those that matter only to a registration.
 #[tokio::test]
 async fn delete_needs_only_the_properties_that_name_secret_server_user_and_workspace() {
     let world = connected(json!({"Workspace": "ada", "Region": "us-east-2"})).await;

@@ -1,5 +1,5 @@
-//! Servers that repeat secrets: those of this run, and access keys of earlier runs, which this run cannot know. A
-//! longer sequence of such characters is not a key, and AWS's encoded authorization messages are not cut.
+//! Servers may repeat secrets: those of this run, and access keys of earlier runs, which this run cannot know. Longer
+//! sequences of the same characters are not masked, and AWS's encoded authorization messages are not cut.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::support::aws::{AwsFault, AwsHow};
 use crate::support::canaries::CANARY;
 use crate::support::{World, config};
 
-/// A connected stack whose first key was replaced: Coiled and AWS can repeat the old one, which no later run knows.
+/// A connected stack whose first key was replaced. Coiled and AWS may repeat the old key, which no later run knows.
 async fn with_an_earlier_key() -> (World, Value) {
     let world = World::new().await;
     world.create(json!({})).await.succeeded();
@@ -24,12 +24,12 @@ fn secret_of(registration: &Value) -> String {
     let secret = registration["options"]["credentials"]["aws_secret_key"].as_str().unwrap().to_owned();
     assert!(
         secret.len() == 40 && secret.contains(CANARY) && secret.contains("/+"),
-        "the secret access key looks like one from AWS"
+        "the secret access key does not look like one from AWS"
     );
     secret
 }
 
-/// The ways in which a text can contain a registration.
+/// The ways in which a text may contain a registration or its secret.
 fn echoes(registration: &Value) -> Vec<String> {
     let secret = secret_of(registration);
     let json = registration.to_string();
@@ -73,7 +73,7 @@ fn faults(echo: &str) -> Vec<Fault> {
 async fn a_key_of_an_earlier_run_is_masked_in_everything_that_coiled_says() {
     let (world, registration) = with_an_earlier_key().await;
     let echoes = echoes(&registration);
-    // Every encoding in two kinds of response, and one of the encodings in every kind of response.
+    // Two kinds of response are sent with every encoding, and every kind of response with one encoding.
     let ways = echoes.iter().flat_map(|echo| faults(echo).into_iter().take(2));
     for (run, fault) in ways.chain(faults(&echoes[1])).enumerate() {
         world.coiled.clear_faults();
@@ -96,7 +96,7 @@ async fn a_key_of_an_earlier_run_is_masked_in_progress_and_in_a_close_reason() {
     let progress = json!({"type": "update_options", "message": format!("replacing {json}")});
     world.coiled.fault(Fault { on: Call::WsProgress, how: How::Messages(vec![progress]), times: 1 });
     world.update(json!({"RotateKey": "1"}), json!({"RotateKey": "2"})).await.succeeded();
-    assert!(world.logs.text().contains("replacing"), "the log contains the progress");
+    assert!(world.logs.text().contains("replacing"), "the log does not contain the progress");
     for on in [Call::WsGreeting, Call::WsMessage, Call::WsFinish] {
         world.coiled.clear_faults();
         let how = How::CloseSaying(1011, format!("key {secret} and {}", world.coiled.token()));
@@ -133,7 +133,7 @@ async fn a_key_of_an_earlier_run_is_masked_in_workspaces_and_connections() {
     world.create(json!({"Workspace": "team", "UserName": "other"})).await.failed(&["already connected", "***"]);
 }
 
-/// The secrets of this run are masked in the responses to HTTP calls after the registration too.
+/// The secrets of this run are also masked in responses to later HTTP calls.
 #[tokio::test]
 async fn everything_that_was_registered_is_masked_in_later_responses() {
     let world = World::new().await;
@@ -180,7 +180,8 @@ async fn an_access_key_is_masked_in_the_messages_of_aws() {
     }
 }
 
-/// A message of this length with the same characters as AWS's own. Two of its dashes happen to be 40 characters apart.
+/// A message of the given length that uses the same characters as AWS's messages. Two of its dashes are 40 characters
+/// apart, like the ends of a key.
 fn encoded(length: usize) -> String {
     let key = "4GIOHlTkIaWHQD0Q0m6XSnuUMCm1abcdefghijkl";
     assert_eq!(key.len(), 40);
@@ -189,9 +190,9 @@ fn encoded(length: usize) -> String {
     format!("{text}.")
 }
 
-/// Nobody can decode a part of such a message (`aws sts decode-authorization-message`).
+/// `aws sts decode-authorization-message` can decode only a complete message.
 #[tokio::test]
-async fn an_encoded_authorization_message_is_whole_in_the_log() {
+async fn an_encoded_authorization_message_is_logged_in_full() {
     let world = World::with(coiled_aws_stack::config::Config { access_denied_grace: Duration::ZERO, ..config() }).await;
     for length in [1000, 9000] {
         let message: &'static str =
@@ -206,7 +207,7 @@ async fn an_encoded_authorization_message_is_whole_in_the_log() {
         world.aws.clear_faults();
         for (on, how) in [
             (Call::WsMessage, How::IsError(message.to_owned())),
-            // Only what arrives together with the head of the response can be read.
+            // The client can read only the part of the body that arrives together with the headers.
             (Call::WsUpgrade, How::Status(403, json!({"detail": message.get(..2000).unwrap_or(message)}))),
             (Call::Me, How::Status(400, json!({"message": message}))),
             (Call::Me, How::Text(400, message.to_owned())),
@@ -221,7 +222,7 @@ async fn an_encoded_authorization_message_is_whole_in_the_log() {
     }
 }
 
-/// Several causes share the status reason: a long cause does not hide the others.
+/// The status reason may name several causes. A long one must not crowd out the others.
 #[tokio::test]
 async fn a_long_cause_leaves_room_for_the_others_and_for_the_advice() {
     let world = World::new().await;
@@ -233,7 +234,7 @@ async fn a_long_cause_leaves_room_for_the_others_and_for_the_advice() {
     world.create(json!({"Region": "af-south-1"})).await.failed(&words);
 }
 
-/// The library that opens the WebSocket reads only the part of a rejection that arrives together with its head.
+/// The WebSocket library reads only the part of a rejection that arrives together with the headers.
 #[tokio::test]
 async fn a_key_that_is_cut_in_a_refused_websocket_upgrade_is_not_printed() {
     let (world, registration) = with_an_earlier_key().await;

@@ -15,8 +15,7 @@ fn key_checks(world: &World) -> Vec<AwsCall> {
     calls.filter(|call| call.action == "GetCallerIdentity" && call.access_key_id != FUNCTION_KEY).collect()
 }
 
-/// Three checks by the function span the settle time, and the check by the stand-in shows that the registration came
-/// after it.
+/// Checks that three checks by the function span the settle time, and that the registration arrived after the last one.
 fn worked_for(settle: Duration, checks: &[AwsCall]) {
     let spans: Vec<(Instant, Instant)> = checks.iter().filter_map(|call| call.span).collect();
     let [(_, since), (middle, _), (end, _), (registered, _)] = spans[..] else { panic!("{spans:?}") };
@@ -36,7 +35,8 @@ async fn a_key_is_registered_only_after_three_consecutive_successes() {
     assert_eq!(checks, [false, false, true, true, false, true, false, true, true, true, true]);
 }
 
-/// The three successes are at the start, the middle and the end of the settle time, whichever check failed before.
+/// The three successes are at the start, the middle and the end of the settle time, no matter which check failed
+/// before.
 #[tokio::test]
 async fn a_key_is_registered_only_after_it_has_worked_for_the_settle_time() {
     let settle = Duration::from_millis(400);
@@ -50,10 +50,10 @@ async fn a_key_is_registered_only_after_it_has_worked_for_the_settle_time() {
     }
 }
 
-/// The first response says that the key works now. It does not say since when, so a slow response must not shorten the
+/// A slow first response does not show that the key already worked when the call was sent. It must not shorten the
 /// settle time.
 #[tokio::test]
-async fn a_slow_response_of_sts_does_not_shorten_the_settle_time() {
+async fn a_slow_response_from_sts_does_not_shorten_the_settle_time() {
     let settle = Duration::from_millis(400);
     let world = World::with(Config { key_settle: settle, ..config() }).await;
     world.aws.fault(AwsFault { action: "GetCallerIdentity", how: AwsHow::Slow(settle * 2), times: 2 });
@@ -61,7 +61,7 @@ async fn a_slow_response_of_sts_does_not_shorten_the_settle_time() {
     worked_for(settle, &key_checks(&world));
 }
 
-/// Other steps can take longer than the settle time. Then the key is checked once more after them.
+/// If other steps take longer than the settle time, the key is checked once more after them.
 #[tokio::test]
 async fn the_last_check_of_a_key_comes_after_every_other_step_before_the_registration() {
     let world = World::new().await;
@@ -71,7 +71,9 @@ async fn the_last_check_of_a_key_comes_after_every_other_step_before_the_registr
     let calls = world.aws.calls();
     let attached = calls.iter().filter(|call| call.action == "AttachUserPolicy").filter_map(|call| call.span);
     let attached = attached.map(|(_, end)| end).max().unwrap();
-    let [_, _, last, _] = &key_checks(&world)[..] else { panic!("three checks, and the stand-in's") };
+    let [_, _, last, _] = &key_checks(&world)[..] else {
+        panic!("expected three checks by the function and one by the stand-in")
+    };
     assert!(last.span.unwrap().0 >= attached);
 }
 

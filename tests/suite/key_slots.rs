@@ -1,5 +1,5 @@
-//! Room for one more access key. IAM allows two per user. A key that Coiled may hold is never deleted before another is
-//! registered. This includes keys that a person created or set inactive.
+//! Making room for a new access key. IAM allows two keys per user. The function never deletes a key that Coiled may
+//! hold before it has registered another. This also applies to a key that a person created or deactivated.
 
 use coiled_stand_in::{Call, Fault, How};
 use serde_json::{Value, json};
@@ -12,15 +12,15 @@ async fn connected() -> World {
     world
 }
 
-/// What `coiled setup aws` does for a user that exists: Coiled then holds a key that no tag names, and shows the same as
-/// before.
+/// Does what `coiled setup aws` does if the user exists. Coiled then holds a key that no tag names, but shows the same
+/// connection as before.
 async fn set_up_again(world: &World) -> String {
     let key = world.create_key_by_hand("coiled").await;
     hold(world, &key);
     key
 }
 
-/// From now on Coiled holds this key.
+/// Replaces the key that Coiled holds.
 fn hold(world: &World, key: &str) {
     let mut data = world.coiled.connection("ada").unwrap().data;
     data["options"]["credentials"]["aws_access_key"] = json!(key);
@@ -35,7 +35,8 @@ fn rotated() -> Value {
     json!({"RotateKey": "2"})
 }
 
-/// The Update changes nothing and names every key. Once a person has deleted the other keys, the same Update succeeds.
+/// Checks that an Update changes nothing and names every key, and that it succeeds after a person has deleted all keys
+/// but the one that Coiled holds.
 async fn rejected_until_a_person_deletes_the_other_keys(world: &World, case: &str) {
     let (before, keys) = (world.snapshot().await, world.keys("coiled").await);
     let held = world.coiled.connection("ada").unwrap().access_key_id();
@@ -84,7 +85,7 @@ async fn an_update_is_rejected_if_coiled_may_hold_either_of_two_keys() {
 
 /// terraform-provider-aws#39693 reports a user with eight keys.
 #[tokio::test]
-async fn more_than_two_keys_are_all_named_and_all_but_one_have_to_be_deleted() {
+async fn an_update_names_all_of_eight_keys_and_says_to_delete_seven() {
     let world = connected().await;
     world.create_key_by_hand("coiled").await;
     for n in 3..=8 {
@@ -95,7 +96,6 @@ async fn more_than_two_keys_are_all_named_and_all_but_one_have_to_be_deleted() {
     rejected_until_a_person_deletes_the_other_keys(&world, "eight keys").await;
 }
 
-/// A registration leaves no other key in the user, however many there were.
 #[tokio::test]
 async fn a_registration_deletes_every_other_key() {
     let world = connected().await;
@@ -106,10 +106,9 @@ async fn a_registration_deletes_every_other_key() {
     world.connected().await;
 }
 
-/// The key that a killed run created was never sent to Coiled. A person's key is not taken for one, even if an earlier
-/// run was killed.
+/// A killed run never sent its new key to Coiled. A person's key must not be mistaken for such a key.
 #[tokio::test]
-async fn only_a_key_created_during_a_killed_run_makes_room() {
+async fn only_a_key_created_during_a_killed_run_is_deleted_to_make_room() {
     let world = connected().await;
     let stray = world.create_key_by_hand("coiled").await;
     world.killed_run().await;
@@ -124,13 +123,13 @@ async fn only_a_key_created_during_a_killed_run_makes_room() {
     let held = set_up_again(&world).await;
     world.update(json!({}), rotated()).await.failed(&[&delete_command(&held)]);
     world.update(json!({"Release": "1"}), json!({"Release": "2"})).await.succeeded();
-    assert!(world.keys("coiled").await.contains(&held), "a person's key is kept");
-    assert_eq!(world.tag("coiled-stack:lease").await, "", "the lease is cleaned up all the same");
+    assert!(world.keys("coiled").await.contains(&held), "a person's key was deleted");
+    assert_eq!(world.tag("coiled-stack:lease").await, "", "the lease was not cleaned up");
 }
 
-/// Whoever may tag the user can make Coiled's key look like one that a killed run left behind.
+/// Anyone who may tag the user can make the key at Coiled look like one that a killed run left behind.
 #[tokio::test]
-async fn no_forged_lease_makes_an_update_delete_the_key_that_coiled_holds() {
+async fn a_forged_lease_does_not_make_an_update_delete_the_key_that_coiled_holds() {
     let world = connected().await;
     let held = world.keys("coiled").await.remove(0);
     let by_hand = world.create_key_by_hand("coiled").await;
@@ -142,9 +141,9 @@ async fn no_forged_lease_makes_an_update_delete_the_key_that_coiled_holds() {
     assert_eq!(world.coiled.connection("ada").unwrap().access_key_id(), held);
 }
 
-/// Coiled then holds no key, so a killed run's key is deleted to make room even if no tag names another key.
+/// Coiled holds no key in this case. So a killed run's key can be deleted even if no tag names another key.
 #[tokio::test]
-async fn a_key_of_a_killed_run_makes_room_if_the_workspace_is_not_connected() {
+async fn a_killed_runs_key_is_deleted_to_make_room_if_the_workspace_is_not_connected() {
     let world = connected().await;
     world.create_key_by_hand("coiled").await;
     world.untag_user_by_hand(&["coiled-stack:access-key-id"]).await;
@@ -154,8 +153,8 @@ async fn a_key_of_a_killed_run_makes_room_if_the_workspace_is_not_connected() {
     world.connected().await;
 }
 
-/// After a rotation whose outcome is unknown, Coiled holds the new or the old key, and shows the same connection for both
-/// if the region is the same.
+/// After a rotation with an unknown outcome, Coiled may hold either key. If both have the same region, it shows the
+/// same connection for both.
 #[tokio::test]
 async fn both_keys_are_kept_after_an_unknown_outcome_until_a_person_deletes_one() {
     for on in [Call::WsMessage, Call::WsFinish] {
@@ -165,13 +164,13 @@ async fn both_keys_are_kept_after_an_unknown_outcome_until_a_person_deletes_one(
         let (keys, held) = (world.keys("coiled").await, world.coiled.connection("ada").unwrap().access_key_id());
         assert!(keys.len() == 2 && keys.contains(&held), "{keys:?}");
         world.update(rotated(), json!({})).await.succeeded();
-        assert_eq!(world.keys("coiled").await, keys, "the rollback needs no new key");
+        assert_eq!(world.keys("coiled").await, keys, "the rollback changed the keys");
         rejected_until_a_person_deletes_the_other_keys(&world, "unknown outcome").await;
     }
 }
 
-/// Coiled may have stored the key that it rejected. The new key is registered again with the earlier settings, so the
-/// user has one key, Coiled holds it, and the rollback does not contact Coiled.
+/// Coiled may have stored the key that it rejected, so the Update registers that key again with the earlier settings.
+/// The rollback then has nothing to do at Coiled.
 #[tokio::test]
 async fn a_rejected_update_ends_with_one_key_that_coiled_holds() {
     for on in [Call::WsMessage, Call::WsFinish] {
@@ -192,9 +191,9 @@ async fn a_rejected_update_ends_with_one_key_that_coiled_holds() {
     }
 }
 
-/// IAM still counts a key that was deleted a moment ago.
+/// For a moment, IAM still counts a deleted key.
 #[tokio::test]
-async fn create_access_key_is_retried_if_the_listed_keys_do_not_reach_the_limit() {
+async fn create_access_key_is_retried_if_iam_lists_fewer_keys_than_it_counts() {
     let world = connected().await;
     let how = crate::support::aws::AwsHow::Error(409, "LimitExceeded", "Cannot exceed quota for AccessKeysPerUser: 2");
     world.aws.fault(crate::support::aws::AwsFault { action: "CreateAccessKey", how, times: 3 });

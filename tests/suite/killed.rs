@@ -15,15 +15,15 @@ struct Case {
     new: Value,
 }
 
-/// Whether the killed run has sent a key and has not learned the outcome. The user then has another key too, and Coiled
-/// shows the same for both.
+/// Whether the killed run sent a key but did not learn the outcome. The user then also has an older key, and Coiled
+/// shows the same connection for both.
 async fn has_unknown_outcome(world: &World) -> bool {
     let pending = world.tag("coiled-stack:pending-access-key-id").await;
     !pending.is_empty() && world.keys("coiled").await.len() == 2
 }
 
-/// The event succeeds. If the outcome of a registration is unknown, a person has to delete the key that Coiled does not
-/// hold: no key that it may hold is deleted to make room for a third.
+/// Checks that the event succeeds. If the outcome of a registration is unknown, a person must first delete the key that
+/// Coiled does not hold, because the function does not delete a key that Coiled may hold to make room for a third.
 async fn completes(world: &World, event: Value, moment: &Moment) {
     let is_unknown = has_unknown_outcome(world).await;
     let mut response = world.send(event.clone()).await;
@@ -92,8 +92,8 @@ impl Case {
         }
     }
 
-    /// CloudFormation deletes the stack because the killed run sent no response. Calls that only read are skipped:
-    /// after them, the state is the same as after the call before.
+    /// CloudFormation deletes the stack because the killed run sent no response. Calls that only read are skipped,
+    /// because they do not change the state.
     async fn is_deleted_completely(&self) {
         for moment in self.undisturbed().await.0.into_iter().filter(Moment::changes_something) {
             let (world, _) = self.killed_at(&moment).await;

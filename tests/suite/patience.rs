@@ -10,10 +10,10 @@ use crate::adopt;
 use crate::support::World;
 use crate::support::aws::{AwsFault, AwsHow};
 
-/// More than the four attempts of the SDK's own retries.
+/// More than the four attempts that the SDK's own retries would make.
 const OFTEN: u32 = 7;
 
-/// The errors with which AWS's services throttle calls or say that they are unavailable.
+/// Every error by which an AWS service throttles a call or reports that it is unavailable.
 const BUSY: [AwsHow; 15] = [
     AwsHow::Throttled,
     AwsHow::Error(400, "ThrottlingException", "Rate exceeded"),
@@ -43,7 +43,7 @@ async fn connected() -> World {
 }
 
 #[tokio::test]
-async fn a_create_waits_out_every_spelling_of_throttled_or_unavailable_at_every_service() {
+async fn create_retries_every_error_that_means_throttled_or_unavailable() {
     for how in BUSY {
         let world = World::new().await;
         for action in ["GetUser", "GetSecretValue", "GetCallerIdentity", "CreateUser", "AttachUserPolicy"] {
@@ -56,7 +56,7 @@ async fn a_create_waits_out_every_spelling_of_throttled_or_unavailable_at_every_
 }
 
 #[tokio::test]
-async fn an_update_waits_out_throttling_at_each_of_its_calls() {
+async fn an_update_retries_every_throttled_call() {
     for action in ["CreateAccessKey", "TagUser", "UntagUser", "DeleteAccessKey", "ListAttachedUserPolicies"] {
         let world = connected().await;
         fault(&world, action, AwsHow::Throttled, OFTEN);
@@ -66,7 +66,7 @@ async fn an_update_waits_out_throttling_at_each_of_its_calls() {
 }
 
 #[tokio::test]
-async fn a_delete_waits_out_throttling_at_each_of_its_calls() {
+async fn a_delete_retries_every_throttled_call() {
     for action in ["GetSecretValue", "TagUser", "ListEntitiesForPolicy", "DeletePolicy", "DeleteUser"] {
         let world = connected().await;
         fault(&world, action, AwsHow::Error(400, "ThrottlingException", "Rate exceeded"), OFTEN);
@@ -76,7 +76,7 @@ async fn a_delete_waits_out_throttling_at_each_of_its_calls() {
 }
 
 #[tokio::test]
-async fn an_undo_waits_out_throttling_at_each_of_its_calls() {
+async fn an_undo_retries_every_throttled_call() {
     for action in ["DeleteAccessKey", "DetachUserPolicy", "DeletePolicy", "DeleteUser"] {
         let mut world = World::new().await;
         world.timeout = Duration::from_secs(40);
@@ -89,10 +89,10 @@ async fn an_undo_waits_out_throttling_at_each_of_its_calls() {
 }
 
 #[tokio::test]
-async fn throttling_and_a_denial_are_waited_out_while_a_key_is_tested() {
+async fn the_check_of_a_new_key_is_retried_if_sts_throttles_or_denies_it() {
     for how in BUSY.into_iter().chain([AwsHow::AccessDenied, AwsHow::Error(403, "SignatureDoesNotMatch", "no")]) {
         let world = World::new().await;
-        // The first call is the function's own.
+        // The first call is made with the function's own credentials.
         fault(&world, "GetCallerIdentity", AwsHow::Slow(Duration::ZERO), 1);
         fault(&world, "GetCallerIdentity", how.clone(), OFTEN);
         let response = world.create(json!({})).await;
@@ -102,7 +102,7 @@ async fn throttling_and_a_denial_are_waited_out_while_a_key_is_tested() {
 }
 
 #[tokio::test]
-async fn a_reason_after_throttling_says_how_long_the_run_tried_and_never_recommends_force() {
+async fn after_throttling_the_status_reason_says_how_long_the_run_tried_and_does_not_recommend_force() {
     for (action, how) in [
         ("GetSecretValue", AwsHow::Throttled),
         ("GetSecretValue", AwsHow::Page(503)),
@@ -127,7 +127,7 @@ async fn a_reason_after_throttling_says_how_long_the_run_tried_and_never_recomme
     assert!(!response.reason().contains("force"), "{}", response.reason());
 }
 
-/// With force, an unreadable token does not use up the time that the deletion needs.
+/// If the deletion is forced, retries of GetSecretValue must not use up the time that the deletion needs.
 #[tokio::test]
 async fn a_forced_delete_does_not_wait_for_a_throttled_secret_until_the_deadline() {
     let mut world = connected().await;
@@ -137,7 +137,6 @@ async fn a_forced_delete_does_not_wait_for_a_throttled_secret_until_the_deadline
     assert!(world.user_tags("coiled").await.is_none() && world.policies().await.is_empty());
 }
 
-/// A region whose STS throttles calls is not a region that has to be enabled.
 #[tokio::test]
 async fn a_throttled_region_is_not_reported_as_disabled() {
     let mut world = World::new().await;
@@ -147,7 +146,8 @@ async fn a_throttled_region_is_not_reported_as_disabled() {
     assert!(!response.reason().contains("Enable the region"), "{}", response.reason());
 }
 
-/// The request fails before the deadline. The reason says how long the run tried, and to wait.
+/// Checks that the request fails before the deadline, and that the status reason says how long the run tried and
+/// advises waiting.
 async fn ends_before_the_deadline(world: &mut World, event: Value, case: &str) {
     world.timeout = Duration::from_secs(4);
     let began = Instant::now();
@@ -159,7 +159,7 @@ async fn ends_before_the_deadline(world: &mut World, event: Value, case: &str) {
 }
 
 #[tokio::test]
-async fn no_request_waits_past_the_deadline_while_aws_throttles_every_call() {
+async fn a_request_fails_before_the_deadline_if_aws_throttles_every_call() {
     for action in ["*", "iam:*", "sts:*", "secretsmanager:*"] {
         for request_type in ["Create", "Update", "Delete"] {
             // A Delete or an Update reads the account from its user's ARN and does not call STS.
@@ -183,7 +183,7 @@ async fn no_request_waits_past_the_deadline_while_aws_throttles_every_call() {
 }
 
 #[tokio::test]
-async fn no_undo_waits_past_the_deadline_and_one_throttled_call_leaves_time_for_the_others() {
+async fn an_undo_ends_before_the_deadline_and_one_throttled_call_leaves_time_for_the_others() {
     for action in ["DeletePolicy", "DeleteAccessKey", "GetUser", "UntagUser"] {
         for properties in [json!({}), adopt::adopt_existing()] {
             let mut world = World::new().await;
@@ -201,7 +201,7 @@ async fn no_undo_waits_past_the_deadline_and_one_throttled_call_leaves_time_for_
             sent.unwrap();
             assert!(began.elapsed() < world.timeout, "{action}: {:?}", began.elapsed());
             if action == "DeletePolicy" && properties == json!({}) {
-                assert_eq!(world.keys("coiled").await, Vec::<String>::new(), "the key is deleted all the same");
+                assert_eq!(world.keys("coiled").await, Vec::<String>::new(), "the key was not deleted");
             }
             world.aws.clear_faults();
             world.timeout = Duration::from_secs(20);
@@ -210,9 +210,9 @@ async fn no_undo_waits_past_the_deadline_and_one_throttled_call_leaves_time_for_
     }
 }
 
-/// A service that never answers uses up only the time of its own phase.
+/// A hanging service uses up only the time of its own phase.
 #[tokio::test]
-async fn a_service_that_hangs_at_every_call_is_given_up_before_the_deadline() {
+async fn a_create_fails_before_the_deadline_if_a_service_never_responds() {
     for action in ["iam:*", "sts:*", "secretsmanager:*"] {
         let mut world = World::new().await;
         fault(&world, action, AwsHow::Hang, u32::MAX);
@@ -225,7 +225,7 @@ async fn a_service_that_hangs_at_every_call_is_given_up_before_the_deadline() {
 
 /// Otherwise, calls to a wrong endpoint would be retried until the deadline.
 #[tokio::test]
-async fn an_endpoint_on_which_nothing_listens_is_given_up_after_the_grace_period() {
+async fn a_create_stops_retrying_an_unreachable_endpoint_after_the_grace_period() {
     let mut world = World::new().await;
     world.cannot_reach_aws();
     let began = Instant::now();
@@ -233,7 +233,7 @@ async fn an_endpoint_on_which_nothing_listens_is_given_up_after_the_grace_period
     assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
 }
 
-/// For some seconds, services may not know the credentials of a function that was just deployed.
+/// For some seconds after a function is deployed, services may not know its credentials.
 #[tokio::test]
 async fn a_create_succeeds_if_a_service_does_not_know_the_functions_new_credentials_at_first() {
     for (action, status, code) in [
@@ -255,7 +255,7 @@ async fn a_create_succeeds_if_a_service_does_not_know_the_functions_new_credenti
 
 /// Slow checks must not use up the time that the permissions for new resources may need.
 #[tokio::test]
-async fn the_grace_for_new_permissions_starts_again_when_the_user_is_created() {
+async fn the_grace_period_for_new_permissions_restarts_when_the_user_is_created() {
     let config = coiled_aws_stack::config::Config {
         access_denied_grace: Duration::from_millis(600),
         ..crate::support::config()
@@ -284,7 +284,7 @@ async fn a_disabled_region_is_distinguished_from_unknown_credentials_by_asking_a
         world.aws.calls().into_iter().filter(|call| call.service == "sts").map(|call| call.region).collect();
     assert_eq!(asked.last().map(String::as_str), Some("us-east-1"));
 
-    // Neither region knows the credentials, so the region is not the cause.
+    // Here neither region knows the credentials, so the region is not the cause.
     let world = World::with(config).await;
     for known in ["af-south-1", "us-east-1"] {
         world.aws.disable_region(known);
