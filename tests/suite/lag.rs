@@ -173,7 +173,7 @@ async fn a_rotation_succeeds_if_the_user_already_has_two_keys() {
     world.connected().await;
 }
 
-/// IAM does not list the second key yet when Update checks for room, but counts it.
+/// When Update checks for room, IAM already counts the second key but does not list it yet.
 #[tokio::test]
 async fn a_key_that_iam_does_not_list_yet_is_found_when_iam_rejects_another() {
     let world = World::new().await;

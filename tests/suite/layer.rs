@@ -29,7 +29,7 @@ fn message<T, E: ProvideErrorMetadata, R>(result: Result<T, SdkError<E, R>>) -> 
     result.err().and_then(|error| error.message().map(str::to_owned)).unwrap_or_default()
 }
 
-/// What a user contains, and the step that IAM's message names.
+/// Contents of a user, each with the step that IAM's message names.
 const CONTENTS: [(&str, &str); 9] = [
     ("key", "delete access keys"),
     ("password", "delete login profile"),
@@ -189,7 +189,7 @@ async fn get_policy_version_returns_the_document_percent_encoded_and_reordered()
     assert_eq!(decoded["Statement"][0]["Sid"], "One");
 }
 
-/// `key_pattern` sets the results of a new key's first calls: it fails, works and fails again.
+/// `key_pattern` sets the results of a new key's first calls: here it fails, works and fails again.
 #[tokio::test]
 async fn a_key_works_only_if_it_is_active_and_the_region_is_enabled() {
     let world = World::new().await;
@@ -212,7 +212,7 @@ async fn a_key_works_only_if_it_is_active_and_the_region_is_enabled() {
     assert!(!world.key_works("AKIAUNKNOWN000000000", "us-east-1").await, "unknown");
 }
 
-/// The function may not rely on any page size. The test reads whole lists.
+/// The function must not rely on a page size. The test itself reads whole lists.
 #[tokio::test]
 async fn the_function_gets_one_list_item_per_page() {
     let world = World::new().await;
@@ -235,7 +235,7 @@ async fn the_function_gets_one_list_item_per_page() {
     }
     assert_eq!(pages, [["a"], ["b"], ["c"]]);
     assert_eq!(iam.list_user_policies().user_name("u").send().await.unwrap().policy_names.len(), 3);
-    // An item that is deleted between two pages hides no other one.
+    // An item that is deleted between two pages must not hide another.
     let first = function.list_user_policies().user_name("u").send().await.unwrap();
     iam.delete_user_policy().user_name("u").policy_name("a").send().await.unwrap();
     let second = function.list_user_policies().user_name("u").set_marker(first.marker).send().await.unwrap();
@@ -244,7 +244,7 @@ async fn the_function_gets_one_list_item_per_page() {
     assert_eq!(code(wrong), "ValidationError");
 }
 
-/// ListEntitiesForPolicy has three lists in one reply, and all of them are cut as one.
+/// ListEntitiesForPolicy returns three lists in one response. A page is cut from all three together.
 #[tokio::test]
 async fn the_function_gets_one_holder_of_a_policy_per_page() {
     let world = World::new().await;
@@ -293,7 +293,7 @@ async fn iam_is_stale_for_the_function_and_current_for_the_test() {
 }
 
 #[tokio::test]
-async fn every_reply_of_aws_has_its_own_request_id_and_an_unreadable_one_has_none() {
+async fn every_response_from_aws_has_its_own_request_id_and_garbage_has_none() {
     let world = World::new().await;
     let iam = &world.iam;
     let mut ids = Vec::new();
@@ -323,7 +323,7 @@ fn is_uuid(id: &str) -> bool {
 }
 
 #[tokio::test]
-async fn the_request_id_in_the_body_is_the_one_in_the_header() {
+async fn the_request_id_is_the_same_in_the_body_and_the_header() {
     let world = World::new().await;
     for (service, call) in [
         ("iam", "Action=ListUsers"),

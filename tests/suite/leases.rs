@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::World;
 
-/// Unix time in seconds. A lease may end then, because Lambda allows a run 15 minutes.
+/// In Unix seconds. A lease that ends then is valid, because Lambda allows a run 15 minutes.
 fn in_ten_minutes() -> u64 {
     coiled_aws_stack::deadline::unix(std::time::SystemTime::now()) + 600
 }
@@ -30,7 +30,7 @@ async fn a_delete_waits_for_a_create_in_progress_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn update_ignores_and_deletes_a_lease_that_is_expired_or_ends_in_years() {
+async fn update_ignores_and_deletes_a_lease_that_is_expired_or_ends_years_from_now() {
     let world = World::new().await;
     world.create(json!({})).await.succeeded();
     // The second lease is invalid: Lambda kills every run after 15 minutes.
@@ -69,9 +69,9 @@ async fn a_create_that_loses_its_lease_registers_nothing() {
     assert!(response.contains("FAILED") && response.contains("request other"), "{response}");
 }
 
-/// The key fails its last check, and its checks start over. By then the first lease check is long past.
+/// The key fails its last check, and its checks start over. By then the first lease check is out of date.
 #[tokio::test]
-async fn a_create_that_loses_its_lease_while_its_key_starts_over_registers_nothing() {
+async fn a_create_that_loses_its_lease_while_its_key_is_checked_again_registers_nothing() {
     let world = World::new().await;
     world.aws.key_pattern(&[&[true, true][..], &[false; 40]].concat());
     let create = world.event("Create", world.properties(json!({})));

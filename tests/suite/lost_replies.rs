@@ -10,7 +10,7 @@ use crate::support::World;
 use crate::support::account::AWS_POLICY;
 use crate::support::aws::{Aim, AwsFault, AwsHow};
 
-/// Replies after which nobody knows whether the call took effect, though it did.
+/// Replies that do not show whether the call took effect. In these tests it did.
 const LOST: [AwsHow; 8] = [
     AwsHow::TookEffectThenDropped,
     AwsHow::TookEffectThenError(500, "ServiceFailure"),
@@ -85,7 +85,7 @@ async fn a_page_from_a_proxy_with_status_200_does_not_count_as_success_in_a_dele
 
 /// SUCCESS although nothing happened would be the worst response.
 #[tokio::test]
-async fn a_proxy_that_answers_every_call_with_a_page_fails_the_request() {
+async fn a_request_fails_if_a_proxy_answers_every_call_with_a_page() {
     for action in ["TagUser", "DetachUserPolicy", "DeleteAccessKey", "DeletePolicy", "DeleteUser"] {
         let mut world = connected(json!({})).await;
         world.timeout = Duration::from_secs(8);
@@ -113,9 +113,9 @@ async fn any_lost_reply_of_create_access_key_leaves_one_key() {
     }
 }
 
-/// Throttling is not a lost reply: the call is sent again without looking.
+/// Throttling is not a lost reply, so the function repeats the call without reading the keys first.
 #[tokio::test]
-async fn a_throttled_create_access_key_does_not_list_the_keys() {
+async fn create_access_key_is_repeated_after_throttling_without_listing_the_keys() {
     let lists = async |how: AwsHow| {
         let world = World::new().await;
         fault(&world, "CreateAccessKey", how, 1);
@@ -124,7 +124,7 @@ async fn a_throttled_create_access_key_does_not_list_the_keys() {
         world.aws.actions().iter().filter(|action| *action == "ListAccessKeys").count()
     };
     let throttled = lists(AwsHow::Throttled).await;
-    // Once before it is sent again, and once more at the end.
+    // The keys are listed once before the call is repeated, and once more at the end.
     assert_eq!(lists(AwsHow::TookEffectThenError(500, "ServiceFailure")).await, throttled + 2);
 }
 
@@ -144,7 +144,7 @@ async fn an_update_whose_replies_are_all_lost_leaves_no_new_key_after_its_rollba
             world.timeout = Duration::from_secs(20);
             let stray = world.keys("coiled").await.into_iter().any(|key| !before.contains(&key));
             let is_leased = !world.tag("coiled-stack:lease").await.is_empty();
-            assert!(!stray || is_leased, "{how:?} {lag:?}: a key that nothing explains");
+            assert!(!stray || is_leased, "{how:?} {lag:?}: a stray key is left without a lease");
             world.update(json!({"RotateKey": "2"}), json!({})).await.succeeded();
             assert_eq!(world.keys("coiled").await, before, "{how:?} {lag:?}");
             assert_eq!(world.tag("coiled-stack:lease").await, "", "{how:?} {lag:?}");
@@ -208,7 +208,7 @@ async fn an_undo_keeps_a_key_that_coiled_may_hold_while_coiled_shows_the_earlier
     assert!(!world.tag("coiled-stack:pending-access-key-id").await.is_empty());
 }
 
-/// If the reply of a read is lost, the function reads again.
+/// If the reply to a read is lost, the function reads again.
 #[tokio::test]
 async fn replies_without_a_request_id_are_not_trusted() {
     for name in [

@@ -7,17 +7,17 @@ use serde_json::json;
 
 use crate::support::World;
 
-/// The first attempt takes effect, and its result is lost. The second one meets this fault.
+/// The first attempt takes effect, but its result is lost. This fault hits the second attempt.
 async fn second_attempt_meets(on: Call, how: How) -> World {
     let world = World::new().await;
     world.coiled.fault(Fault { on: Call::WsFinish, how: How::TookEffectThenDropped, times: 1 });
-    // A fault without effect, for the first attempt.
+    // The first attempt passes a fault that has no effect.
     world.coiled.fault(Fault { on, how: How::Slow(Duration::ZERO), times: 1 });
     world.coiled.fault(Fault { on, how, times: 1 });
     world
 }
 
-/// Coiled has stored the key of the first attempt, whatever it says about the second.
+/// Coiled has stored the key of the first attempt, no matter how it responds to the second.
 #[tokio::test]
 async fn the_outcome_is_unknown_if_the_second_attempt_is_rejected() {
     let words = json!({"detail": "not now"});

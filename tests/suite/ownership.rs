@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use crate::support::World;
 use crate::support::aws::{AwsFault, AwsHow};
 
-/// The Create fails with these words, and the Delete that follows succeeds. Nothing in AWS or at Coiled changes.
+/// Checks that the Create fails with these words, that the Delete that follows succeeds, and that nothing changes in
+/// AWS or at Coiled.
 async fn failed_create_changes_nothing(world: &World, words: &[&str]) {
     failed_create_changes_nothing_with(world, json!({}), words).await;
 }
@@ -60,8 +61,8 @@ async fn create_fails_and_keeps_a_user_that_belongs_to_another_stack() {
         .await;
 }
 
-/// Both stacks see no user and try to create it. The status reason of the failed one names the other stack, and the
-/// Delete of the failed one does not change the other stack's resources.
+/// Neither stack sees a user, so both try to create it. The failed stack's status reason names the other stack, and its
+/// Delete does not change the other stack's resources.
 #[tokio::test]
 async fn one_of_two_concurrent_creates_with_the_same_user_name_fails() {
     let mut world = World::new().await;
@@ -120,7 +121,7 @@ async fn an_adopting_create_that_registers_no_key_keeps_the_existing_connection(
     }
 }
 
-/// Three connections of someone else: another cloud, the same region with a role, another network.
+/// There are three such connections: in another cloud, in the same region with a role, and in another network.
 #[tokio::test]
 async fn update_and_delete_keep_a_connection_that_someone_else_made_after_the_create() {
     let gcp = json!({"backend": "vm", "options": {"provider_name": "gcp", "gcp_region_name": "us-east1"}});
@@ -142,7 +143,7 @@ async fn update_and_delete_keep_a_connection_that_someone_else_made_after_the_cr
 
 /// Someone else connects the workspace after the Create has checked it and before its registration fails.
 #[tokio::test]
-async fn a_failed_create_does_not_disconnect_a_connection_made_meanwhile() {
+async fn a_failed_create_keeps_a_connection_that_someone_else_made_meanwhile() {
     let world = World::new().await;
     world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("refused".into()), times: 1 });
     world.coiled.fault(Fault { on: Call::BackendOptions, how: How::Slow(std::time::Duration::ZERO), times: 1 });

@@ -58,7 +58,7 @@ async fn delete_fails_without_changes_and_names_the_holders_of_a_policy_on_every
 }
 
 #[tokio::test]
-async fn delete_names_the_groups_of_every_page() {
+async fn delete_names_the_groups_on_every_page() {
     let world = World::after_create().await;
     let groups = ["one", "two", "three"];
     for group in groups {

@@ -1,4 +1,4 @@
-//! The PUT of a response to a bucket that fails.
+//! PUTs of a response to a bucket that fails.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn a_put_is_retried_if_the_bucket_hangs() {
     assert_eq!(world.bucket.puts().len(), 2);
 }
 
-/// The response URL is valid for two hours, so that of a late event has expired.
+/// A response URL is valid for two hours. If an event arrives later, its URL has expired.
 #[tokio::test]
 async fn an_expired_response_url_is_logged_without_its_signature() {
     let mut world = World::new().await;

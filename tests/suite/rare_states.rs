@@ -1,4 +1,4 @@
-//! States in which one wrong comparison would do harm, and that no other test reaches.
+//! States that no other test reaches, and in which one wrong comparison would do harm.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ async fn a_new_policy_version_replaces_the_version_with_the_lowest_number() {
     assert_eq!(ids, ["v10", "v11", "v12", "v13", "v9"]);
 }
 
-/// The response of CreateAccessKey is lost, and the second attempt is rejected.
+/// The response to CreateAccessKey is lost, and the second attempt is rejected.
 #[tokio::test]
 async fn the_undo_of_a_lost_key_keeps_the_keys_that_existed_before() {
     let world = World::after_create().await;
@@ -63,8 +63,8 @@ async fn the_undo_of_a_lost_key_keeps_the_keys_that_existed_before() {
     world.connected_but_for_lease().await;
 }
 
-/// The outcome of an earlier registration is unknown, and Coiled's response fits both keys. A later key then never
-/// reaches Coiled.
+/// The outcome of an earlier registration is unknown, because Coiled's response fits both keys. The rotation fails
+/// before its new key reaches Coiled.
 #[tokio::test]
 async fn a_failed_rotation_restores_the_tags_of_an_earlier_pending_key() {
     let world = World::after_create().await;
@@ -141,7 +141,7 @@ async fn a_secret_in_another_region_is_read_there() {
     assert_eq!(read.region, "eu-west-1");
 }
 
-/// Coiled may still be working on a registration whose outcome is unknown, and show it only later.
+/// Coiled may still be processing a registration whose outcome is unknown, and may show it only later.
 #[tokio::test]
 async fn delete_disconnects_an_unconnected_workspace_only_while_a_key_is_pending() {
     for (is_pending, disconnects) in [(true, 1), (false, 0)] {

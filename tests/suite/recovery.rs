@@ -1,4 +1,4 @@
-//! What people delete or change by hand: the next Update repairs it, or its rollback does, and Delete leaves nothing.
+//! The next Update or its rollback repairs what people deleted or changed by hand. Delete leaves nothing behind.
 
 use coiled_stand_in::{Call, Fault, How};
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ async fn connected(properties: Value) -> World {
     world
 }
 
-/// The next Update, a later rotation and the Delete all succeed.
+/// Checks that the next Update, a later rotation and the Delete all succeed.
 async fn repaired(world: &World, case: &str) {
     for (old, new) in [
         (json!({"Release": "1"}), json!({"Release": "2"})),
@@ -29,7 +29,7 @@ async fn repaired(world: &World, case: &str) {
         world.connected().await;
         assert_eq!(world.attached("coiled").await, ["coiled-ongoing", "coiled-setup"], "{case}");
         let tags = world.user_tags("coiled").await.unwrap();
-        // The workspace is known only to a run that asks Coiled.
+        // Only a run that asks Coiled knows the workspace and can restore its tag.
         let asked = new.get("RotateKey").is_some();
         for key in OWNERSHIP.iter().chain(&STATE).chain(&["owner"]).filter(|key| asked || **key != STATE[1]) {
             assert!(tags.contains_key(*key), "{case}: {key} is missing");
@@ -84,7 +84,7 @@ async fn the_rollback_recreates_a_user_that_was_deleted_if_coiled_rejects_the_up
 
 /// Someone else has connected the workspace since the user was deleted.
 #[tokio::test]
-async fn an_update_after_the_user_was_deleted_keeps_a_connection_of_someone_else() {
+async fn an_update_after_the_user_was_deleted_keeps_a_connection_that_someone_else_made() {
     let theirs = |options: Value| {
         let mut all = json!({"provider_name": "aws", "aws_region_name": "us-east-1"});
         all.as_object_mut().unwrap().extend(options.as_object().cloned().unwrap());
@@ -118,7 +118,7 @@ async fn a_create_never_treats_an_existing_connection_as_its_own() {
 }
 
 #[tokio::test]
-async fn the_next_update_puts_back_tags_that_were_removed_from_the_user() {
+async fn the_next_update_restores_tags_that_were_removed_from_the_user() {
     let all: Vec<&str> = OWNERSHIP.into_iter().chain(STATE).chain(["owner"]).collect();
     let mut cases: Vec<Vec<&str>> = all.iter().map(|key| vec![*key]).collect();
     cases.extend([OWNERSHIP.to_vec(), STATE.to_vec(), all]);
@@ -130,7 +130,7 @@ async fn the_next_update_puts_back_tags_that_were_removed_from_the_user() {
 }
 
 #[tokio::test]
-async fn the_rollback_puts_back_tags_that_were_removed_from_the_user() {
+async fn the_rollback_restores_tags_that_were_removed_from_the_user() {
     let all: Vec<&str> = OWNERSHIP.into_iter().chain(STATE).chain(["owner"]).collect();
     for keys in [vec!["coiled-stack:registered"], OWNERSHIP.to_vec(), all] {
         let world = connected(json!({})).await;
@@ -145,7 +145,7 @@ async fn the_rollback_puts_back_tags_that_were_removed_from_the_user() {
 
 /// Delete does not guess who owns a user without ownership tags. It names one command for each case.
 #[tokio::test]
-async fn delete_names_the_tags_to_put_back_on_a_user_that_lost_them() {
+async fn delete_names_the_command_that_restores_the_ownership_tags_of_the_user() {
     let world = connected(json!({})).await;
     world.untag_user_by_hand(&OWNERSHIP).await;
     let tags =
@@ -159,7 +159,7 @@ async fn delete_names_the_tags_to_put_back_on_a_user_that_lost_them() {
 }
 
 #[tokio::test]
-async fn the_next_update_puts_back_tags_that_were_removed_from_a_policy() {
+async fn the_next_update_restores_tags_that_were_removed_from_a_policy() {
     for name in POLICIES {
         for keys in [&OWNERSHIP[..1], &OWNERSHIP[1..], &OWNERSHIP, &["owner"]] {
             let world = connected(json!({})).await;
@@ -202,7 +202,7 @@ async fn the_next_update_restores_the_document_of_a_policy() {
 }
 
 #[tokio::test]
-async fn the_next_update_replaces_a_key_that_was_deleted_and_keeps_one_that_was_set_inactive() {
+async fn the_next_update_replaces_a_deleted_key_and_keeps_a_deactivated_one() {
     let world = connected(json!({})).await;
     let key = world.keys("coiled").await.remove(0);
     world.delete_key_by_hand(&key).await;
@@ -237,7 +237,7 @@ async fn the_next_update_restores_the_boundary_of_the_user() {
     }
 }
 
-/// A rollback to what is registered reads no token.
+/// A rollback to the current registration does not read the token.
 #[tokio::test]
 async fn an_update_that_needs_a_token_fails_without_its_secret_and_rolls_back() {
     for deleted in [false, true] {
@@ -257,7 +257,6 @@ async fn an_update_that_needs_a_token_fails_without_its_secret_and_rolls_back() 
     }
 }
 
-/// Coiled does not keep the key of a user that a person deleted.
 #[tokio::test]
 async fn delete_disconnects_the_workspace_if_a_person_deleted_the_user() {
     for properties in [json!({}), json!({"Region": "us-east-2", "NetworkId": "vpc-0123abcd", "Workspace": "ada"})] {
@@ -268,7 +267,8 @@ async fn delete_disconnects_the_workspace_if_a_person_deleted_the_user() {
     }
 }
 
-/// Nothing that happens at Coiled fails a Delete without a user, because no tag could force the next Delete.
+/// Without a user there is no tag that could force the next Delete. A failure at Coiled therefore does not fail the
+/// Delete.
 #[tokio::test]
 async fn delete_logs_that_coiled_may_hold_a_key_of_a_deleted_user_if_it_cannot_disconnect() {
     let hint = "if Coiled still holds its key, disconnect the workspace in its settings";
@@ -294,7 +294,7 @@ async fn delete_logs_that_coiled_may_hold_a_key_of_a_deleted_user_if_it_cannot_d
 
 /// The key is deleted with the user, so Coiled must not keep it.
 #[tokio::test]
-async fn delete_disconnects_the_workspace_although_a_person_removed_a_state_tag() {
+async fn delete_disconnects_the_workspace_even_if_a_person_removed_a_state_tag() {
     for key in ["coiled-stack:access-key-id", "coiled-stack:registered"] {
         let world = connected(json!({})).await;
         world.untag_user_by_hand(&[key]).await;

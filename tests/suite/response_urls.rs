@@ -1,4 +1,4 @@
-//! A `ResponseURL` that is not CloudFormation's: it gets no request, and the event has no other effect either.
+//! The function sends nothing to a `ResponseURL` that is not CloudFormation's, and does not carry out the request.
 
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ async fn nothing_happens(world: &World, mut event: Value, url: &str) {
 }
 
 #[tokio::test]
-async fn a_request_whose_response_would_go_elsewhere_changes_nothing_and_contacts_nobody() {
+async fn an_event_with_a_foreign_response_url_changes_nothing_and_contacts_no_server() {
     let (world, elsewhere) = (World::new().await, Bucket::start().await);
     world.create(json!({})).await.succeeded();
     let own = world.bucket.url("x");

@@ -57,7 +57,7 @@ async fn update_removes_its_stack_tags_but_keeps_tags_that_a_person_added() {
     assert_eq!((tags.get("cost").map(String::as_str), tags.get("team")), (Some("7"), None));
 }
 
-/// While one of the stack's policies keeps its tags, an Update restores the user's: `recovery.rs`.
+/// If one of the stack's policies still has its tags, an Update restores those of the user (see `recovery.rs`).
 #[tokio::test]
 async fn update_fails_without_changes_if_a_person_removed_all_ownership_tags() {
     let world = World::new().await;

@@ -12,7 +12,7 @@ use crate::support::lambda::Process;
 use crate::support::tls::{Authority, Flaw, Front};
 use crate::support::{FunctionResponse, World};
 
-/// Each flaw with the words for it: what is wrong, and what to do.
+/// Each flaw, with the words that say what is wrong and what to do.
 const FLAWS: [(Flaw, &str, &str); 5] = [
     (Flaw::UnknownAuthority, "signed by an unknown authority", "SSL_CERT_FILE"),
     (Flaw::SameName, "signed by an unknown authority", "SSL_CERT_FILE"),
@@ -92,7 +92,7 @@ async fn a_bad_certificate_for_https_is_explained_and_nothing_is_created() {
         stage.coiled_shows(stage.authority.flawed(flaw)).await;
         let server = stage.coiled.url();
         stage.response("Create").await.failed(&[&server, "TLS certificate", problem, fix]);
-        assert!(stage.world.coiled.requests().is_empty(), "{flaw:?}: the token was not sent");
+        assert!(stage.world.coiled.requests().is_empty(), "{flaw:?}: the token was sent");
         stage.world.nothing_left().await;
     }
 }
@@ -109,14 +109,14 @@ async fn a_bad_certificate_for_wss_is_explained_and_everything_is_deleted() {
         stage.coiled = Front::choosing(&stage.world.coiled.url(), choose).await;
         let server = stage.coiled.url();
         stage.response("Create").await.failed(&[&server, "WebSocket", "TLS certificate", problem, fix]);
-        assert!(stage.world.coiled.registrations().is_empty(), "{flaw:?}: the key was not sent");
+        assert!(stage.world.coiled.registrations().is_empty(), "{flaw:?}: the key was sent");
         stage.world.nothing_left().await;
     }
 }
 
 /// The status reason cannot be delivered then, so the log explains the problem.
 #[tokio::test]
-async fn a_bad_certificate_of_the_responses_bucket_is_explained_in_the_log() {
+async fn a_bad_certificate_of_the_response_bucket_is_explained_in_the_log() {
     for (flaw, problem, fix) in FLAWS {
         let mut stage = Stage::new().await;
         let bucket = format!("http://{}", stage.world.bucket.host());
@@ -162,9 +162,9 @@ async fn a_server_that_does_not_speak_tls_is_named() {
     FunctionResponse { value }.failed(&[&plain, "does not speak TLS", "Use the port"]);
 }
 
-/// The stack's Delete cannot wait until somebody renews a certificate.
+/// A person must be able to delete the stack before anyone renews the certificate.
 #[tokio::test]
-async fn a_delete_that_fails_because_of_a_certificate_names_the_way_out() {
+async fn a_delete_that_fails_because_of_a_certificate_names_the_force_disconnect_tag() {
     let mut stage = Stage::new().await;
     let (good, bad) = (stage.authority.certificate(), stage.authority.flawed(Flaw::Expired));
     let has_expired = Arc::new(AtomicBool::new(false));

@@ -1,5 +1,5 @@
-//! No tag and no event decides where a secret goes: the function's environment, the properties and the
-//! `PhysicalResourceId` do.
+//! A changed tag or a forged event cannot redirect a secret. The function's environment determines the server, the
+//! secrets and the registry. The properties or the `PhysicalResourceId` name the workspace.
 
 use coiled_stand_in::{Call, Fault, How, StandIn};
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ async fn a_server_in_a_tag_receives_nothing_from_a_delete() {
     assert!(stranger.requests().is_empty());
 }
 
-/// The attacker may invoke the function and tag the user: both then name the same server.
+/// The attacker may both invoke the function and tag the user, and names the same server in the event and the tag.
 #[tokio::test]
 async fn a_server_in_a_tag_and_in_an_event_receives_nothing() {
     let world = deployed(json!({})).await;
@@ -77,10 +77,10 @@ async fn the_secret_is_not_read_if_the_server_is_rejected() {
     assert_eq!(reads_of_secrets(&world), 0);
 }
 
-/// A rollback to the registered settings needs neither Coiled nor a secret, so it works whatever the function was
-/// deployed for.
+/// A rollback to the registered settings needs neither Coiled nor a secret, so it works no matter which server the
+/// function was deployed for.
 #[tokio::test]
-async fn an_update_that_contacts_nobody_needs_no_trusted_server() {
+async fn a_rollback_to_the_current_registration_succeeds_even_if_the_server_is_not_trusted() {
     let mut world = deployed(json!({})).await;
     world.tag_user("coiled", "coiled-stack:server", "https://stranger.example.com").await;
     world.deployed_for("https://coiled.example.com".into());
@@ -171,9 +171,9 @@ async fn each_pinned_property_of_a_forged_event_is_named_before_a_secret_is_read
     world.connected().await;
 }
 
-/// What is sent counts, not how it was written.
+/// The function compares the value that it would send, not its spelling.
 #[tokio::test]
-async fn a_pinned_value_may_be_written_differently() {
+async fn a_pinned_value_may_be_spelled_differently() {
     let mut world = World::new().await;
     let hub = docker_hub(&world.hub_secret().await);
     world.deployed_by_template(hub.clone());
@@ -193,7 +193,7 @@ async fn a_delete_with_another_secret_reads_none_and_says_what_remains() {
     assert!(world.logs.text().contains("the AWS credentials of workspace ada"));
 }
 
-/// No tag exists then, and the properties in the event decide only what the function was deployed for.
+/// Without the user there are no tags. The properties in the event must then match the function's environment.
 #[tokio::test]
 async fn a_delete_after_the_user_was_deleted_sends_nothing_that_the_function_was_not_deployed_for() {
     for property in ["CoiledServer", "CoiledTokenSecretArn"] {
@@ -235,7 +235,7 @@ fn asked_about(world: &World, slug: &str) -> usize {
 }
 
 #[tokio::test]
-async fn a_workspace_in_a_tag_gets_no_key_and_a_rollback_passes() {
+async fn a_workspace_in_a_tag_gets_no_key_and_the_rollback_succeeds() {
     for how in NAMED {
         let (world, properties) = beside_a_team(how).await;
         world.tag_user("coiled", "coiled-stack:workspace", "team").await;
@@ -332,7 +332,7 @@ async fn a_new_default_workspace_of_the_token_does_not_move_the_connection() {
 
 /// A stack of an earlier release has an ID without a workspace. It may set `Workspace` to the tagged workspace later.
 #[tokio::test]
-async fn after_a_new_default_workspace_a_stack_with_a_plain_id_has_to_name_its_own() {
+async fn after_a_new_default_workspace_a_stack_with_a_plain_id_has_to_name_its_workspace() {
     let mut world = deployed(json!({})).await;
     world.forget_workspace_in_id();
     world.coiled.add_workspace("team", "Team", true);
@@ -385,7 +385,8 @@ async fn the_physical_id_contains_the_workspace_that_no_property_names() {
     let world = World::new().await;
     let created = id(&world.create(json!({})).await.succeeded());
     assert!(created.starts_with("coiled-connection-") && created.ends_with("/ada"), "{created}");
-    // Neither naming the workspace later nor a failure changes the ID, which would replace the resource.
+    // Neither naming the workspace later nor a failure changes the ID. If it changed, CloudFormation would replace the
+    // resource.
     let named = json!({"Workspace": "ada"});
     assert_eq!(id(&world.update(json!({}), named.clone()).await.succeeded()), created);
     assert_eq!(id(&world.update(named.clone(), json!({"UserName": "b"})).await.failed(&["UserName"])), created);
@@ -397,7 +398,7 @@ async fn the_physical_id_contains_the_workspace_that_no_property_names() {
 }
 
 #[tokio::test]
-async fn a_failed_create_returns_the_workspace_too_and_its_delete_uses_it() {
+async fn a_failed_create_returns_an_id_with_the_workspace_and_its_delete_uses_it() {
     let world = World::new().await;
     world.coiled.fault(Fault { on: Call::WsFinish, how: How::IsError("no quota".into()), times: 1 });
     let failed = world.create(json!({})).await.failed(&["no quota"]);
@@ -438,7 +439,7 @@ async fn a_generated_physical_id_names_no_workspace() {
 
 // What remains possible: the table in docs/trust.md
 
-/// Whoever may invoke the function can do what a stack update or a deletion can.
+/// Anyone who may invoke the function can do what a stack update or a deletion can do.
 #[tokio::test]
 async fn an_event_sent_by_hand_can_attach_the_setup_policy_rotate_the_key_and_delete_the_user() {
     let detached = json!({"AttachSetupPolicy": "false"});
@@ -499,7 +500,7 @@ async fn a_changed_state_tag_causes_at_most_a_rotation_or_a_failure() {
         let failed = !world.update(json!({"Release": "1"}), json!({"Release": "2"})).await.is_success();
         let held = world.coiled.connection("ada").expect("the workspace is connected").access_key_id();
         let works = world.key_works(&held, "us-east-1").await;
-        // Whatever the tag says: Coiled holds a key that works, or the status reason says why not.
+        // Either Coiled still holds a key that works, or the Update failed.
         assert!(failed || works, "{tag}");
     }
 }

@@ -1,4 +1,4 @@
-//! What counts as a connection. A workspace on Coiled's own cloud has none, whatever else Coiled shows about it.
+//! What counts as a connection. A workspace on Coiled's own cloud has none, no matter what else Coiled shows about it.
 
 use coiled_stand_in::{Call, Fault, How};
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ fn unconnected() -> Vec<(u16, Value)> {
 }
 
 #[tokio::test]
-async fn create_delete_and_create_again_succeed_however_coiled_shows_an_unconnected_workspace() {
+async fn create_delete_and_create_again_succeed_for_every_form_of_an_unconnected_workspace() {
     for (status, body) in unconnected() {
         let world = World::new().await;
         world.coiled.when_unconfigured(status, body.clone());
@@ -49,7 +49,7 @@ async fn create_delete_and_create_again_succeed_however_coiled_shows_an_unconnec
 
 /// A person disconnected the workspace at Coiled.
 #[tokio::test]
-async fn update_and_delete_succeed_however_coiled_shows_a_workspace_that_was_disconnected() {
+async fn update_and_delete_succeed_for_every_form_of_a_disconnected_workspace() {
     for (status, body) in unconnected() {
         let world = World::new().await;
         world.create(json!({})).await.succeeded();

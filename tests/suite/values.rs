@@ -1,5 +1,5 @@
 //! The template and the function accept the same values. The tests use real values at the limits of each service's own
-//! rule.
+//! rules.
 
 use coiled_aws_stack::properties::Spec;
 use coiled_aws_stack::secrets::text;
@@ -24,7 +24,7 @@ fn function_takes(name: &str, value: &str) -> bool {
     Spec::parse(&properties, "us-east-1", "aws").is_ok()
 }
 
-/// Every property that both check, with the values that both accept, and those that both reject.
+/// Every property that both check, with values that both accept and values that both reject.
 fn both() -> Vec<(&'static str, Vec<String>, Vec<String>)> {
     let secrets = (
         vec![
@@ -288,7 +288,7 @@ fn every_parameter_with_a_pattern_is_in_the_list() {
     }
 }
 
-/// A pattern cannot detect these values. The function rejects them before it changes anything.
+/// A pattern cannot tell that these values are invalid. The function rejects them before it changes anything.
 #[test]
 fn the_function_also_rejects_values_that_a_pattern_cannot_detect() {
     for (name, value) in [
@@ -312,7 +312,7 @@ fn the_function_also_rejects_values_that_a_pattern_cannot_detect() {
     }
 }
 
-/// The function treats an empty text as "not given". The template needs these values in ARNs and addresses.
+/// The function treats an empty string as "not given". The template needs these values in ARNs and addresses.
 #[test]
 fn the_template_requires_the_parameters_that_have_a_default() {
     for name in ["UserName", "UserPath", "CoiledServer", "Registry", "AttachSetupPolicy"] {
@@ -412,7 +412,7 @@ fn an_ingress_rule_that_coiled_does_not_know_is_rejected_with_the_reason() {
     }
 }
 
-/// Coiled's client rejects capital letters in the user name, and image names have none.
+/// Coiled's client rejects capital letters in the user name, and image names cannot contain any.
 #[test]
 fn the_login_and_namespace_of_a_registry_are_sent_in_lower_case() {
     use coiled_aws_stack::properties::registry::Registry;

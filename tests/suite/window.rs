@@ -43,7 +43,7 @@ async fn the_lease_is_written_by_the_next_call_after_it_is_read() {
 #[tokio::test]
 async fn one_of_two_runs_with_overlapping_leases_stops_before_it_registers() {
     let (world, before) = two_runs_in_the_window(false).await;
-    assert!(world.coiled.registrations().len() <= 2, "at most one of the two runs registers its key");
+    assert!(world.coiled.registrations().len() <= 2, "both runs registered their keys");
     world.update(json!({"RotateKey": "2"}), json!({})).await.succeeded();
     assert_eq!(before, world.shape().await);
     world.connected().await;
@@ -53,11 +53,11 @@ async fn one_of_two_runs_with_overlapping_leases_stops_before_it_registers() {
 #[tokio::test]
 async fn a_run_that_stops_for_another_lease_deletes_only_its_own_key() {
     let (world, _) = two_runs_in_the_window(true).await;
-    assert_eq!(world.coiled.registrations().len(), 2, "by the Create and by one of the two runs");
+    assert_eq!(world.coiled.registrations().len(), 2, "expected one by the Create and one by one of the two runs");
     world.connected().await;
 }
 
-/// Two deliveries of a rotation, of which the first one's lease is written late. Returns the state before them.
+/// Delivers a rotation twice. The first delivery's lease is written late. Returns the state before both.
 async fn two_runs_in_the_window(without_a_key: bool) -> (World, String) {
     let world = World::with(Config { lease_settle: Duration::from_millis(50), ..config() }).await;
     world.create(json!({})).await.succeeded();
@@ -66,7 +66,7 @@ async fn two_runs_in_the_window(without_a_key: bool) -> (World, String) {
         world.iam.delete_access_key().user_name("coiled").access_key_id(key).send().await.unwrap();
     }
     let before = world.shape().await;
-    // Keeps the run that continues busy: its key does not work until then.
+    // The run that continues stays busy because its key does not work until then.
     world.aws.keys_work_after(Duration::from_millis(1500));
     world.aws.fault(AwsFault { action: "TagUser", how: AwsHow::Slow(Duration::from_millis(700)), times: 1 });
     let event = world.update_event(json!({}), json!({"RotateKey": "2"}));
@@ -77,6 +77,6 @@ async fn two_runs_in_the_window(without_a_key: bool) -> (World, String) {
         world.invoke(event.clone()).await
     });
     slow.and(fast).unwrap();
-    assert!(world.logs.text().contains("another run is working on this user"), "one run notices the other");
+    assert!(world.logs.text().contains("another run is working on this user"), "neither run noticed the other");
     (world, before)
 }

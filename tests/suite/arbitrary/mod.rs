@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 /// Checks a property with this many cases and prints the seed. A failure is shrunk to a smaller case.
 ///
-/// Set the environment variable `ARBITRARY_SEED` to the printed text to repeat a run. Without it, each run has a new
+/// To repeat a run, set the environment variable `ARBITRARY_SEED` to the printed text. Without it, each run has a new
 /// seed.
 fn check<S: Strategy>(what: &str, cases: u32, strategy: &S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
     let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();

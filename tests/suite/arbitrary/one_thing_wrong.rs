@@ -7,7 +7,7 @@ use super::anything::json as any_json;
 use crate::support::World;
 use crate::support::account::AWS_POLICY;
 
-/// The places of the error, as JSON pointers.
+/// The places where an error may be, as JSON pointers.
 const PLACES: [&str; 33] = [
     "/RequestType",
     "/StackId",

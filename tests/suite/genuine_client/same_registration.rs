@@ -26,7 +26,7 @@ fn inputs() -> Vec<(Value, Value)> {
                                {"Ports": ["443"], "Cidr": "0.0.0.0/0"}]}),
             json!({"aws_region": "us-east-1", "ingress": ingress}),
         ),
-        // The client's own spelling, given to both.
+        // The client's own spelling, passed to both.
         (json!({"Ingress": ingress.to_string()}), json!({"aws_region": "us-east-1", "ingress": ingress})),
         (json!({"Ingress": ingress[0]}), json!({"aws_region": "us-east-1", "firewall": ingress[0]})),
         (

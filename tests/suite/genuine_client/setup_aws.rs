@@ -30,7 +30,7 @@ async fn setup_aws_with_an_access_key_connects_the_workspace() {
         let ours = serde_json::from_str(ours).unwrap();
         assert_eq!(permissions(&policy(&world, name).await), permissions(&ours), "{name}");
     }
-    // The command registers the same as the client's function `set_backend_options`.
+    // The command registers the same settings as the client's function `set_backend_options`.
     let [message] = world.coiled.registrations().try_into().expect("one registration");
     assert_eq!(comparable(&message), registration(json!({"aws_region": "us-east-2"})).await);
     assert_eq!(world.coiled.violations(), [""; 0]);

@@ -1,4 +1,4 @@
-//! One cell: a fault hits one step of one scenario, and CloudFormation sends its next request if that fails.
+//! One cell: a fault hits one step of one scenario. If the request fails, CloudFormation sends its next one.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};

@@ -53,7 +53,7 @@ impl Kind {
         Kind::Worked500,
     ];
 
-    /// Whether the kind says how AWS fails. Coiled and the bucket fail in the same ways under other names.
+    /// Whether the kind applies only to AWS. Other kinds cover the same failures of Coiled and the bucket.
     fn is_of_aws(self) -> bool {
         matches!(self, Kind::Outage | Kind::Proxy | Kind::Worked500)
     }

@@ -3,7 +3,7 @@
 //! - `scenario`: the requests from CloudFormation, and the state in which each arrives.
 //! - `stage`: sets up an account and a Coiled stand-in for one scenario.
 //! - `steps`: the calls of a scenario, recorded from a run without faults.
-//! - `faults`: what can happen to a call.
+//! - `faults`: what can go wrong with a call.
 //! - `cell`: injects one fault into one step and checks the result.
 //! - `next`: sends CloudFormation's next request after a failure and checks the result.
 //! - `truth`: a snapshot of the account and of Coiled. In the end it must equal that of a run without faults.

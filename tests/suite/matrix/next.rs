@@ -30,9 +30,9 @@ impl CellRun<'_> {
 
     /// After a failed adoption, every resource is either deleted with its tags or back in its earlier state.
     ///
-    /// Two things cannot be undone, and the text of the parameter says so. A replaced connection is lost because nobody
-    /// has its secret. The user's old keys are deleted once the stack's key is registered. If the new key could not be
-    /// deleted, it is left in the restored user, and the status reason must name it.
+    /// Two things cannot be undone, as the description of `AdoptExisting` says. A replaced connection is lost because
+    /// nobody has its secret. The user's old keys are deleted once the stack's key is registered. If the new key could
+    /// not be deleted, it is left in the restored user, and the status reason must name it.
     async fn expect_restored(&self, now: &Truth) {
         let start = self.start.without_keys().without_deleted(now);
         let now = now.without_keys();
@@ -60,7 +60,7 @@ impl CellRun<'_> {
         assert!(response.is_success(), "the reversed Update fails: UPDATE_ROLLBACK_FAILED");
         let now = self.look().await;
         if now.has_pending_key() {
-            // Coiled shows the same for both keys, and a key that it may hold is never deleted to make room.
+            // Coiled shows the same connection for both keys, and a key that it may hold is never deleted to make room.
             return self.roll_back_after_a_person_chose().await;
         }
         self.expect(&now, &[&self.cell.recorded.back], "after the reversed Update");

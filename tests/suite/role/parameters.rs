@@ -98,7 +98,7 @@ fn the_release_in_the_template_is_the_crate_version() {
 
 /// The function rejects a property that differs from its environment variable.
 #[test]
-fn the_function_s_environment_pins_the_connection_s_server_secrets_and_registry() {
+fn the_functions_environment_pins_the_connections_server_secrets_and_registry() {
     let hub = [("Registry", "docker_hub"), ("DockerHubUsername", "ada"), ("DockerHubTokenSecretArn", HUB)];
     let (server, uri) = (("CoiledServer", "https://coiled.example.com"), ("DockerHubUri", "hub.example.com"));
     let sets = [vec![("CoiledToken", "t")], vec![("CoiledTokenSecretArn", SECRET), server], {

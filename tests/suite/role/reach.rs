@@ -93,7 +93,7 @@ fn neither_policy_reads_secrets_other_buckets_or_changes_users_and_functions() {
     }
 }
 
-/// Whoever may update the stack chooses which secrets the function reads and sends.
+/// Anyone who may update the stack can choose which secrets the function reads and sends.
 #[test]
 fn a_stack_update_can_make_any_two_secrets_readable_but_no_others() {
     let arn = |name: &str| format!("arn:aws:secretsmanager:us-east-1:111122223333:secret:{name}-AbCdEf");

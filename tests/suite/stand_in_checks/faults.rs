@@ -139,13 +139,13 @@ async fn a_fault_at_the_greeting_prevents_the_registration_unless_it_is_garbage(
     let at = Call::WsGreeting;
     assert_eq!(register_under_fault(at, How::CloseWith(1013)).await, heard(false, &["closed 1013"]));
     assert_eq!(register_under_fault(at, How::IsError("no".into())).await, heard(false, &["error: no", "closed 1000"]));
-    // The client takes any first message for the greeting, even if it is not JSON.
+    // The client treats any first message as the greeting, even if it is not JSON.
     let garbage = ["hello, not in JSON", "FINISHED", "closed 1000"];
     assert_eq!(register_under_fault(at, How::Garbage).await, heard(true, &garbage));
 }
 
 #[tokio::test]
-async fn faults_that_hang_send_nothing_more_at_every_stage() {
+async fn a_fault_that_hangs_sends_nothing_more_at_any_stage() {
     let stages = [
         (Call::WsGreeting, How::Hang),
         (Call::WsMessage, How::Hang),

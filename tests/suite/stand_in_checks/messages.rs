@@ -142,7 +142,7 @@ async fn a_message_before_the_greeting_is_rejected() {
     assert_eq!(stand_in.connection("ada"), None);
 }
 
-/// The upgrade request and the first message are one packet. No message can be earlier.
+/// The upgrade request and the first message are sent in one packet, so no message can be earlier.
 #[tokio::test]
 async fn a_message_sent_together_with_the_upgrade_is_rejected() {
     let stand_in = StandIn::start().await;

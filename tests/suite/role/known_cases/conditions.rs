@@ -142,8 +142,8 @@ fn many() -> Vec<Case> {
     ]
 }
 
-/// Two ways to require a permissions boundary: a Deny on any other, and an Allow only for this one. A missing key has a
-/// different effect in each.
+/// Two ways to require a permissions boundary: a Deny for every other boundary, and an Allow only for this one. A
+/// missing key has a different effect in each.
 fn boundaries() -> Vec<Case> {
     let unless = deny_if(json!({"StringNotEquals": {B: OURS}}));
     let only = allow_if(json!({"StringEquals": {B: OURS}}));
