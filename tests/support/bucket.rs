@@ -83,7 +83,7 @@ impl Bucket {
         locked(&self.facts).echoes.insert(url.path().to_owned(), echo);
     }
 
-    /// All PUTs in order of arrival, including those that met a fault.
+    /// All PUTs in order of arrival, including those that were hit by a fault.
     pub fn puts(&self) -> Vec<Put> {
         locked(&self.facts).puts.clone()
     }

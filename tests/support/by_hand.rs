@@ -88,7 +88,8 @@ impl World {
         self.iam.delete_access_key().user_name("coiled").access_key_id(id).send().await.unwrap();
     }
 
-    /// Deletes the keys of the user `coiled` that Coiled does not hold, of two whose registration has an unknown outcome.
+    /// After a registration with an unknown outcome, deletes the one of the two keys of the user `coiled` that Coiled
+    /// does not hold.
     pub async fn choose_key_by_hand(&self) {
         let held = self.coiled.connection("ada").map(|held| held.access_key_id()).unwrap_or_default();
         let keys = self.keys("coiled").await;
@@ -98,7 +99,7 @@ impl World {
         }
     }
 
-    /// Sets a key of the user `coiled` inactive.
+    /// Deactivates a key of the user `coiled`.
     pub async fn deactivate_key_by_hand(&self, id: &str) {
         let update = self.iam.update_access_key().user_name("coiled").access_key_id(id);
         update.status(aws_sdk_iam::types::StatusType::Inactive).send().await.unwrap();

@@ -14,7 +14,7 @@ use super::{World, locked};
 
 /// The text that every secret contains.
 pub const CANARY: &str = "c4n4ry";
-/// The length in characters from which a piece of a secret counts as a leak. Shorter matches can be coincidence.
+/// A piece of a secret counts as a leak if it has at least this many characters. Shorter matches can be coincidence.
 const PIECE: usize = 12;
 
 thread_local! {
@@ -80,7 +80,7 @@ impl World {
         drop(self.hand_over(event).await);
     }
 
-    /// Clears all recorded output, so that `Drop` does not report a leak that the test wanted.
+    /// Clears all recorded output, so that `Drop` does not report a leak that the test planted.
     pub fn forget_what_was_said(&self) {
         locked(&self.errors).clear();
         PANICS.with(|panics| panics.borrow_mut().clear());

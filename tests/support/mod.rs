@@ -102,7 +102,7 @@ pub fn config() -> Config {
         coiled_retry: Duration::from_millis(800),
         server: None,
         pins: Pins::default(),
-        // Of this world's bucket, see `World::with`.
+        // `World::with` adds this world's bucket.
         response_hosts: Vec::new(),
     }
 }
@@ -222,9 +222,9 @@ impl World {
         if self.has_plain_id { id.split('/').next().unwrap_or_default().to_owned() } else { id }
     }
 
-    /// Rebuilds the function with endpoints at which nothing listens.
+    /// Rebuilds the function with endpoints on which nothing listens.
     pub fn cannot_reach_aws(&mut self) {
-        // Nothing ever listens at port 1.
+        // Nothing ever listens on port 1.
         let config = Config { response_hosts: vec![self.bucket.host()], ..config() };
         self.function = Function::new(&sdk("http://127.0.0.1:1", FUNCTION_KEY), config).unwrap();
     }

@@ -81,7 +81,7 @@ impl World {
         self.coiled.until(registered).await;
     }
 
-    /// Leaves the lease of a run that was killed within the last minute, and ended at this moment.
+    /// Leaves the lease of a run that started a minute ago and was killed. The lease has just expired.
     pub async fn killed_run(&self) {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         self.tag_user("coiled", "coiled-stack:lease", &format!("dead/{}000000000/{now}", now - 60)).await;
@@ -94,7 +94,7 @@ impl World {
         until.is_some_and(|until| until <= now)
     }
 
-    /// Sets the end of the current lease to the past. A lease normally ends when Lambda kills its run at the latest.
+    /// Sets the end of the current lease to the past. A lease normally ends no later than Lambda kills its run.
     pub async fn lease_ends(&self) {
         let lease = self.tag("coiled-stack:lease").await;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs().to_string();

@@ -69,7 +69,8 @@ pub fn coiled(bytes: &[u8]) {
     assert_eq!(shown.digest(), shown.clone().digest());
 }
 
-/// Finds a token in the content of a secret, as text and as bytes. Redacts a secret in a text. The first line is the secret, the rest is the text around it.
+/// Finds a token in the content of a secret, as text and as bytes. Redacts a secret in a text. The first line is the
+/// secret, and the rest is the text around it.
 pub fn secrets(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     for token in [secrets::text(&SecretString::from(&*text)), secrets::binary(bytes)].into_iter().flatten() {

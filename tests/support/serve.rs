@@ -32,7 +32,7 @@ impl Drop for Server {
     }
 }
 
-/// Tags a response that is never sent: the server closes the connection instead. No web framework offers this.
+/// Marks a response that is never sent. The server closes the connection instead. No web framework offers this.
 #[derive(Clone)]
 struct Dropped;
 

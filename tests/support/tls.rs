@@ -20,7 +20,7 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 
-/// A certificate authority of this test alone.
+/// A certificate authority that only this test uses.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: TempDir,
@@ -111,7 +111,7 @@ impl Front {
         Self::choosing(url, move || certificate.clone()).await
     }
 
-    /// The same, with a certificate that is chosen for each connection.
+    /// Like [`Front::start`], but chooses a certificate for each connection.
     pub async fn choosing(url: &str, choose: impl Fn() -> Arc<CertifiedKey> + Send + Sync + 'static) -> Self {
         let backend: SocketAddr = url.trim_start_matches("http://").parse().unwrap();
         let config =

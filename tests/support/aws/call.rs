@@ -60,8 +60,8 @@ fn json(body: &[u8]) -> BTreeMap<String, String> {
 }
 
 /// The length of the longest chain of calls in which each call began after the previous one had ended. This is the
-/// number of round trips that add up to the total latency. Further pages of a list do not count: AWS usually returns up
-/// to 100 items on the first page, and only this layer never does.
+/// number of round trips that add up to the total latency. Further pages of a list do not count, because AWS usually
+/// returns up to 100 items on the first page and only this layer returns one.
 pub fn round_trips(calls: &[AwsCall]) -> usize {
     let first_pages = calls.iter().filter(|call| call.param("Marker").is_empty());
     let mut spans: Vec<(Instant, Instant)> = first_pages.filter_map(|call| call.span).collect();

@@ -46,7 +46,7 @@ pub enum AwsHow {
     Page(u16),
     /// The call takes effect, but the service fails with this status and error code.
     TookEffectThenError(u16, &'static str),
-    /// The call takes effect, but a page with this status comes in place of the reply.
+    /// The call takes effect, but a page with this status arrives in place of the reply.
     TookEffectThenPage(u16),
     /// The call takes effect, and its reply arrives without AWS's request ID.
     WithoutRequestId,

@@ -57,7 +57,7 @@ impl Shared {
         reply
     }
 
-    /// Names are unique in an account, whatever their path and case. moto accepts `Coiled` next to `coiled`.
+    /// Names are unique in an account, regardless of path and case. moto accepts `Coiled` next to `coiled`.
     fn unique_name(&self, call: &AwsCall) -> Option<Reply> {
         let is_taken = locked(&self.facts).seen.is_taken(call);
         is_taken.then(|| name_is_taken(call))

@@ -143,7 +143,7 @@ impl Shared {
         Some(Reply::done(call, ""))
     }
 
-    /// moto counts its own keys only. A further key is never a user's only one.
+    /// moto counts only its own keys. A further key is never a user's only one.
     pub(super) fn too_many_keys(&self, call: &AwsCall) -> Option<Reply> {
         let has_further =
             locked(&self.facts).further_keys.get(call.param("UserName")).is_some_and(|keys| !keys.is_empty());

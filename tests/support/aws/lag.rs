@@ -35,7 +35,7 @@ impl Lag {
     fn shown(&self, look: &str, subject: &str) -> Option<String> {
         let is_over = |past: &Past| past.until.elapsed() >= self.by;
         let is_meant = |past: &&Past| past.look == look && past.subject.eq_ignore_ascii_case(subject);
-        // Changes are in order of time. The first change that is not visible yet holds the state before it.
+        // Changes are in chronological order. The first change that is not visible yet holds the state before it.
         self.past.iter().filter(is_meant).find(|past| !is_over(past)).map(|past| past.response.clone())
     }
 }

@@ -1,7 +1,7 @@
 //! IAM quotas and value patterns that moto does not check. The sources are "IAM and AWS STS quotas" in the IAM user
 //! guide and the IAM API reference.
 //!
-//! The limit of tags is in `tags.rs`. moto itself limits a user to two access keys and a policy to five versions.
+//! The limit on tags is in `tags.rs`. moto itself limits a user to two access keys and a policy to five versions.
 
 use icu_properties::CodePointMapData;
 use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
@@ -85,7 +85,7 @@ fn is_policy_path(path: &str) -> bool {
     is_path(path) && (path == "/" || names.is_some_and(|names| names.split('/').all(|name| is_name(name, 512))))
 }
 
-/// IAM's type tagValueType: `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`. Marks, which some scripts need, are no letters.
+/// IAM's type tagValueType: `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`. Combining marks, which some scripts need, are not letters.
 fn is_tag(key: &str, value: &str) -> bool {
     let categories = CodePointMapData::<GeneralCategory>::new();
     let is_mark = |c: char| GeneralCategoryGroup::Mark.contains(categories.get(c));

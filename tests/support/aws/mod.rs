@@ -204,7 +204,8 @@ impl Aws {
         locked(&self.shared.facts).key_delay = delay;
     }
 
-    /// Records that a key was used, as GetAccessKeyLastUsed shows it. Calls to this layer's STS are recorded by themselves.
+    /// Records that a key was used, as GetAccessKeyLastUsed shows it. Calls to this layer's STS are recorded
+    /// automatically.
     pub fn key_was_used(&self, id: &str, service: &str, region: &str, at: SystemTime) {
         if let Some(key) = locked(&self.shared.facts).keys.get_mut(id) {
             key.was_used(service, region, at);
@@ -338,7 +339,7 @@ impl Shared {
         reply::Reply::read(request.body(body).send().await.expect("moto answers")).await
     }
 
-    /// Makes an IAM call of the layer's own at moto. The future is boxed because it is large and used in many places.
+    /// Sends the layer's own IAM call to moto. The future is boxed because it is large and used in many places.
     fn look<'a>(&'a self, action: &'a str, params: &'a [(&'a str, &'a str)]) -> BoxFuture<'a, String> {
         let fields = [("Action", action), ("Version", "2010-05-08")].into_iter().chain(params.iter().copied());
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();

@@ -1,6 +1,6 @@
-//! One item per page in every IAM list. "IAM might return fewer than the MaxItems number of results, even when there are
-//! more results available" (IAM API reference, `IsTruncated` of every list), so no reader may rely on any page size. moto
-//! returns all items of most lists at once.
+//! One item per page in every IAM list. "IAM might return fewer than the MaxItems number of results, even when there
+//! are more results available" (IAM API reference, `IsTruncated` of every list), so the function must not rely on a
+//! page size. moto returns all items of most lists at once.
 //!
 //! The test's own reads are not split into pages, because they check the state and not how it is read.
 
@@ -22,8 +22,8 @@ pub(super) fn whole_list(call: &AwsCall, body: Bytes) -> Bytes {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into()
 }
 
-/// The page of a list that the call asks for: the first item that no earlier page contained. So an item that is deleted
-/// meanwhile does not hide another item.
+/// The page of a list that the call asks for: the first item that no earlier page contained. This way, an item that is
+/// deleted between two pages does not hide another.
 pub(super) fn page(call: &AwsCall, reply: Reply) -> Reply {
     if !is_cut(call) || reply.status != 200 {
         return reply;

@@ -1,4 +1,4 @@
-//! HTTP replies of AWS: moto's, and the layer's own in the format of each service.
+//! HTTP replies from AWS: moto's, and the layer's own in the format of each service.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -76,9 +76,9 @@ impl Reply {
         Self { status: 1, ..Self::none() }
     }
 
-    /// Adds the request ID that every reply of AWS has, and no other reply: in the header `x-amzn-RequestId`, from which
-    /// the SDKs read it, and in XML also in the body ("Make HTTP query requests" in the IAM user guide). moto sends the
-    /// same ID with many replies.
+    /// Adds a request ID, which replies from AWS have and replies from a proxy do not. It is in the header
+    /// `x-amzn-RequestId`, from which the SDKs read it, and in XML also in the body ("Make HTTP query requests" in the
+    /// IAM user guide). moto sends the same ID with many replies.
     pub(super) fn with_request_id(mut self) -> Self {
         if !self.from_aws {
             return self;
@@ -92,7 +92,7 @@ impl Reply {
         self
     }
 
-    /// Something on the way removes the request ID.
+    /// Removes the request ID, as a proxy on the way might.
     pub(super) fn without_request_id(mut self) -> Self {
         if let Some(id) = inside(&self.body, "RequestId") {
             self.body = self.body.replace(&format!("<RequestId>{id}</RequestId>"), "");
@@ -134,7 +134,7 @@ fn broken(headers: HeaderMap) -> Response {
     response
 }
 
-/// A UUID that no other reply has.
+/// A new UUID for each reply.
 fn request_id() -> String {
     static REPLIES: AtomicU64 = AtomicU64::new(1);
     format!("5eed5eed-0000-4000-8000-{:012x}", REPLIES.fetch_add(1, Ordering::SeqCst))

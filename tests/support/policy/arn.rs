@@ -63,7 +63,7 @@ impl<'a> Pieces<'a> {
 }
 
 /// ARNs that resemble this one but name other resources. They differ in partition, region, account, path or type, or
-/// their name has the same beginning, the same ending or another case.
+/// their name has the same beginning, the same end or a different case.
 pub fn foreign(arn: &str) -> Vec<String> {
     let pieces = Pieces::of(arn);
     let text = |text: &str| text.to_owned();

@@ -1,4 +1,4 @@
-//! Calls that must be denied. They are variants of the recorded calls, with another action, resource or condition
+//! Calls that must be denied. They are variants of the recorded calls with a different action, resource or condition
 //! value.
 
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ use super::names::Names;
 /// Actions that the function never calls, most of them useful for privilege escalation. Each replaces the action of
 /// every recorded call, with the same resource and context.
 const NEVER: [&str; 66] = [
-    // Becoming or creating another principal.
+    // Assuming or creating another principal.
     "iam:AddUserToGroup",
     "iam:AttachGroupPolicy",
     "iam:AttachRolePolicy",
