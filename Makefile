@@ -1,8 +1,8 @@
-# All commands of this project; `make` lists them. They need Rust (rust-version in Cargo.toml), Python 3.11 or newer with
-# its venv module, a C compiler and GNU make. Everything else is downloaded into .venv and .tools, pinned by hash.
+# All commands of this project; `make` lists them. They need Rust (rust-version in Cargo.toml), Python 3.11 or newer
+# with its venv module, a C compiler and GNU make. Everything else is downloaded into .venv and .tools, pinned by hash.
 #
-# macOS has GNU make 3.81, which ignores .SHELLFLAGS, and BSD tools. Therefore recipes use only sh and the commands and
-# options of POSIX, and stop at the first failure by themselves.
+# macOS has GNU make 3.81, which ignores .SHELLFLAGS, and BSD tools. Recipes therefore use only sh and the commands and
+# options of POSIX, and each recipe itself stops at the first failure.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -15,18 +15,19 @@ BOOTSTRAP := $(TARGET)/release/bootstrap
 STAND_IN := $(TARGET)/debug/coiled-stand-in
 RIE := .tools/aws-lambda-rie
 
-# Only wheels with a pinned hash: pip rejects a download with another hash, and never builds a package from source.
+# Only wheels with a pinned hash: pip rejects a download with a different hash, and never builds a package from source.
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes --only-binary :all:
 
-# These options of pip say how to reach a package index. Every other PIP_* variable is kept from pip, because it could
-# change what pip installs or where, such as PIP_TARGET. PIP_USER=0 also overrides pip's configuration file.
+# These options tell pip how to reach a package index. All other PIP_* variables are hidden from pip. Some of them, such
+# as PIP_TARGET, would change what pip installs or where. PIP_USER=0 also overrides pip's configuration file.
 PIP_ROUTE := PIP_CACHE_DIR PIP_CERT PIP_CLIENT_CERT PIP_CONFIG_FILE PIP_DEFAULT_TIMEOUT PIP_EXTRA_INDEX_URL PIP_FIND_LINKS \
 	PIP_INDEX_URL PIP_KEYRING_PROVIDER PIP_NO_CACHE_DIR PIP_NO_INDEX PIP_PROXY PIP_RETRIES PIP_TIMEOUT PIP_TRUSTED_HOST \
 	PIP_USE_DEPRECATED PIP_USE_FEATURE
 unexport $(filter-out $(PIP_ROUTE),$(filter PIP_%,$(.VARIABLES))) PYTHONHOME PYTHONPATH
 export PIP_USER := 0
 
-# Behind a proxy with its own certificate authority, SSL_CERT_FILE is enough. Each tool has its own name for it.
+# Behind a proxy with its own certificate authority, it is enough to set SSL_CERT_FILE. Each tool has its own variable
+# for this file.
 ifneq ($(SSL_CERT_FILE),)
 export AWS_CA_BUNDLE ?= $(SSL_CERT_FILE)
 export CARGO_HTTP_CAINFO ?= $(SSL_CERT_FILE)
@@ -179,12 +180,12 @@ clean: ## Delete all builds and downloads
 	rm -rf .venv .tools
 	cargo clean
 
-# Every target that uses Python depends on a stamp, and every stamp on this check, also if the stamp exists.
+# Every target that uses Python depends on a stamp, and every stamp depends on this check, even if the stamp exists.
 $(VENV) $(DENY) $(TYPOS) $(SAM) $(MINISTACK) $(BENCH): | python
 .PHONY: python
 python:
 	@command -v '$(PYTHON)' >/dev/null || { \
-		echo 'This needs Python 3.11 or newer with its venv module, but there is no $(PYTHON). Run make PYTHON=/path/to/one' >&2; \
+		echo 'This needs Python 3.11 or newer with its venv module, but there is no $(PYTHON). Run make PYTHON=/path/to/python3' >&2; \
 		exit 1; }
 	@'$(PYTHON)' tools/check_python.py
 
@@ -220,7 +221,7 @@ $(SAM):
 	@.tools/sam/bin/pip install --no-compile --no-deps $(PIP_FLAGS) --requirement tools/sam.txt
 	@touch $@
 
-# MiniStack has its own venv because it requires another version of botocore than the SAM CLI.
+# MiniStack has its own venv because it and the SAM CLI require different versions of botocore.
 $(MINISTACK):
 	@$(call say,MiniStack)
 	@rm -rf .tools/ministack
@@ -228,7 +229,7 @@ $(MINISTACK):
 	@.tools/ministack/bin/pip install --no-compile $(PIP_FLAGS) --requirement tools/ministack.txt
 	@touch $@
 
-# crhelper, which make bench compares with, and the packages of Lambda's Python runtime.
+# crhelper, to which make bench compares the function, and the packages of Lambda's Python runtime.
 $(BENCH):
 	@$(call say,crhelper)
 	@rm -rf .tools/bench

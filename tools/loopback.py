@@ -84,7 +84,7 @@ class Child:
             show(line)
 
     def members(self):
-        """The IDs of the session's running processes. A process group would not do: the function is in another one."""
+        """The IDs of the session's running processes. The function is in the session, but not in its process group."""
         pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
         return [pid for pid in pids if _session(pid) == self.process.pid]
 
@@ -201,7 +201,7 @@ class World:
         return request(method, self.ports.coiled, path, "", headers)
 
     def function(self, command=None, moto=None, more=()):
-        """Starts an emulator for the function or for another command. The emulator starts it on the first event."""
+        """Starts an emulator for the function or another command. The emulator starts it when the first event arrives."""
         env = {
             "PATH": os.environ["PATH"],
             "AWS_ENDPOINT_URL": f"http://{HOST}:{moto or self.ports.moto}",

@@ -201,7 +201,7 @@ fn unconfigured(facts: &Facts) -> Response {
     (code(*status), Json(body.clone())).into_response()
 }
 
-/// Also the response for a workspace that does not exist: only members can tell the difference.
+/// Also the response for a workspace that does not exist, so only members can tell the difference.
 pub(super) fn not_a_member() -> Response {
     rejected(StatusCode::FORBIDDEN, "You are not a member of this workspace.")
 }

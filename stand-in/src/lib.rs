@@ -1,7 +1,7 @@
 //! A stand-in for a Coiled server: stateful, over real HTTP and WebSocket, on loopback.
 //!
-//! It supports the calls that the genuine client makes to register an AWS key, and rejects whatever that client would
-//! never send. A test can inject faults into every call.
+//! It supports the calls that the genuine client makes to register an AWS key, and rejects everything that the client
+//! would never send. A test can inject faults into every call.
 //!
 //! - `state`: the user, its workspaces and their connections.
 //! - `http`, `websocket`: the two protocols. `roles`: role delegation.
@@ -158,7 +158,7 @@ impl StandIn {
         self.state.look(|facts| facts.workspaces.iter().map(held).collect())
     }
 
-    /// Connects the workspace by other means than a registration, as a colleague could. `data` is not validated.
+    /// Connects the workspace without a registration, as a colleague could. `data` is not validated.
     pub fn connect(&self, workspace: &str, data: Value) {
         self.workspace(workspace, |workspace| workspace.connection = Some(Connection { data }));
     }
@@ -235,6 +235,6 @@ impl StandIn {
     }
 
     fn workspace(&self, slug: &str, with: impl FnOnce(&mut Workspace)) {
-        self.state.change(|facts| with(facts.workspace_mut(slug).expect("a workspace of this slug")));
+        self.state.change(|facts| with(facts.workspace_mut(slug).expect("a workspace with this slug")));
     }
 }

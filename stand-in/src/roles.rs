@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Connection;
 use super::http::{App, not_a_member, rejected};
 
-/// The account that assumes the role. It is made up.
+/// The fictitious account that assumes the role.
 const PRINCIPAL: &str = "arn:aws:iam::444455556666:root";
 
 /// Returns the principal and the external id for the role's trust policy.

@@ -61,7 +61,7 @@ pub(super) fn is_dropped(response: &Response) -> bool {
 /// Accepts connections for as long as the stand-in lives.
 pub(super) async fn serve(listener: TcpListener, router: Router, tasks: Weak<Tasks>) {
     while let Ok((stream, _)) = listener.accept().await {
-        // Without this, each of the many small messages waits 40 ms for the acknowledgement of the one before.
+        // Without this, each of the many small messages waits 40 ms for the acknowledgment of the previous one.
         drop(stream.set_nodelay(true));
         let Some(tasks) = tasks.upgrade() else { return };
         tasks.spawn(connection(stream, router.clone()));

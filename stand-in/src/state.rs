@@ -157,7 +157,8 @@ impl State {
             faults: Faults::default(),
             refusal: Refusal::Upgrade,
             // A new workspace runs on Coiled's own cloud, which the published client knows as `vm_aws` (its
-            // `utils.is_customer_hosted`). Nobody here knows whether a region is shown; with one it is harder to recognize.
+            // `utils.is_customer_hosted`). It is unknown whether Coiled then shows a region. The stand-in shows one,
+            // because that makes the workspace harder to recognize as unconnected.
             unconfigured: (200, json!({"backend": "vm_aws", "options": {"aws_region_name": "us-east-1"}})),
             sts: None,
         };

@@ -18,20 +18,20 @@ use super::Connection;
 
 const GET_CALLER_IDENTITY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 
-/// In bytes. Far larger than any response of STS.
+/// In bytes. Far larger than any response from STS.
 const LARGEST_BODY: usize = 1 << 16;
 
 /// Calls GetCallerIdentity once, with the connection's key.
 ///
 /// # Errors
 ///
-/// The error code of STS, or the reason why the call failed without one.
+/// The error code from STS, or the reason why the call failed without one.
 pub(super) async fn key_works(endpoint: &str, connection: &Connection) -> Result<(), String> {
     let refusal = refusal(endpoint, connection).await.map_err(|error| error.to_string())?;
     refusal.map_or(Ok(()), Err)
 }
 
-/// Why STS refuses the key; `None` if it accepts the key.
+/// Why STS rejects the key; `None` if it accepts the key.
 async fn refusal(endpoint: &str, connection: &Connection) -> Result<Option<String>, Box<dyn Error + Send + Sync>> {
     let request = signed(endpoint, connection)?;
     let response = Client::builder(TokioExecutor::new()).build_http().request(request).await?;

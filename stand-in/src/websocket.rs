@@ -137,7 +137,7 @@ impl Session {
         }
     }
 
-    /// The server sends the first message. A client that sends one before violates the protocol.
+    /// The server sends the first message. A client that sends a message before it violates the protocol.
     async fn greet(&mut self) -> Result<(), Ended> {
         match self.app.state.fault(Call::WsGreeting) {
             Some(How::Slow(time)) => self.silence_for(time).await?,
@@ -251,7 +251,7 @@ impl Session {
         self.expect_close().await
     }
 
-    /// After `FINISHED`, the client must close with 1000 and send nothing before.
+    /// After `FINISHED`, the client must close with 1000 without sending anything else.
     async fn expect_close(&mut self) -> Result<(), Ended> {
         match self.receive().await {
             Ok(_late) => self.violated("a message after FINISHED").await,

@@ -1,6 +1,6 @@
 """Runs moto's server on a free port of 127.0.0.1 until standard input is closed.
 
-The test process holds the other end of standard input. The server therefore stops however the test process ends.
+The test process holds the other end of standard input. The server therefore stops no matter how the test process ends.
 """
 
 import os

@@ -11,7 +11,7 @@ from loopback import options
 from bench.contenders import Harness, crhelper_files, load, zip_mb
 from bench.road import DELAY_SECONDS
 
-# The round trips of a Create that cannot run in parallel, by design. The number that is measured is printed too.
+# By design, this many round trips of a Create are sequential. The measured number is printed too.
 CRITICAL_PATH_TRIPS = 10
 SETTLE_SECONDS = 1.0
 USE_COLOR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
@@ -111,7 +111,7 @@ def _report(table, results, arguments):
     table.row("`coiled setup aws --use-access-key`, median", (command, "s", 3), _spread(run.seconds for run in cli))
     table.row("  of this, Python start and imports", (_median(start), "s", 3), "`coiled --version`")
     table.row("speedup, total times", (command / create, "x", 1))
-    # Subtracts no more than the command really waited.
+    # Subtracts only the time that the command really waited.
     cli_settle = min(SETTLE_SECONDS, min(run.cli_settle_seconds() for run in cli))
     without_both = (command - cli_settle) / (create - SETTLE_SECONDS)
     note = f"the command's: {cli_settle:.3f} s"

@@ -35,7 +35,7 @@ class Run:
     chain: list = field(default_factory=list)
 
     def requests_to(self, server):
-        """The requests to a server. A WebSocket counts as one, however many messages it carries."""
+        """The requests to a server. A WebSocket counts as one, no matter how many messages it carries."""
         return [request for request in self.requests if request.server == server and not request.is_message]
 
     def proofs(self):
@@ -115,7 +115,7 @@ class Harness:
         return Run(seconds, requests=self.network.requests, chain=self.network.round_trips())
 
     def cli_start(self):
-        """The seconds that the command needs only to start Python and its imports."""
+        """The seconds that the command needs to start Python and import its modules."""
         began = time.monotonic()
         self._coiled(["--version"])
         return time.monotonic() - began
@@ -143,7 +143,7 @@ class Harness:
         return Run(self._responses[0][0] - began, init, peak, self.network.requests, self.network.round_trips())
 
     def _event(self):
-        """events/create.json with the ports of the slow network, and with the workspace that the command names too."""
+        """events/create.json with the ports of the slow network, and with the same workspace as the command."""
         fixed = Ports.fixed()
         text = (ROOT / "events" / "create.json").read_text()
         for direct, delayed in ((fixed.coiled, self.coiled), (fixed.bucket, self.bucket)):

@@ -6,7 +6,7 @@ import boto3
 import crhelper.utils
 from crhelper import CfnResource
 
-# crhelper sends its response by HTTPS only, but the bucket on loopback speaks plain HTTP.
+# crhelper sends its response only by HTTPS, but the bucket on loopback speaks plain HTTP.
 crhelper.utils.HTTPSConnection = lambda host, context: http.client.HTTPConnection(host)
 
 helper = CfnResource(log_level="INFO")

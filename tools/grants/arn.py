@@ -1,4 +1,4 @@
-"""Decides whether a policy's ARN and an ARN format of AWS's reference can mean the same resource."""
+"""Decides whether a policy's ARN and an ARN format from AWS's reference can match the same resource."""
 
 from .glob import overlap
 

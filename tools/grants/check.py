@@ -70,8 +70,8 @@ def _fault_of_key(operator, key, kind):
 
 
 def _unused(statement, actions):
-    """The resources that no action of the statement takes."""
+    """The resources that no action of the statement supports."""
     forms = [t.form for found in actions.values() for action in found for t in action.resource_types]
     for resource in as_list(statement["Resource"]):
         if resource != "*" and actions and not any(matches(resource, form) for form in forms):
-            yield f"{resource}: no action of the statement takes this resource"
+            yield f"{resource}: no action of the statement supports this resource"

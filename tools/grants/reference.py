@@ -50,7 +50,7 @@ class ResourceType:
 
 @dataclass
 class Action:
-    """An action, the resource types that it takes, and the condition keys that it always supports with their types."""
+    """An action, its resource types, and the condition keys that it always supports, with their types."""
 
     name: str
     resource_types: list
