@@ -24,6 +24,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone)]
 pub struct Patience {
     clock: Arc<Mutex<Clock>>,
+    /// When these calls end, if that is before the end of the phase.
+    by: Option<Instant>,
     /// How long AWS may need to recognize a new role and its credentials.
     grace: Duration,
     /// How long IAM reads may be stale.
@@ -48,6 +50,7 @@ impl Patience {
         let clock = Clock { ends, permitted_by: Instant::now() + config.access_denied_grace };
         Self {
             clock: Arc::new(Mutex::new(clock)),
+            by: None,
             grace: config.access_denied_grace,
             consistency: config.consistency,
             poll: config.poll,
@@ -72,11 +75,15 @@ impl Patience {
         Self { is_own: false, ..self.clone() }
     }
 
-    /// A copy that also ends by this time.
-    pub fn ending_by(&self, ends: Instant) -> Self {
-        let clock = locked(&self.clock);
-        let clock = Clock { ends: clock.ends.min(ends), permitted_by: clock.permitted_by };
-        Self { clock: Arc::new(Mutex::new(clock)), ..self.clone() }
+    /// A copy that also ends by this time. It shares the clock, so it still ends with the phase if that is earlier.
+    pub fn ending_by(&self, by: Instant) -> Self {
+        Self { by: Some(self.by.map_or(by, |earlier| earlier.min(by))), ..self.clone() }
+    }
+
+    /// When the current phase ends, or earlier for these calls. No call is sent afterwards.
+    pub fn ends(&self) -> Instant {
+        let ends = locked(&self.clock).ends;
+        self.by.map_or(ends, |by| by.min(ends))
     }
 
     /// Sends a call until it succeeds or fails permanently. The call is also sent again after a lost response, so use
@@ -139,10 +146,6 @@ impl Patience {
             Ok(Err(error)) => Err(Failed::read(&error)),
             Err(_) => Err(Failed::no_response()),
         }
-    }
-
-    fn ends(&self) -> Instant {
-        locked(&self.clock).ends
     }
 }
 
@@ -253,4 +256,23 @@ fn jittered(longest: Duration) -> Duration {
 
 fn millis(pause: Duration) -> u64 {
     u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_that_end_earlier_follow_the_clock_of_the_run() {
+        let now = Instant::now();
+        let after = |seconds| now + Duration::from_secs(seconds);
+        let patience = Patience::new(&Config::default(), after(60));
+        let early = patience.ending_by(after(40));
+        assert_eq!((patience.ends(), early.ends()), (after(60), after(40)));
+        assert_eq!((early.ending_by(after(50)).ends(), early.ending_by(after(30)).ends()), (after(40), after(30)));
+        patience.ends_at(after(20));
+        assert_eq!((patience.ends(), early.ends()), (after(20), after(20)));
+        patience.ends_at(after(90));
+        assert_eq!((patience.ends(), early.ends()), (after(90), after(40)));
+    }
 }
