@@ -104,6 +104,16 @@ pub enum Error {
         /// How many of them must be deleted.
         surplus: usize,
     },
+    /// STS rejected the new access key until the run had no time left.
+    #[error("the new access key {id} still does not work {seconds} s after it was created: {cause}")]
+    KeyNotWorking {
+        /// The key's id.
+        id: String,
+        /// The age of the key at the end.
+        seconds: u64,
+        /// What STS last responded.
+        cause: Box<Error>,
+    },
     /// Another run for the same stack holds the lease.
     #[error("another run is working on this user: {0}")]
     Busy(String),
@@ -368,6 +378,12 @@ impl Error {
                  (aws iam update-access-key --status Inactive) and start a cluster. If the cluster does not start, \
                  Coiled is using that key: reactivate it."
             ),
+            Error::KeyNotWorking { .. } => {
+                "Try again: a new key usually works within seconds (AWS Health Dashboard). If it keeps failing, look in \
+                 CloudTrail for DeleteAccessKey and UpdateAccessKey: an automation in this account may delete or \
+                 deactivate new keys. Exempt this user from it."
+                    .into()
+            }
             Error::Busy(_) => {
                 "Wait until that run ends (at most 15 minutes), then try again. If it was killed, you can remove its \
                  lease instead (aws iam untag-user --user-name NAME --tag-keys coiled-stack:lease)."
@@ -526,6 +542,7 @@ fn brief(error: &Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trust::{NamedBy, Workspace};
 
     fn aws(code: &str, message: &str) -> Error {
         Error::Aws {
@@ -541,47 +558,69 @@ mod tests {
         Error::Secret { arn: "arn".into(), cause: "cause".into(), why }
     }
 
+    /// Lists the examples of each variant. A new variant does not compile without a row of its own.
+    macro_rules! of_every_variant {
+        ($($variant:pat => $examples:expr,)+) => {{
+            let is_listed = |error: &Error| match error { $($variant => {})+ };
+            let rows: Vec<Vec<Error>> = vec![$({
+                let row = Vec::from($examples);
+                assert!(row.iter().all(|error| matches!(error, $variant)) && !row.is_empty());
+                row
+            }),+];
+            rows.iter().flatten().for_each(is_listed);
+            rows.concat()
+        }};
+    }
+
     /// Errors with different advice.
     fn all() -> Vec<Error> {
         let text = || "text".to_owned();
         let coiled = |status, words: &str| Error::Coiled { call: text(), status, words: words.into() };
+        of_every_variant! {
+            Error::Request(_) => [Error::Request(text())],
+            Error::Properties(_) => [Error::Properties(vec![InvalidProperty::new("Region", "is required")])],
+            Error::Identity(_) => [Error::Identity(vec![text()])],
+            Error::Secret { .. } => unreadable_secrets(),
+            Error::Token { .. } => [401, 403].map(|status| Error::Token { status, words: text() }),
+            Error::Workspace(_) => [Error::Workspace(text())],
+            Error::OtherWorkspace(_) => [NamedBy::Token, NamedBy::Property].map(other_workspace),
+            Error::Region { .. } => [Error::Region { region: text(), cause: text() }],
+            Error::StsInactive { .. } => [Error::StsInactive { region: text(), cause: text() }],
+            Error::Foreign { .. } => [Error::Foreign { what: text() }],
+            Error::Unbounded { .. } => [Error::Unbounded { arn: text(), wanted: text() }],
+            Error::Connected { .. } => [Error::Connected { workspace: text(), shown: text(), settings: "x".into() }],
+            Error::NoKeySlot { .. } => [Error::NoKeySlot { user: text(), keys: vec![text()], surplus: 1 }],
+            Error::KeyNotWorking { .. } => [Error::KeyNotWorking { id: text(), seconds: 1, cause: Error::Deadline.into() }],
+            Error::Busy(_) => [Error::Busy(text())],
+            Error::Aws { .. } => rejected_calls(),
+            Error::Coiled { .. } => [coiled(426, "upgrade"), coiled(500, "sorry"), coiled(502, "an HTML page")],
+            Error::Unreachable { .. } => [Error::Unreachable { call: text(), server: text(), cause: text() }],
+            Error::Untrusted { .. } => untrusted(),
+            Error::Rejected(_) => [Error::Rejected(text())],
+            Error::OutcomeUnknown(_) => [Error::OutcomeUnknown(text())],
+            Error::Unconfirmed(_) => [Error::Unconfirmed(text())],
+            Error::Confirm(_) => [Error::Confirm(text())],
+            Error::Blocked(_) => [Error::Blocked(vec![text()])],
+            Error::Deadline => [Error::Deadline],
+            Error::Internal(_) => [Error::Internal(text())],
+            Error::Several(_) => [Error::Several(vec![Error::Workspace(text()), Error::Token { status: 401, words: text() }])],
+        }
+    }
+
+    fn unreadable_secrets() -> Vec<Error> {
         let explicit = Denial::read("AccessDenied", "with an explicit deny in a service control policy");
-        let denied = |denial, may_lack_suffix| unreadable(Unreadable::Denied { denial, may_lack_suffix });
-        let mut all = vec![
-            Error::Request(text()),
-            Error::Properties(vec![InvalidProperty::new("Region", "is required")]),
-            Error::Identity(vec![text()]),
-            unreadable(Unreadable::Missing),
-            unreadable(Unreadable::NoValue),
-            unreadable(Unreadable::Deleted),
-            unreadable(Unreadable::Encrypted),
-            unreadable(Unreadable::KeyDenied(None)),
-            unreadable(Unreadable::KeyDenied(explicit)),
+        let denied = |denial, may_lack_suffix| Unreadable::Denied { denial, may_lack_suffix };
+        let reasons = [
+            Unreadable::Missing,
+            Unreadable::NoValue,
+            Unreadable::Deleted,
+            Unreadable::Encrypted,
+            Unreadable::KeyDenied(None),
+            Unreadable::KeyDenied(explicit),
             denied(None, false),
             denied(None, true),
             denied(explicit, false),
-            unreadable(Unreadable::Passing(Box::new(aws("Throttling", "Rate exceeded")))),
-            Error::Token { status: 401, words: text() },
-            Error::Token { status: 403, words: text() },
-            Error::Workspace(text()),
-            Error::Region { region: text(), cause: text() },
-            Error::StsInactive { region: text(), cause: text() },
-            Error::Foreign { what: text() },
-            Error::Unbounded { arn: text(), wanted: text() },
-            Error::Connected { workspace: text(), shown: text(), settings: "x".into() },
-            Error::NoKeySlot { user: text(), keys: vec![text()], surplus: 1 },
-            Error::Busy(text()),
-            coiled(426, "upgrade"),
-            coiled(500, "sorry"),
-            coiled(502, "an HTML page"),
-            Error::Unreachable { call: text(), server: text(), cause: text() },
-            Error::Rejected(text()),
-            Error::OutcomeUnknown(text()),
-            Error::Unconfirmed(text()),
-            Error::Confirm(text()),
-            Error::Blocked(vec![text()]),
-            Error::Deadline,
-            Error::Internal(text()),
+            Unreadable::Passing(Box::new(aws("Throttling", "Rate exceeded"))),
         ];
         let contents = [
             Unusable::Empty,
@@ -593,18 +632,39 @@ mod tests {
             Unusable::BrokenJson,
             Unusable::Unsendable,
         ];
-        all.extend(contents.map(|why| unreadable(Unreadable::Unusable(why))));
+        reasons.into_iter().chain(contents.map(Unreadable::Unusable)).map(unreadable).collect()
+    }
+
+    fn other_workspace(by: NamedBy) -> Error {
+        let named = Workspace { slug: "ada".into(), by };
+        Error::OtherWorkspace(Box::new(OtherWorkspace { user: "coiled".into(), named, tagged: "team".into() }))
+    }
+
+    fn rejected_calls() -> Vec<Error> {
         let codes = ["LimitExceeded", "NoSuchEntity", "SignatureDoesNotMatch", "RequestExpired", "ExpiredToken"];
         let others = ["AccessDenied", "EntityAlreadyExists", "DeleteConflict", "ServiceUnavailable", "no response"];
-        all.extend(codes.iter().chain(&others).map(|code| aws(code, "")));
-        all.extend(["unreadable response", "InvalidClientTokenId", "SomethingNew"].map(|code| aws(code, "")));
-        all
+        let rest = ["unreadable response", "InvalidClientTokenId", "SomethingNew"];
+        codes.iter().chain(&others).chain(&rest).map(|code| aws(code, "")).collect()
+    }
+
+    fn untrusted() -> Vec<Error> {
+        let text = || "text".to_owned();
+        let problems = [
+            Problem::UnknownAuthority,
+            Problem::Expired(text()),
+            Problem::NotYetValid,
+            Problem::WrongName(text()),
+            Problem::Invalid(text()),
+            Problem::NotTls,
+        ];
+        let untrusted = |problem| Error::Untrusted { call: text(), server: text(), problem: Box::new(problem) };
+        problems.map(untrusted).into()
     }
 
     /// At least one sentence begins with an action for the reader.
     #[test]
     fn all_advice_names_an_action() {
-        const ACTIONS: [&str; 24] = [
+        const ACTIONS: [&str; 28] = [
             "Activate",
             "Add",
             "Allow",
@@ -621,6 +681,9 @@ mod tests {
             "Disconnect",
             "Enable",
             "Fix",
+            "Put",
+            "Renew",
+            "Replace",
             "Restore",
             "Run",
             "Send",
@@ -628,6 +691,7 @@ mod tests {
             "Stop",
             "Store",
             "Try again",
+            "Use the",
             "Wait",
         ];
         for error in all() {
@@ -645,8 +709,14 @@ mod tests {
     #[test]
     fn only_failures_that_may_be_transient_have_advice_that_begins_with_try_again() {
         for error in all().iter().filter(|error| error.fix().starts_with("Try again")) {
-            let may_pass =
-                matches!(error, Error::Aws { .. } | Error::Coiled { .. } | Error::Unconfirmed(_) | Error::Deadline);
+            let may_pass = matches!(
+                error,
+                Error::Aws { .. }
+                    | Error::Coiled { .. }
+                    | Error::KeyNotWorking { .. }
+                    | Error::Unconfirmed(_)
+                    | Error::Deadline
+            );
             assert!(may_pass, "{error:?}: {}", error.fix());
         }
     }

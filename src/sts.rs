@@ -94,15 +94,17 @@ impl Sts {
     /// Waits until a new key has worked twice in a row, half its settle time apart. [`Sts::still_works`] is the third
     /// check.
     ///
-    /// It has no timeout of its own: the run's deadline cancels it.
+    /// It has no timeout of its own: it ends with the current phase of the run.
+    ///
+    /// # Errors
+    /// What STS last responded, if the key did not work in time.
     pub async fn wait_for(&self, key: &NewKey, patience: &Patience, config: &Config) -> Result<Working, Error> {
-        let client = self.client_with(key);
+        let (client, mut rejection) = (self.client_with(key), None);
         loop {
-            let Some(first) = check(&client, key, patience, config).await? else { continue };
-            let since = Instant::now();
-            sleep(config.key_settle / 2).await;
-            if let Some(second) = check(&client, key, patience, config).await? {
-                return Ok(Working { since, round_trip: first.min(second) });
+            match works_twice(&client, key, patience, config).await {
+                Ok(Ok(working)) => return Ok(working),
+                Ok(Err(not_yet)) => rejection = Some(not_yet),
+                Err(error) => return Err(or_rejection(error, key, patience, rejection)),
             }
         }
     }
@@ -121,7 +123,7 @@ impl Sts {
         // The check is sent early, so that its response arrives at the end of the settle time and not a round trip
         // later. Even if STS is slow, the check is sent at most a tenth of the settle time early.
         sleep_until(end - working.round_trip.min(config.key_settle / 10)).await;
-        let works = check(&client, key, patience, config).await?.is_some();
+        let works = check(&client, key, patience, config).await?.is_ok();
         if works {
             sleep_until(end).await;
         }
@@ -146,18 +148,57 @@ impl Sts {
     }
 }
 
-/// Checks a key once and returns how long the response took. If the key does not work yet, pauses and returns `None`.
-async fn check(client: &Client, key: &NewKey, patience: &Patience, config: &Config) -> Result<Option<Duration>, Error> {
-    let (began, patience) = (Instant::now(), patience.with_other_credentials());
-    match patience.call("GetCallerIdentity", &[], || client.get_caller_identity().send()).await {
-        Ok(_) => Ok(Some(began.elapsed())),
+/// The result of a check, or the rejection of a key that does not work yet.
+type Checked<T> = Result<T, Error>;
+
+/// Checks a key at the start and in the middle of its settle time.
+async fn works_twice(
+    client: &Client,
+    key: &NewKey,
+    patience: &Patience,
+    config: &Config,
+) -> Result<Checked<Working>, Error> {
+    let first = match check(client, key, patience, config).await? {
+        Ok(round_trip) => round_trip,
+        Err(not_yet) => return Ok(Err(not_yet)),
+    };
+    let since = Instant::now();
+    sleep(config.key_settle / 2).await;
+    let second = check(client, key, patience, config).await?;
+    Ok(second.map(|second| Working { since, round_trip: first.min(second) }))
+}
+
+/// Checks a key once and returns how long the response took. If the key does not work yet, pauses and returns the
+/// rejection.
+async fn check(
+    client: &Client,
+    key: &NewKey,
+    patience: &Patience,
+    config: &Config,
+) -> Result<Checked<Duration>, Error> {
+    let began = Instant::now();
+    let send = || client.get_caller_identity().send();
+    match patience.with_other_credentials().call("GetCallerIdentity", &[], send).await {
+        Ok(_) => Ok(Ok(began.elapsed())),
         // An IAM replica does not know the key yet, so earlier successes do not prove anything.
-        Err(error) if is_not_yet(&error) => {
+        Err(not_yet) if is_not_yet(&not_yet) => {
             tracing::info!(access_key_id = %key.id, "the key does not work yet");
-            sleep(config.poll).await;
-            Ok(None)
+            sleep_until(patience.ends().min(Instant::now() + config.poll)).await;
+            Ok(Err(not_yet))
         }
         Err(error) => Err(error),
+    }
+}
+
+/// The error of a check. If the time of the phase is up, the last rejection says more than a check that was cut off.
+fn or_rejection(error: Error, key: &NewKey, patience: &Patience, rejection: Option<Error>) -> Error {
+    match rejection {
+        Some(cause) if Instant::now() >= patience.ends() => Error::KeyNotWorking {
+            id: key.id.clone(),
+            seconds: key.created.elapsed().as_secs(),
+            cause: Box::new(cause),
+        },
+        _ => error,
     }
 }
 

@@ -4,6 +4,7 @@ use aws_sdk_iam::primitives::DateTimeFormat as Format;
 use aws_sdk_iam::types::AccessKeyLastUsed;
 use futures_util::future::join_all;
 use secrecy::SecretString;
+use tokio::time::Instant;
 
 use super::Iam;
 use crate::aws::gone_is_fine;
@@ -30,6 +31,8 @@ pub struct NewKey {
     pub id: String,
     /// The secret access key. Only CreateAccessKey returns it.
     pub secret: SecretString,
+    /// When the response of CreateAccessKey arrived.
+    pub created: Instant,
 }
 
 impl Iam {
@@ -62,7 +65,8 @@ impl Iam {
         let key = response
             .access_key
             .ok_or_else(|| Error::Unconfirmed("CreateAccessKey succeeded but returned no key".into()))?;
-        Ok(NewKey { id: key.access_key_id, secret: SecretString::from(key.secret_access_key) })
+        let (id, secret) = (key.access_key_id, SecretString::from(key.secret_access_key));
+        Ok(NewKey { id, secret, created: Instant::now() })
     }
 
     /// Deletes a key. Succeeds if the key does not exist.
