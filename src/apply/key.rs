@@ -2,6 +2,7 @@
 //! and the response may be lost.
 
 use std::future::Future;
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
@@ -11,6 +12,9 @@ use crate::error::Error;
 use crate::iam::keys::{self, NewKey};
 use crate::sts::Sts;
 use crate::undo::Undo;
+
+/// How old the last check of the lease may be when the registration is sent.
+const LEASE_CHECK_HOLDS: Duration = Duration::from_secs(1);
 
 impl Run<'_> {
     pub(super) async fn free_key_slot(&self, keys: &[String]) -> Result<(), Error> {
@@ -109,17 +113,21 @@ impl Run<'_> {
         self.unless_another_step_fails(self.confirm_or_start_over()).await.map(Option::unwrap_or_default)
     }
 
-    /// If the key fails this check, its settle time starts again. When that ends, the lease check that ran in parallel
-    /// is too old, so the lease is checked again.
+    /// If the key fails this check, its settle time starts again. If that or a throttled check takes long, the lease check
+    /// that ran in parallel is too old by its end, so the lease is checked again.
     async fn confirm_or_start_over(&self) -> Result<(), Error> {
         let (sts, key) = (self.sts(), self.key()?);
         let (patience, config) = (&self.context.patience, self.context.config);
         let working = *locked(&self.working);
         let working = working.ok_or_else(|| Error::Internal("the plan confirms a key that was not checked".into()))?;
-        if sts.still_works(&key, working, patience, config).await? {
+        let began = Instant::now();
+        let works = sts.still_works(&key, working, patience, config).await?;
+        if !works {
+            sts.prove(&key, patience, config).await?;
+        }
+        if works && began.elapsed() < LEASE_CHECK_HOLDS {
             return Ok(());
         }
-        sts.prove(&key, patience, config).await?;
         self.context.holds_lease(self.user()).await
     }
 

@@ -6,6 +6,7 @@ use coiled_stand_in::{Call, Fault, How};
 use serde_json::json;
 
 use crate::support::World;
+use crate::support::aws::{AwsFault, AwsHow};
 
 /// In Unix seconds. A lease that ends then is valid, because Lambda allows a run 15 minutes.
 fn in_ten_minutes() -> u64 {
@@ -77,6 +78,24 @@ async fn a_create_that_loses_its_lease_while_its_key_is_checked_again_registers_
     let create = world.event("Create", world.properties(json!({})));
     let (created, ()) = tokio::join!(world.invoke(create), async {
         world.aws.until("GetCallerIdentity", 10).await;
+        world.tag_user("coiled", "coiled-stack:lease", &format!("other/1/{}", in_ten_minutes())).await;
+    });
+    created.unwrap();
+    assert_eq!(world.coiled.registrations(), Vec::<serde_json::Value>::new());
+    let response = String::from_utf8(world.bucket.puts().pop().unwrap().body).unwrap();
+    assert!(response.contains("FAILED") && response.contains("request other"), "{response}");
+}
+
+/// STS throttles the last check of the key for more than a second. By then the parallel lease check is long past.
+#[tokio::test]
+async fn a_create_that_loses_its_lease_while_its_last_key_check_is_throttled_registers_nothing() {
+    let world = World::new().await;
+    // One call of the function's own and two checks of the key succeed.
+    world.aws.fault(AwsFault { action: "GetCallerIdentity", how: AwsHow::Slow(Duration::ZERO), times: 3 });
+    world.aws.fault(AwsFault { action: "GetCallerIdentity", how: AwsHow::Throttled, times: 8 });
+    let create = world.event("Create", world.properties(json!({})));
+    let (created, ()) = tokio::join!(world.invoke(create), async {
+        world.aws.until("GetCallerIdentity", 9).await;
         world.tag_user("coiled", "coiled-stack:lease", &format!("other/1/{}", in_ten_minutes())).await;
     });
     created.unwrap();
