@@ -171,6 +171,25 @@ async fn each_pinned_property_of_a_forged_event_is_named_before_a_secret_is_read
     world.connected().await;
 }
 
+/// After a rejected registration, the new key is registered with the earlier settings. They come from the event, so the
+/// function must have been deployed for them.
+#[tokio::test]
+async fn the_earlier_settings_are_registered_again_only_if_the_function_was_deployed_for_them() {
+    let (user, uri) = (json!({"DockerHubUsername": "eve"}), json!({"DockerHubUri": "registry.example.com"}));
+    for (change, is_pinned) in [(json!({"RotateKey": "2"}), true), (user, false), (uri, false)] {
+        let mut world = World::new().await;
+        let old = docker_hub(&world.hub_secret().await);
+        let new = with(&old, change.clone());
+        world.create(old.clone()).await.succeeded();
+        world.deployed_by_template(new.clone());
+        let sent = world.coiled.registrations().len();
+        world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no".into()), times: 1 });
+        world.update(old, new).await.failed(&["no"]);
+        assert_eq!(world.coiled.registrations().len() - sent, if is_pinned { 2 } else { 1 }, "{change}");
+        assert_eq!(world.keys("coiled").await.len(), if is_pinned { 1 } else { 2 }, "{change}");
+    }
+}
+
 /// The function compares the value that it would send, not its spelling.
 #[tokio::test]
 async fn a_pinned_value_may_be_spelled_differently() {
