@@ -3,7 +3,9 @@
 //! resource that no longer exists is not an error.
 
 mod deleted_user;
+mod user;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -119,7 +121,7 @@ async fn delete(context: &Context<'_>) -> Result<(), Failure> {
         if let (Some(adopted), AtCoiled::NotThisStack) = (owned.adopted(), connection) {
             return context.step("restore the adopted resources", restore(context, &user.user, &adopted)).await;
         }
-        context.step("delete the user's contents", delete_contents(context, &owned.name)).await?;
+        context.step("delete the user's contents", user::delete_contents(context, &owned.name)).await?;
     } else {
         context.step("disconnect the deleted user", deleted_user::disconnect(context, &owned)).await?;
     }
@@ -127,7 +129,7 @@ async fn delete(context: &Context<'_>) -> Result<(), Failure> {
         context.step(&format!("delete policy {arn}"), iam.delete_policy(arn)).await?;
     }
     if let Some(user) = &owned.user {
-        context.step(&format!("delete user {}", user.user.arn), iam.delete_user(name)).await?;
+        context.step(&format!("delete user {}", user.user.arn), user::delete(context, &owned.name)).await?;
     }
     Ok(())
 }
@@ -259,21 +261,19 @@ async fn owned_policies(
 /// function's role does not have permission to change that.
 async fn check_blockers(context: &Context<'_>, owned: &Owned) -> Result<(), Error> {
     let name = owned.name.as_str();
-    let mut found = Vec::new();
-    if owned.user.is_some() && !owned.keeps_user() {
-        for group in context.iam.groups(name).await? {
-            found.push(format!(
-                "user {name} is in group {group}: aws iam remove-user-from-group --user-name {name} --group-name {group}"
-            ));
-        }
-    }
+    let mut found = match owned.user.is_some() && !owned.keeps_user() {
+        true => user::groups(context, &owned.name).await?,
+        false => Vec::new(),
+    };
     let deleted = if owned.keeps_user() { &[] } else { owned.policies.as_slice() };
     for arn in deleted {
         let holders = context.iam.holders(arn).await?.into_iter().chain(bounds_its_own_user(owned, arn));
         let others = holders.filter(|holder| owned.user.is_none() || !holder.is_user(name) || holder.is_bounded());
         found.extend(others.map(|holder| blocker(context, owned, arn, &holder)));
     }
-    found.dedup();
+    // IAM may list an entity twice, and the boundary of the stack's own user comes from two calls.
+    let mut listed = BTreeSet::new();
+    found.retain(|blocker| listed.insert(blocker.clone()));
     if found.is_empty() { Ok(()) } else { Err(Error::Blocked(found)) }
 }
 
@@ -295,14 +295,6 @@ fn blocker(context: &Context<'_>, owned: &Owned, arn: &str, holder: &Holder) -> 
         );
     }
     format!("policy {arn} is {holder}: {command}")
-}
-
-/// Logs the user's contents before it deletes them, because a person may have added some.
-async fn delete_contents(context: &Context<'_>, name: &UserName) -> Result<(), Error> {
-    let items = context.iam.contents(name.as_str()).await;
-    let list = items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    tracing::info!(user = %name, items = list, "deleting the user's contents");
-    context.iam.remove_all(name.as_str(), &items).await
 }
 
 /// Whether the workspace's connection belonged to this stack before [`disconnect`].

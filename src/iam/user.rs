@@ -75,12 +75,20 @@ impl Iam {
 
     /// Deletes the user, whose contents must already be deleted. DeleteConflict is retried, because IAM may still see
     /// deleted contents.
-    ///
+    pub async fn delete_user(&self, name: &str) -> Result<(), Error> {
+        self.delete_user_unless(name, &["DeleteConflict"]).await
+    }
+
+    /// Deletes the user, and fails at once if IAM still sees contents.
+    pub async fn delete_user_at_once(&self, name: &str) -> Result<(), Error> {
+        self.delete_user_unless(name, &[]).await
+    }
+
     /// For a missing user, IAM authorizes the call against an ARN without a path, but the function's role covers only
     /// ARNs with its path. So if access is denied, GetUser checks whether the user exists.
-    pub async fn delete_user(&self, name: &str) -> Result<(), Error> {
+    async fn delete_user_unless(&self, name: &str, not_yet: &[&str]) -> Result<(), Error> {
         let send = || self.client.delete_user().user_name(name).send();
-        match gone_is_fine(self.patience.call("DeleteUser", &["DeleteConflict"], send).await.map(|_| ())) {
+        match gone_is_fine(self.patience.call("DeleteUser", not_yet, send).await.map(|_| ())) {
             Err(error) if code(&error).is_some_and(is_denied) => match self.user(name).await {
                 Ok(None) => Ok(()),
                 _ => Err(error),

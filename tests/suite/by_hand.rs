@@ -156,6 +156,11 @@ async fn delete_fails_before_any_change_if_a_policy_is_the_boundary_of_its_own_u
     let answer = world.delete(json!({})).await.failed(&[command, &arn]);
     assert_eq!(answer.reason().matches(command).count(), 1, "{}", answer.reason());
     assert_eq!(before, world.snapshot().await);
+    // The list also names a role, which IAM lists after the user.
+    world.bound_elsewhere("role", &arn).await;
+    let answer = world.delete(json!({})).await.failed(&[command, "--role-name theirs"]);
+    assert_eq!(answer.reason().matches(command).count(), 1, "{}", answer.reason());
+    world.unbound_elsewhere("role").await;
     world.iam.delete_user_permissions_boundary().user_name("coiled").send().await.unwrap();
     world.delete(json!({})).await.succeeded();
     world.nothing_left().await;
