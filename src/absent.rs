@@ -2,7 +2,7 @@
 //! nothing is undone, and the next Delete continues from there. Resources that this stack does not own are kept. A
 //! resource that no longer exists is not an error.
 
-mod deleted_user;
+mod unrecorded;
 mod user;
 
 use std::collections::BTreeSet;
@@ -21,7 +21,9 @@ use crate::iam::Account;
 use crate::iam::adopted::Adopted;
 use crate::iam::document::Kind;
 use crate::iam::holders::Holder;
-use crate::iam::tags::{ACCESS_KEY_ID, FORCE_DISCONNECT, Owner, PENDING, REGISTERED, SERVER, WORKSPACE, get};
+use crate::iam::tags::{
+    ACCESS_KEY_ID, ADOPTED, FORCE_DISCONNECT, LEASE, Owner, PENDING, REGISTERED, SERVER, WORKSPACE, get,
+};
 use crate::observe::SeenUser;
 use crate::present::read_spec;
 use crate::properties::names::{Server, UserName, UserPath, partition_of};
@@ -31,8 +33,8 @@ use crate::response::Data;
 use crate::restore::restore;
 use crate::trust::{self, Workspace};
 
-/// The longest wait for Coiled if `ForceDisconnect` is set, because its errors are then ignored.
-const FORCED_PATIENCE: Duration = Duration::from_secs(30);
+/// The longest wait for Coiled if its errors are ignored: `ForceDisconnect` is set, or nothing is disconnected.
+const BRIEF: Duration = Duration::from_secs(30);
 
 /// The resources that this stack owns, and how to disconnect.
 struct Owned {
@@ -46,8 +48,6 @@ struct Owned {
     workspace: Option<Workspace>,
     /// The properties, if they are valid.
     spec: Option<Spec>,
-    /// Whether a user that this stack does not own has the name.
-    name_is_taken: bool,
 }
 
 impl Owned {
@@ -113,17 +113,22 @@ async fn delete(context: &Context<'_>) -> Result<(), Failure> {
     context.step("check for blockers", check_blockers(context, &owned)).await?;
     let (iam, name) = (&context.iam, owned.name.as_str());
     if let Some(user) = &owned.user {
+        let record = lost_record(&owned, user);
+        let lease = Vec::from_iter(record.iter().cloned().chain([context.lease_tag()]));
         // IAM may still show a user that was just deleted.
-        context
-            .step("acquire the lease", async { gone_is_fine(iam.tag_user(name, &[context.lease_tag()]).await) })
-            .await?;
-        let connection = context.step("disconnect the workspace", disconnect(context, &owned, &user.user.tags)).await?;
+        context.step("acquire the lease", async { gone_is_fine(iam.tag_user(name, &lease).await) }).await?;
+        let tags = Vec::from_iter(user.user.tags.iter().cloned().chain(record));
+        let connection = context.step("disconnect the workspace", disconnect(context, &owned, &tags)).await?;
         if let (Some(adopted), AtCoiled::NotThisStack) = (owned.adopted(), connection) {
             return context.step("restore the adopted resources", restore(context, &user.user, &adopted)).await;
         }
         context.step("delete the user's contents", user::delete_contents(context, &owned.name)).await?;
     } else {
-        context.step("disconnect the deleted user", deleted_user::disconnect(context, &owned)).await?;
+        let report = async {
+            unrecorded::report(context, &owned, &[]).await;
+            Ok(())
+        };
+        context.step("look for a connection of the deleted user", report).await?;
     }
     for arn in &owned.policies {
         context.step(&format!("delete policy {arn}"), iam.delete_policy(arn)).await?;
@@ -194,7 +199,6 @@ async fn find(context: &Context<'_>) -> Result<Option<Owned>, Error> {
         server: remnant.server,
         workspace: Workspace::named(remnant.workspace.as_deref(), physical_id.workspace()),
         spec: read_spec(context, &context.envelope.properties).ok(),
-        name_is_taken: other.is_some(),
     }))
 }
 
@@ -308,12 +312,16 @@ enum AtCoiled {
 
 /// Disconnects the workspace if its connection belongs to this stack.
 async fn disconnect(context: &Context<'_>, owned: &Owned, tags: &[Tag]) -> Result<AtCoiled, Error> {
-    if [ACCESS_KEY_ID, PENDING, REGISTERED].iter().all(|key| get(tags, key).is_none()) {
-        tracing::info!("no key was ever registered; not calling Coiled");
+    if !has_record(tags) {
+        // A Create that never responded has not registered a key, nor has one that only adopted the user.
+        match context.envelope.was_answered() && !owned.keeps_user() {
+            true => unrecorded::report(context, owned, tags).await,
+            false => tracing::info!("no key was ever registered; not calling Coiled"),
+        }
         return Ok(AtCoiled::NotThisStack);
     }
     let kept_at_coiled = owned.kept_at_coiled(tags);
-    let (server, token) = match server_and_token(context, owned).await {
+    let (server, token) = match server_and_token(context, owned, owned.force).await {
         Ok(found) => found,
         // The next Delete may be able to read the token, so this one fails instead of abandoning the registration.
         Err(error @ Error::Secret { why: Unreadable::Passing(_), .. }) if !owned.force => {
@@ -345,13 +353,18 @@ async fn disconnect(context: &Context<'_>, owned: &Owned, tags: &[Tag]) -> Resul
     }
 }
 
-/// The server in the properties, and the token, if the function was deployed for both.
-async fn server_and_token<'o>(context: &Context<'_>, owned: &'o Owned) -> Result<(&'o Server, SecretString), Error> {
+/// The server in the properties, and the token, if the function was deployed for both. `is_brief` limits the wait for the
+/// token.
+async fn server_and_token<'o>(
+    context: &Context<'_>,
+    owned: &'o Owned,
+    is_brief: bool,
+) -> Result<(&'o Server, SecretString), Error> {
     let (Some(server), Some(secret)) = (&owned.server, &owned.token_secret) else {
         return Err(Error::Request("the properties lack a valid server or a secret ARN".into()));
     };
     trust::check_token(context.config, server, secret)?;
-    let token = match owned.force {
+    let token = match is_brief {
         true => context.token_by(secret, coiled_deadline(context, true)).await?,
         false => context.token(secret).await?,
     };
@@ -367,6 +380,25 @@ async fn workspace(coiled: &Coiled, owned: &Owned, tags: &[Tag]) -> Result<Strin
     };
     workspace.check_tag(owned.name.as_str(), tags)?;
     Ok(workspace.slug)
+}
+
+/// Whether the tags say that a key of this user was, or may have been, registered.
+fn has_record(tags: &[Tag]) -> bool {
+    [ACCESS_KEY_ID, PENDING, REGISTERED].iter().any(|key| get(tags, key).is_some())
+}
+
+/// The tag that a person removed, if the user itself shows that a key was registered and the workspace is certain.
+///
+/// A Create that registers no key leaves no user, or leaves its lease on the user. So a user with a key and without a
+/// lease is one that a Create or an Update has completed. The tag is put back together with this run's lease, because
+/// another Delete could no longer tell.
+fn lost_record(owned: &Owned, seen: &SeenUser) -> Option<Tag> {
+    let tags = &seen.user.tags;
+    let is_completed = [LEASE, ADOPTED].iter().all(|key| get(tags, key).is_none());
+    // The token's default may be another workspace by now.
+    let is_certain = owned.workspace.is_some() || get(tags, WORKSPACE).is_some();
+    let key = seen.keys.first().filter(|_| is_completed && is_certain && !has_record(tags))?;
+    Some(Tag::new(ACCESS_KEY_ID, &key.id))
 }
 
 /// Whether a key of this user was registered and a person removed the tag that describes the connection. The connection
@@ -398,10 +430,10 @@ async fn disconnect_if_owned(coiled: &Coiled, owned: &Owned, tags: &[Tag]) -> Re
 }
 
 /// When requests to Coiled must end. At least half of the work time is left for AWS.
-fn coiled_deadline(context: &Context<'_>, force: bool) -> Instant {
+fn coiled_deadline(context: &Context<'_>, is_brief: bool) -> Instant {
     let now = Instant::now();
     let half = context.deadlines.work.saturating_duration_since(now) / 2;
-    now + if force { half.min(FORCED_PATIENCE) } else { half }
+    now + if is_brief { half.min(BRIEF) } else { half }
 }
 
 /// Adds the command that forces the deletion. CloudFormation does not update a stack whose deletion failed, so the

@@ -45,6 +45,7 @@ mod tls;
 mod trust;
 mod twice;
 mod unconnected;
+mod unrecorded;
 mod update;
 mod values;
 mod window;

@@ -257,41 +257,6 @@ async fn an_update_that_needs_a_token_fails_without_its_secret_and_rolls_back() 
     }
 }
 
-#[tokio::test]
-async fn delete_disconnects_the_workspace_if_a_person_deleted_the_user() {
-    for properties in [json!({}), json!({"Region": "us-east-2", "NetworkId": "vpc-0123abcd", "Workspace": "ada"})] {
-        let world = connected(properties.clone()).await;
-        world.delete_user_by_hand().await;
-        world.delete(properties).await.succeeded();
-        world.nothing_left().await;
-    }
-}
-
-/// Without a user there is no tag that could force the next Delete. A failure at Coiled therefore does not fail the
-/// Delete.
-#[tokio::test]
-async fn delete_logs_that_coiled_may_hold_a_key_of_a_deleted_user_if_it_cannot_disconnect() {
-    let hint = "if Coiled still holds its key, disconnect the workspace in its settings";
-    for on in [Call::BackendOptions, Call::Disconnect] {
-        let world = connected(json!({})).await;
-        world.delete_user_by_hand().await;
-        world.coiled.fault(Fault { on, how: How::Status(400, json!({"detail": "no"})), times: u32::MAX });
-        world.delete(json!({})).await.succeeded();
-        assert!(world.policies().await.is_empty() && world.logs.text().contains(hint), "{on:?}");
-    }
-
-    let world = connected(json!({"AdoptExisting": "true"})).await;
-    world.delete_user_by_hand().await;
-    world.delete(json!({"AdoptExisting": "true"})).await.succeeded();
-    assert!(world.coiled.connection("ada").is_some() && world.logs.text().contains(hint));
-
-    let world = connected(json!({})).await;
-    world.delete_user_by_hand().await;
-    world.coiled.ask_for_confirmation("ada", "2 clusters are running");
-    world.delete(json!({})).await.succeeded();
-    assert!(world.coiled.connection("ada").is_some() && world.logs.text().contains(hint));
-}
-
 /// The key is deleted with the user, so Coiled must not keep it.
 #[tokio::test]
 async fn delete_disconnects_the_workspace_even_if_a_person_removed_a_state_tag() {
