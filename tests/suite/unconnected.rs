@@ -90,6 +90,6 @@ async fn the_reason_for_rejecting_a_connection_names_its_page_at_coiled_and_what
         "already connected (aws, eu-west-1)",
         &page,
         "AdoptExisting=true replaces the connection",
-        "nobody can restore",
+        "cannot be restored",
     ]);
 }
