@@ -6,7 +6,7 @@ if sys.version_info < (3, 11):
     problem = "%s is Python %d.%d" % ((sys.executable,) + sys.version_info[:2])
 else:
     try:
-        # Debian and Ubuntu package these two apart from Python.
+        # Debian and Ubuntu package these two separately from Python.
         import ensurepip
         import venv
     except ImportError:
@@ -14,4 +14,4 @@ else:
     else:
         sys.exit()
 
-sys.exit("This needs Python 3.11 or newer with its venv module, but %s. Run make PYTHON=/path/to/another" % problem)
+sys.exit("This needs Python 3.11 or newer with its venv module, but %s. Run make PYTHON=/path/to/python3" % problem)

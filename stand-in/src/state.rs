@@ -67,7 +67,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// The first header of that name. `name` must be in lower case.
+    /// The first header with that name. `name` must be in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
     }
@@ -87,7 +87,7 @@ impl Request {
     }
 }
 
-/// How the stand-in rejects a WebSocket if the token or the workspace is wrong. Real servers do either.
+/// How the stand-in rejects a WebSocket if the token or the workspace is wrong. Real servers may do either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// The upgrade fails with 403.
@@ -199,7 +199,7 @@ impl State {
         self.change(|facts| facts.requests.get_mut(request).map(note));
     }
 
-    /// Records that the client violated the protocol. A test can check for violations at its end.
+    /// Records that the client violated the protocol. A test can check for violations at the end.
     pub(super) fn violated(&self, what: &str) {
         self.say(&format!("  VIOLATION: {what}"));
         self.change(|facts| facts.violations.push(what.to_owned()));

@@ -2,15 +2,15 @@
 //!
 //! The check fails if
 //! - the role denies a recorded call,
-//! - a permission is used by no recorded call,
+//! - a permission is not used by any recorded call,
 //! - a call that must be denied is granted, or
 //! - a mutant of the policy is not detected by these checks.
 //!
-//! Each check needs the calls of the whole suite. It is therefore a separate program without test functions, and
-//! `cargo test` runs it last.
+//! Each check needs the calls of the whole suite. It is therefore a separate program without test functions, and `cargo
+//! test` runs it last.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-// The suite uses the other helpers.
+// Only the suite uses the other helpers.
 #![allow(dead_code)]
 
 #[path = "../support/policy/mod.rs"]

@@ -135,7 +135,7 @@ async fn adoption_fails_unless_the_user_already_has_the_permissions_boundary() {
     assert_eq!(world.aws.boundary("coiled").as_deref(), Some(AWS_POLICY));
 }
 
-/// IAM allows two keys, and nothing says which of them Coiled holds.
+/// IAM allows two keys, and nothing shows which of them Coiled holds.
 #[tokio::test]
 async fn adoption_of_a_user_with_two_keys_is_rejected_until_a_person_deletes_one() {
     let world = world_after_set_up(2).await;

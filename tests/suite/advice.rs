@@ -48,7 +48,7 @@ async fn a_permanent_denial_is_not_retried_and_the_status_reason_names_the_kind_
     }
 }
 
-/// A new role's own policies reach each service at a different time (aws-cdk#18237).
+/// The policies of a new role reach different services at different times (aws-cdk#18237).
 #[tokio::test]
 async fn a_missing_permission_of_the_role_is_retried_because_the_role_may_be_new() {
     let world = World::new().await;
@@ -213,7 +213,7 @@ async fn an_inactive_sts_endpoint_is_distinguished_from_a_region_that_is_not_ena
 
 /// The page may have any status, even one that would mean a wrong token if Coiled sent it.
 #[tokio::test]
-async fn a_page_from_a_proxy_in_place_of_coiled_is_named_as_such() {
+async fn the_status_reason_says_if_a_proxy_sent_a_page_in_place_of_coiled() {
     for status in [200, 403, 502] {
         let world = World::new().await;
         let page = "<!DOCTYPE html><html><head><title>Blocked by Example Proxy</title></head><body>no</body></html>";

@@ -170,7 +170,8 @@ async fn a_token_pasted_into_another_property_is_not_echoed() {
         .await;
 }
 
-/// Anyone who may invoke the function can send it any event. No event may send the token to another server.
+/// Anyone who may invoke the function can send it any event. An event must not be able to send the token to another
+/// server.
 #[tokio::test]
 async fn the_token_is_sent_only_to_the_server_that_the_function_was_deployed_for() {
     let (mut world, elsewhere) = (World::new().await, StandIn::start().await);

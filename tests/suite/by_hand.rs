@@ -1,5 +1,5 @@
-//! Changes that people make by hand to the stack's user and policies. Delete removes whatever the user contains. It
-//! fails before any change if the user is in a group or a policy is attached elsewhere, and names the command that
+//! Changes that people make by hand to the stack's user and policies. Delete removes everything that the user contains.
+//! It fails before any change if the user is in a group or a policy is attached elsewhere, and names the command that
 //! removes the obstacle.
 
 use serde_json::json;
@@ -93,7 +93,7 @@ async fn delete_changes_nothing_until_a_policy_attached_elsewhere_is_detached() 
     }
 }
 
-/// A person deletes a policy of the stack and creates another one of the same name. It has no ownership tags.
+/// A person deletes a policy of the stack and creates another with the same name. The new one has no ownership tags.
 #[tokio::test]
 async fn update_fails_and_delete_keeps_the_policy_if_a_person_replaced_it() {
     let world = connected().await;

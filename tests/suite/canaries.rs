@@ -31,7 +31,7 @@ async fn create_update_and_delete_print_no_secret_at_any_log_level() {
         world.update(hub, rotated.clone()).await.succeeded();
         world.delete(rotated).await.succeeded();
         let kinds = world.known_secrets().iter().filter(|secret| secret.contains(CANARY)).count();
-        assert!(kinds >= 5, "the token, two keys, Docker Hub's token and the signature make five, not {kinds}");
+        assert!(kinds >= 5, "expected the token, two keys, Docker Hub's token and the signature, found {kinds}");
         world.nothing_leaked();
     }
 }
@@ -58,7 +58,7 @@ async fn a_secret_that_a_server_echoes_is_masked_in_every_encoding() {
     world.create(hub).await.failed(&["*** ***"]);
 }
 
-/// Lambda prints the error that the invocation then returns.
+/// The invocation then returns an error, and Lambda prints it.
 #[tokio::test]
 async fn no_secret_is_printed_if_the_response_cannot_be_delivered() {
     let mut world = World::new().await;
@@ -87,7 +87,7 @@ async fn the_search_finds_every_secret_in_every_encoding() {
     world.create(hub).await.succeeded();
     assert_eq!(world.leak(), None);
     let secrets = world.known_secrets();
-    assert!(secrets.len() >= 4, "the token, Docker Hub's token, the secret key and the signature make four");
+    assert!(secrets.len() >= 4, "expected the token, Docker Hub's token, the secret key and the signature");
     for secret in &secrets {
         let json = json!({ "planted": secret }).to_string();
         let forms = [

@@ -1,5 +1,5 @@
-//! IAM is eventually consistent: after each change, reads may be stale for seconds. A new role reaches each service at
-//! a different time.
+//! IAM is eventually consistent: after each change, reads may be stale for seconds. A new role reaches different
+//! services at different times.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Delete removes whatever a person put into the user.
+//! Delete removes everything that a person put into the user.
 
 use std::time::Duration;
 

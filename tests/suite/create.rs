@@ -162,7 +162,7 @@ async fn create_succeeds_if_the_response_to_an_iam_call_is_lost() {
 }
 
 #[tokio::test]
-async fn create_undoes_its_changes_whichever_step_fails() {
+async fn create_undoes_its_changes_no_matter_which_step_fails() {
     for (action, code) in [
         ("CreateUser", "LimitExceeded"),
         ("CreatePolicy", "LimitExceeded"),
@@ -187,7 +187,7 @@ async fn create_undoes_its_changes_whichever_step_fails() {
 }
 
 #[tokio::test]
-async fn create_names_the_arn_of_a_policy_it_could_not_undo_and_delete_removes_it() {
+async fn create_names_the_arn_of_a_policy_that_it_could_not_delete_and_delete_removes_it() {
     let world = World::new().await;
     world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no quota".into()), times: 1 });
     world.aws.fault(AwsFault { action: "DeletePolicy", how: AwsHow::Error(400, "ValidationError", "no"), times: 1 });

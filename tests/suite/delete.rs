@@ -36,7 +36,7 @@ async fn delete_succeeds_if_the_response_to_delete_user_is_lost_and_the_user_has
     world.nothing_left().await;
 }
 
-/// aws-lambda-go#237, crhelper#7: CloudFormation may send a Delete although no Create has run.
+/// aws-lambda-go#237, crhelper#7: CloudFormation may send a Delete even if no Create has run.
 #[tokio::test]
 async fn delete_succeeds_without_a_request_to_coiled_if_no_create_has_run() {
     let world = World::new().await;

@@ -10,7 +10,7 @@ use crate::support::aws::{AwsFault, AwsHow};
 use crate::support::canaries::CANARY;
 use crate::support::{World, config};
 
-/// A connected stack whose first key was replaced. Coiled and AWS may repeat the old key, which no later run knows.
+/// A connected stack whose first key was replaced. Coiled and AWS may repeat the old key, which later runs do not know.
 async fn with_an_earlier_key() -> (World, Value) {
     let world = World::new().await;
     world.create(json!({})).await.succeeded();
@@ -169,7 +169,7 @@ async fn the_token_is_masked_in_the_response_to_a_refused_websocket_upgrade() {
 }
 
 #[tokio::test]
-async fn an_access_key_is_masked_in_the_messages_of_aws() {
+async fn an_access_key_is_masked_in_messages_from_aws() {
     let (world, registration) = with_an_earlier_key().await;
     let secret = secret_of(&registration);
     for action in ["GetUser", "GetCallerIdentity", "CreateAccessKey", "GetSecretValue"] {
@@ -236,7 +236,7 @@ async fn a_long_cause_leaves_room_for_the_others_and_for_the_advice() {
 
 /// The WebSocket library reads only the part of a rejection that arrives together with the headers.
 #[tokio::test]
-async fn a_key_that_is_cut_in_a_refused_websocket_upgrade_is_not_printed() {
+async fn a_truncated_key_in_a_refused_websocket_upgrade_is_not_printed() {
     let (world, registration) = with_an_earlier_key().await;
     let secret = secret_of(&registration);
     for cut in (0..40).step_by(7) {
@@ -249,7 +249,7 @@ async fn a_key_that_is_cut_in_a_refused_websocket_upgrade_is_not_printed() {
 }
 
 #[tokio::test]
-async fn forty_one_characters_are_not_a_key() {
+async fn a_sequence_of_41_characters_is_not_masked_as_a_key() {
     let world = World::new().await;
     let run = format!("{}/+x", "abc0123456789".repeat(3)).replacen("abc", "ab", 1);
     assert_eq!(run.len(), 41);

@@ -79,7 +79,7 @@ async fn the_last_check_of_a_key_comes_after_every_other_step_before_the_registr
 
 /// In this test, each pause between checks is longer than the run may take.
 #[tokio::test]
-async fn a_step_that_fails_ends_the_pauses_between_the_checks_of_a_key() {
+async fn a_failed_step_ends_the_pauses_between_the_checks_of_a_key() {
     let long = Duration::from_secs(600);
     for (pattern, config) in
         [(&[][..], Config { key_settle: long, ..config() }), (&[false], Config { poll: long, ..config() })]

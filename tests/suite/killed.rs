@@ -149,7 +149,7 @@ async fn delete_leaves_nothing_after_a_rotation_killed_after_any_change() {
     Case::update(json!({"RotateKey": "2"})).is_deleted_completely().await;
 }
 
-/// An Update that registers no key. It changes the setup policy's attachment, the tags and the boundary.
+/// An Update that does not register a key. It changes the setup policy's attachment, the tags and the boundary.
 fn update_in_place() -> Case {
     Case::update(json!({
         "AttachSetupPolicy": "false",

@@ -88,7 +88,7 @@ async fn a_create_that_fails_at_any_call_to_coiled_leaves_nothing() {
 
 /// The step fails before IAM shows the resources of earlier steps, which the undo has to delete.
 #[tokio::test]
-async fn delete_leaves_nothing_after_any_step_of_a_create_failed() {
+async fn delete_leaves_nothing_no_matter_which_step_of_the_create_failed() {
     for action in ["CreatePolicy", "AttachUserPolicy", "CreateAccessKey", "TagUser", "UntagUser"] {
         let world = world_with_lag().await;
         let how = AwsHow::Error(400, "ValidationError", "not today");
@@ -187,7 +187,7 @@ async fn a_key_that_iam_does_not_list_yet_is_found_when_iam_rejects_another() {
     assert_eq!(world.keys("coiled").await, keys);
 }
 
-/// Permissions reach each service and action at a different time, while the run is in progress.
+/// While the run is in progress, permissions reach different services and actions at different times.
 #[tokio::test]
 async fn create_update_and_delete_retry_until_late_permissions_take_effect() {
     let permissions =

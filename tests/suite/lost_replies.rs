@@ -99,7 +99,7 @@ async fn a_request_fails_if_a_proxy_answers_every_call_with_a_page() {
 }
 
 #[tokio::test]
-async fn any_lost_reply_of_create_access_key_leaves_one_key() {
+async fn any_lost_reply_to_create_access_key_leaves_one_key() {
     for how in LOST {
         let world = World::new().await;
         fault(&world, "CreateAccessKey", how.clone(), 1);
@@ -131,7 +131,7 @@ async fn create_access_key_is_repeated_after_throttling_without_listing_the_keys
 /// The Update fails because every reply is lost. If it leaves a new key, it also leaves a lease, and the rollback deletes
 /// the key.
 #[tokio::test]
-async fn an_update_whose_replies_are_all_lost_leaves_no_new_key_after_its_rollback() {
+async fn an_update_whose_replies_are_all_lost_and_its_rollback_leave_no_new_key() {
     for how in [AwsHow::TookEffectThenError(500, "ServiceFailure"), AwsHow::TookEffectThenPage(200)] {
         for lag in [Duration::ZERO, Duration::from_millis(150)] {
             let mut world = connected(json!({})).await;
@@ -154,7 +154,7 @@ async fn an_update_whose_replies_are_all_lost_leaves_no_new_key_after_its_rollba
 
 /// After a failed adoption, the user must not keep a key whose secret nobody has.
 #[tokio::test]
-async fn a_failed_adoption_leaves_no_key_whose_reply_was_lost() {
+async fn a_failed_adoption_deletes_a_key_whose_reply_was_lost() {
     for lag in [Duration::ZERO, Duration::from_millis(150)] {
         let mut world = adopt::world_after_set_up(1).await;
         let before = world.snapshot().await;
@@ -174,7 +174,7 @@ const OTHER_DOCUMENT: &str =
 
 /// CreatePolicyVersion would create a second version if it were simply sent again.
 #[tokio::test]
-async fn any_lost_reply_of_create_policy_version_leaves_one_new_version() {
+async fn any_lost_reply_to_create_policy_version_leaves_one_new_version() {
     for lag in [Duration::ZERO, Duration::from_millis(100)] {
         for how in LOST {
             let world = connected(json!({})).await;

@@ -167,7 +167,7 @@ async fn delete_fails_and_keeps_the_user_if_its_ownership_tag_was_removed() {
     assert!(world.user_tags("coiled").await.is_some());
 }
 
-/// A person revoked the key by setting it inactive. Only an Update with a new `RotateKey` creates another one.
+/// A person revoked the key by deactivating it. Only an Update with a new `RotateKey` creates another one.
 #[tokio::test]
 async fn update_keeps_a_revoked_key_inactive_until_the_key_is_rotated() {
     let world = World::new().await;

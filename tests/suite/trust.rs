@@ -275,7 +275,7 @@ async fn a_workspace_in_a_tag_gets_no_key_and_the_rollback_succeeds() {
 }
 
 #[tokio::test]
-async fn a_delete_disconnects_no_workspace_if_a_tag_names_another() {
+async fn a_delete_disconnects_nothing_if_a_tag_names_a_different_workspace() {
     for how in NAMED {
         let (world, properties) = beside_a_team(how).await;
         world.tag_user("coiled", "coiled-stack:workspace", "team").await;
@@ -305,7 +305,7 @@ async fn a_delete_after_the_user_was_deleted_asks_only_about_the_stacks_own_work
 }
 
 #[tokio::test]
-async fn a_repeated_create_registers_nothing_in_the_workspace_of_a_changed_tag() {
+async fn a_repeated_create_registers_nothing_in_the_workspace_that_a_changed_tag_names() {
     let (world, properties) = beside_a_team("property").await;
     world.tag_user("coiled", "coiled-stack:workspace", "team").await;
     let before = world.snapshot().await;
@@ -400,7 +400,7 @@ fn id(answer: &crate::support::FunctionResponse) -> String {
 }
 
 #[tokio::test]
-async fn the_physical_id_contains_the_workspace_that_no_property_names() {
+async fn the_physical_id_contains_the_default_workspace_if_no_property_names_one() {
     let world = World::new().await;
     let created = id(&world.create(json!({})).await.succeeded());
     assert!(created.starts_with("coiled-connection-") && created.ends_with("/ada"), "{created}");
@@ -442,7 +442,7 @@ async fn a_physical_id_of_an_earlier_release_never_changes() {
 
 /// CloudFormation generates an ID for a Create that never responded.
 #[tokio::test]
-async fn a_generated_physical_id_names_no_workspace() {
+async fn a_generated_physical_id_does_not_contain_a_workspace() {
     let world = World::new().await;
     let created = id(&world.create(json!({})).await.succeeded());
     for generated in ["coiled-Connection-1A2B3C4D5E6F", "coiled-connection-0/team", "2025/11/25/[$LATEST]ab"] {

@@ -1,4 +1,5 @@
-//! What counts as a connection. A workspace on Coiled's own cloud has none, no matter what else Coiled shows about it.
+//! What counts as a connection. A workspace on Coiled's own cloud is not connected, no matter what else Coiled shows
+//! about it.
 
 use coiled_stand_in::{Call, Fault, How};
 use serde_json::{Value, json};

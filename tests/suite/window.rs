@@ -15,7 +15,7 @@ fn is_lease(call: &AwsCall) -> bool {
 /// The window begins with the GetUser call that finds no lease, and ends when the TagUser call has written one.
 /// `docs/guarantees.md` has the measured times.
 #[tokio::test]
-async fn the_lease_is_written_by_the_next_call_after_it_is_read() {
+async fn no_call_comes_between_reading_and_writing_the_lease() {
     for latency in [20, 100].map(Duration::from_millis) {
         let world = World::new().await;
         world.create(json!({})).await.succeeded();

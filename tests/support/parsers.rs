@@ -59,7 +59,7 @@ pub fn tags(bytes: &[u8]) {
     let _ = is_ours(&tags, &Shown::new(Value::Null));
 }
 
-/// Parses an HTTP response of Coiled and a WebSocket message.
+/// Parses an HTTP response and a WebSocket message from Coiled.
 pub fn coiled(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     assert!(http::words(&text).len() <= 16 << 10);

@@ -1,4 +1,4 @@
-//! TLS in front of the servers of a test, with certificates of an authority that the test creates.
+//! TLS in front of the servers of a test, with certificates from an authority that the test creates.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub struct Authority {
 pub enum Flaw {
     /// Another authority signed it.
     UnknownAuthority,
-    /// Another authority of the same name signed it.
+    /// Another authority with the same name signed it.
     SameName,
     /// It was valid in 2020.
     Expired,

@@ -48,7 +48,7 @@ class Stack:
         return "DELETE_IN_PROGRESS for two minutes"
 
     def describe(self):
-        """The stack in the response of DescribeStacks."""
+        """The stack in the response to DescribeStacks."""
         return self._cloudformation.describe_stacks(StackName=NAME)["Stacks"][0]
 
     def status(self):

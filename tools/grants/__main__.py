@@ -7,7 +7,7 @@ from . import check, handlers, quotas, roles, rules
 from .reference import FILE, Reference
 from .template import Template
 
-# sam deploy creates its bucket with these two, in a stack of its own (samcli/lib/bootstrap/bootstrap.py). It does not
+# sam deploy creates its bucket with these two, in a separate stack (samcli/lib/bootstrap/bootstrap.py). It does not
 # update or delete them.
 BUCKET_OF_SAM = ("AWS::S3::Bucket", "AWS::S3::BucketPolicy")
 

@@ -20,7 +20,7 @@ async fn resources_that_setup_aws_created_are_adopted_and_deleted_with_the_stack
     world.create(adopt.clone()).await.succeeded();
     world.connected().await;
     assert_ne!(world.keys("coiled").await, old_key);
-    // Both policies already have the right document, so the function creates no new version.
+    // Both policies already have the right document, so the function does not create a new version.
     assert!(!world.aws.actions().contains(&"CreatePolicyVersion".to_owned()));
 
     world.delete(adopt).await.succeeded();

@@ -1,5 +1,5 @@
 //! Runs the client in a process with an empty environment. Its home is temporary and both its endpoints are local, so
-//! it reaches no real service.
+//! it cannot reach a real service.
 
 use std::process::Stdio;
 use std::time::Duration;

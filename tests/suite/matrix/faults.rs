@@ -1,4 +1,4 @@
-//! What goes wrong at a step, translated to faults of AWS, Coiled and the response bucket.
+//! The kinds of fault, translated to faults of AWS, Coiled and the response bucket.
 
 use std::fmt;
 use std::time::Duration;
@@ -36,7 +36,7 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
     pub kind: Kind,
-    /// Whether every later call of the same name fails too, until the run ends.
+    /// Whether every later call with the same name also fails, until the run ends.
     pub lasting: bool,
 }
 

@@ -21,7 +21,7 @@ pub enum Before {
     ClustersRunning,
     /// Coiled rejected the registration of an Update.
     UpdateRejected,
-    /// An Update was killed after Coiled got the key and before any tag recorded it.
+    /// An Update was killed after Coiled received the key and before any tag recorded it.
     UpdateKilled,
 }
 

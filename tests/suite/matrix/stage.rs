@@ -91,7 +91,7 @@ impl Stage {
     }
 
     /// Adds the boundary that the scenario asks for. The function does not put a boundary on an adopted user, because
-    /// its role could not remove it again.
+    /// its role could not remove it.
     async fn set_up_by_coiled(&self) {
         adopt::set_up(&self.world, 1).await;
         if let Some(arn) = self.old_target()["PermissionsBoundaryArn"].as_str() {

@@ -61,10 +61,10 @@ fn an_invalid_combination_of_parameters_fails_exactly_one_template_rule() {
     }
 }
 
-/// A parameter that the template does not pass on has no effect. A property that the function does not know fails every
-/// Create.
+/// A parameter that the template does not pass on has no effect. A property that the function does not know makes every
+/// Create fail.
 #[test]
-fn every_connection_parameter_is_passed_to_the_function_which_accepts_it() {
+fn the_function_receives_and_accepts_every_connection_parameter() {
     let properties = with_stack(&[("CoiledTokenSecretArn", SECRET)], |stack| stack.properties("Connection").unwrap());
     let given = Spec::parse(&properties, "us-east-1", "aws").expect("the function accepts the template's properties");
     assert_eq!(given.server.to_string(), "https://cloud.coiled.io");

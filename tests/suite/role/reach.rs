@@ -76,7 +76,7 @@ fn the_ongoing_policy_alone_can_open_every_security_group() {
 }
 
 #[test]
-fn neither_policy_reads_secrets_other_buckets_or_changes_users_and_functions() {
+fn neither_policy_can_read_secrets_or_other_buckets_or_change_users_or_functions() {
     for call in [
         ("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:us-east-1:111122223333:secret:any-AbCdEf"),
         ("s3:GetObject", "arn:aws:s3:::anything/key"),

@@ -59,7 +59,7 @@ fn every_rendered_arn_is_in_the_stacks_partition() {
 }
 
 #[test]
-fn the_template_hard_codes_no_partition() {
+fn the_template_does_not_hard_code_a_partition() {
     let lines = Template::shipped().text.lines();
     // The parameters' patterns begin with `arn:` and a pattern for the partition, so they are not found here.
     let fixed: Vec<&str> = lines.filter(|line| line.contains("arn:aws") || line.contains("amazonaws.com.cn")).collect();

@@ -43,7 +43,7 @@ async fn create_fails_and_names_the_kms_parameter_if_the_secrets_key_is_not_give
 /// IAM finds a user by name and then authorizes against its ARN with its path. The role therefore cannot even read a
 /// user under another path. That user does not belong to the stack, so the Delete after the failed Create must succeed.
 #[tokio::test]
-async fn a_user_with_the_same_name_under_another_path_fails_create_and_is_kept_by_delete() {
+async fn create_fails_and_delete_keeps_a_user_with_the_same_name_under_another_path() {
     let world = World::where_role_lacks_something().await;
     world.iam.create_user().user_name("coiled").path("/people/").send().await.unwrap();
     let before = world.snapshot().await;

@@ -22,7 +22,7 @@ pub(super) struct Lag {
     past: Vec<Past>,
 }
 
-/// The reply of a read before a change.
+/// The reply to a read before a change.
 #[derive(Clone)]
 pub(super) struct Past {
     until: Instant,
@@ -60,7 +60,7 @@ fn changed(action: &str) -> (&'static [&'static str], &'static [&'static str]) {
 }
 
 impl Shared {
-    /// The current replies of all reads that this call will change.
+    /// The current replies to all reads that this call will change.
     pub(super) async fn before_change(&self, call: &AwsCall) -> Vec<Past> {
         if locked(&self.facts).lag.by.is_zero() {
             return Vec::new();

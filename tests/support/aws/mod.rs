@@ -293,7 +293,8 @@ async fn carry_out(shared: Arc<Shared>, at_work: AtWork, (method, uri, headers, 
 }
 
 impl Shared {
-    /// The reply of this layer if it handles the call, otherwise moto's; one page of it if it is a list.
+    /// The reply from this layer if it handles the call, otherwise from moto. If the reply is a list, only one page of
+    /// it.
     async fn respond(&self, call: &AwsCall, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> reply::Reply {
         let body = pages::whole_list(call, body);
         let reply = self.respond_in_full(call, (method, uri, headers, body)).await;
@@ -352,7 +353,7 @@ impl Shared {
         Box::pin(async { request.send().await.expect("moto answers").text().await.expect("a text") })
     }
 
-    /// Records the token in a reply of GetSecretValue as a secret.
+    /// Records the token in a reply to GetSecretValue as a secret.
     fn note_secret(&self, reply: &reply::Reply) {
         let value: serde_json::Value = serde_json::from_str(&reply.body).unwrap_or_default();
         let Some(text) = value["SecretString"].as_str() else { return };

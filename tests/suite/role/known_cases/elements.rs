@@ -24,7 +24,7 @@ fn effects() -> Vec<Case> {
         case("a Deny overrides any Allow", json!([allow_all(), deny]), attach(), Denied),
         case("a Deny overrides any Allow, in any order", json!([deny, allow_all()]), attach(), Denied),
         case(
-            "a Deny of another action does not apply",
+            "a Deny for another action does not apply",
             json!([allow_all(), deny]),
             Request::new("s3:GetObject", "x"),
             Allowed,
@@ -56,7 +56,7 @@ fn actions() -> Vec<Case> {
         action("? does not match an empty string", json!("iam:GetUser?"), "iam:GetUser", NotGranted),
         action("without a wildcard the whole name must match", json!("iam:Get"), "iam:GetUser", NotGranted),
         action("several actions: any of them", json!(["s3:GetObject", "iam:GetUser"]), "iam:GetUser", Allowed),
-        action("an action of the same name in another service", json!("s3:GetUser"), "iam:GetUser", NotGranted),
+        action("an action with the same name in another service", json!("s3:GetUser"), "iam:GetUser", NotGranted),
         not_action("everything except the list", json!(["iam:*"]), "s3:GetObject", Allowed),
         not_action("an action in the list is excluded", json!(["iam:*", "s3:*"]), "s3:GetObject", NotGranted),
     ]
