@@ -23,7 +23,7 @@ async fn has_unknown_outcome(world: &World) -> bool {
 }
 
 /// Checks that the event succeeds. If the outcome of a registration is unknown, a person must first delete the key that
-/// Coiled does not hold, because the function does not delete a key that Coiled may hold to make room for a third.
+/// Coiled does not hold. The function never deletes a key that Coiled may hold.
 async fn completes(world: &World, event: Value, moment: &Moment) {
     let is_unknown = has_unknown_outcome(world).await;
     let mut response = world.send(event.clone()).await;

@@ -29,7 +29,7 @@ fn message<T, E: ProvideErrorMetadata, R>(result: Result<T, SdkError<E, R>>) -> 
     result.err().and_then(|error| error.message().map(str::to_owned)).unwrap_or_default()
 }
 
-/// Contents of a user, each with the step that IAM's message names.
+/// What a user can contain, each with the step that IAM's message names.
 const CONTENTS: [(&str, &str); 9] = [
     ("key", "delete access keys"),
     ("password", "delete login profile"),
@@ -112,7 +112,7 @@ async fn list_entities_for_policy_returns_attachments_boundaries_or_both() {
 }
 
 #[tokio::test]
-async fn get_access_key_last_used_returns_date_service_and_region_of_the_last_call() {
+async fn get_access_key_last_used_returns_the_date_service_and_region_of_the_last_call() {
     let world = World::new().await;
     world.iam.create_user().user_name("u").send().await.unwrap();
     let id = world.create_key_by_hand("u").await;

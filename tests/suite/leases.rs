@@ -86,11 +86,11 @@ async fn a_create_that_loses_its_lease_while_its_key_is_checked_again_registers_
     assert!(response.contains("FAILED") && response.contains("request other"), "{response}");
 }
 
-/// STS throttles the last check of the key for more than a second. By then the parallel lease check is long past.
+/// STS throttles the last check of the key for more than a second. By then the parallel lease check is out of date.
 #[tokio::test]
 async fn a_create_that_loses_its_lease_while_its_last_key_check_is_throttled_registers_nothing() {
     let world = World::new().await;
-    // One call of the function's own and two checks of the key succeed.
+    // One call with the function's own credentials and two checks of the key succeed.
     world.aws.fault(AwsFault { action: "GetCallerIdentity", how: AwsHow::Slow(Duration::ZERO), times: 3 });
     world.aws.fault(AwsFault { action: "GetCallerIdentity", how: AwsHow::Throttled, times: 8 });
     let create = world.event("Create", world.properties(json!({})));

@@ -64,7 +64,7 @@ async fn connection(stream: TcpStream, router: Router) {
         let response = router.call(request);
         async move { sendable(response.await) }
     });
-    // An error means that the client has left or that a test injected a fault.
+    // An error means that the client disconnected or that a test injected a fault.
     drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
 }
 

@@ -21,7 +21,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
-fn no_parser_panics_on_arbitrary_input() {
+fn parsers_do_not_panic_on_arbitrary_input() {
     type Parser = fn(&[u8]);
     let all: [(&str, Parser); 5] = [
         ("request", parsers::request),

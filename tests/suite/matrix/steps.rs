@@ -7,7 +7,7 @@ use coiled_stand_in::Call;
 
 use crate::support::World;
 
-/// One call of a run, identified by its name and its number among the calls of that name.
+/// One call of a run, identified by its name and its number among the calls with that name.
 ///
 /// Parallel calls come in any order, so a number across all calls would differ from run to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
