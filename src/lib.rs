@@ -26,9 +26,10 @@
 //!   function's account, and whether a key works. [`secrets`]: reads tokens from Secrets Manager.
 //! - [`coiled`]: the Coiled server's API. [`coiled::registration`] builds the message, [`coiled::socket`] sends it.
 //! - [`patience`]: decides how long AWS calls are retried. [`reply`]: what a failed call means.
-//! - [`error`]: causes of failures, with advice. [`advice`]: the advice for AWS errors. [`denial`]: which kind of policy
-//!   denies an AWS call. [`page`]: responses that a proxy sent. [`redact`]: keeps secrets out of logs and responses.
-//! - [`trust`]: which server, secrets and workspace a run may use. [`physical_id`]: what CloudFormation stores.
+//! - [`error`]: causes of failures, with advice. [`advice`]: the advice for AWS errors. [`denial`]: which kind of
+//!   policy denies an AWS call. [`page`]: HTML pages that a proxy sent. [`redact`]: keeps secrets out of logs and
+//!   responses.
+//! - [`trust`]: which server, secrets and workspace a run may use. [`physical_id`]: the ID that CloudFormation stores.
 //! - [`deadline`]: divides the time between work, undo and response. [`config`]: wait times and retries.
 
 pub mod absent;

@@ -1,4 +1,4 @@
-//! Reads the state of the user and its policies. Changes nothing.
+//! Reads the state of the user and its policies. Does not change anything.
 
 use std::collections::BTreeMap;
 

@@ -69,8 +69,8 @@ impl Patience {
         locked(&self.clock).permitted_by = Instant::now() + self.grace;
     }
 
-    /// For calls with credentials other than the function's own. Each rejection is returned to the caller, which knows
-    /// why AWS may reject those credentials.
+    /// A copy for calls with credentials other than the function's own. Each rejection is returned to the caller, which
+    /// knows why AWS may reject those credentials.
     pub fn with_other_credentials(&self) -> Self {
         Self { is_own: false, ..self.clone() }
     }
@@ -247,7 +247,7 @@ fn is_passing(error: &Error) -> bool {
 }
 
 /// A random time from half of the pause to the full pause, so that callers that were throttled together do not all
-/// retry together.
+/// retry at the same time.
 fn jittered(longest: Duration) -> Duration {
     // Each `RandomState` has different keys, which is all the randomness needed here.
     let random = RandomState::new().build_hasher().finish() % 1000;

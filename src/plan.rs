@@ -1,4 +1,4 @@
-//! Computes the steps of a Create or an Update from the desired and the observed state. Calls no service.
+//! Computes the steps of a Create or an Update from the desired and the observed state. Does not call any service.
 
 mod room;
 
@@ -46,7 +46,7 @@ pub enum Step {
     Attach(Kind),
     /// Detach a policy from the user. The policy is not deleted.
     Detach(Kind),
-    /// Delete these keys, which Coiled cannot hold, because IAM allows two per user.
+    /// Delete these keys to make room, because IAM allows two per user. Coiled cannot hold them.
     FreeKeySlot(Vec<String>),
     /// Create an access key.
     CreateKey,
@@ -132,7 +132,7 @@ pub enum Flow {
 }
 
 impl Flow {
-    /// Whether the flow contains no step.
+    /// Whether the flow does not contain any step.
     pub fn is_empty(&self) -> bool {
         match self {
             Flow::Step(_) => false,
@@ -188,7 +188,7 @@ pub struct Wanted<'a> {
 /// Whether the recorded registration matches the desired one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registration {
-    /// It matches: no new key is needed.
+    /// It matches, so a new key is not needed.
     Current,
     /// It matches, but the outcome of a later registration is unknown.
     Uncertain,

@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn order_url_encoding_and_lists_of_one_do_not_change_the_meaning() {
+    fn order_url_encoding_and_one_element_lists_do_not_change_the_meaning() {
         let a = r#"{"Statement":[{"Action":["b","a"],"Resource":"*"},{"Action":"c"}]}"#;
         let b = r#"{"Statement":[{"Action":["c"]},{"Resource":["*"],"Action":["a","b"]}]}"#;
         assert!(same(a, b));

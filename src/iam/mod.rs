@@ -36,12 +36,12 @@ impl Iam {
 pub struct Account {
     /// `aws`, `aws-cn`, `aws-us-gov`, …
     pub partition: String,
-    /// Twelve digits.
+    /// The account ID, which has twelve digits.
     pub id: String,
 }
 
 impl Account {
-    /// Reads the account from an IAM ARN. `None` if the ARN is malformed or names no account.
+    /// Reads the account from an IAM ARN. `None` if the ARN is malformed or does not name an account.
     pub fn of_arn(arn: &str) -> Option<Self> {
         match crate::properties::arn(arn).as_slice() {
             ["arn", partition, _, _, id, _] if !id.is_empty() => {

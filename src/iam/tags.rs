@@ -122,9 +122,9 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// In seconds: Lambda's longest timeout of 15 minutes, plus 1 minute for clock differences.
+    /// The longest lease in seconds: Lambda's longest timeout of 15 minutes, plus 1 minute for clock differences.
     const LONGEST: u64 = 16 * 60;
-    /// In seconds: how far the clocks of Lambda and IAM may differ. IAM rounds the date of a key down to a second.
+    /// How far the clocks of Lambda and IAM may differ, in seconds. IAM rounds the date of a key down to a second.
     const CLOCKS: i64 = 2;
 
     /// A lease for this run. `until` is in Unix seconds.
