@@ -33,7 +33,8 @@ use crate::response::Data;
 use crate::restore::restore;
 use crate::trust::{self, Workspace};
 
-/// The longest wait for Coiled if its errors are ignored: `ForceDisconnect` is set, or nothing is disconnected.
+/// The longest wait for Coiled if its errors are ignored, because `ForceDisconnect` is set or nothing has to be
+/// disconnected.
 const BRIEF: Duration = Duration::from_secs(30);
 
 /// The resources that this stack owns, and how to disconnect.
@@ -313,7 +314,7 @@ enum AtCoiled {
 /// Disconnects the workspace if its connection belongs to this stack.
 async fn disconnect(context: &Context<'_>, owned: &Owned, tags: &[Tag]) -> Result<AtCoiled, Error> {
     if !has_record(tags) {
-        // A Create that never responded has not registered a key, nor has one that only adopted the user.
+        // A key was not registered if the Create never responded, or if it only adopted the user.
         match context.envelope.was_answered() && !owned.keeps_user() {
             true => unrecorded::report(context, owned, tags).await,
             false => tracing::info!("no key was ever registered; not calling Coiled"),
@@ -353,8 +354,8 @@ async fn disconnect(context: &Context<'_>, owned: &Owned, tags: &[Tag]) -> Resul
     }
 }
 
-/// The server in the properties, and the token, if the function was deployed for both. `is_brief` limits the wait for the
-/// token.
+/// The server in the properties, and the token. Fails if the function was not deployed for them. `is_brief` limits the
+/// wait for the token.
 async fn server_and_token<'o>(
     context: &Context<'_>,
     owned: &'o Owned,
@@ -382,20 +383,21 @@ async fn workspace(coiled: &Coiled, owned: &Owned, tags: &[Tag]) -> Result<Strin
     Ok(workspace.slug)
 }
 
-/// Whether the tags say that a key of this user was, or may have been, registered.
+/// Whether the tags show that a key of this user was registered or may have been.
 fn has_record(tags: &[Tag]) -> bool {
     [ACCESS_KEY_ID, PENDING, REGISTERED].iter().any(|key| get(tags, key).is_some())
 }
 
-/// The tag that a person removed, if the user itself shows that a key was registered and the workspace is certain.
+/// The tag that a person removed. `None` unless the user itself shows that a key was registered, and the workspace is
+/// certain.
 ///
-/// A Create that registers no key leaves no user, or leaves its lease on the user. So a user with a key and without a
-/// lease is one that a Create or an Update has completed. The tag is put back together with this run's lease, because
-/// another Delete could no longer tell.
+/// A Create that does not register a key deletes the user or leaves its lease on the user. So a user that has a key but
+/// no lease was completed by a Create or an Update. The tag is restored together with this run's lease, because with
+/// that lease, another Delete could no longer recognize this state.
 fn lost_record(owned: &Owned, seen: &SeenUser) -> Option<Tag> {
     let tags = &seen.user.tags;
     let is_completed = [LEASE, ADOPTED].iter().all(|key| get(tags, key).is_none());
-    // The token's default may be another workspace by now.
+    // By now, the token's default may be another workspace.
     let is_certain = owned.workspace.is_some() || get(tags, WORKSPACE).is_some();
     let key = seen.keys.first().filter(|_| is_completed && is_certain && !has_record(tags))?;
     Some(Tag::new(ACCESS_KEY_ID, &key.id))

@@ -24,7 +24,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone)]
 pub struct Patience {
     clock: Arc<Mutex<Clock>>,
-    /// When these calls end, if that is before the end of the phase.
+    /// When calls of this copy must end, if that is before the end of the phase.
     by: Option<Instant>,
     /// How long AWS may need to recognize a new role and its credentials.
     grace: Duration,
@@ -75,12 +75,13 @@ impl Patience {
         Self { is_own: false, ..self.clone() }
     }
 
-    /// A copy that also ends by this time. It shares the clock, so it still ends with the phase if that is earlier.
+    /// A copy that also ends by this time. It shares the clock, so it still ends with the phase if the phase ends
+    /// earlier.
     pub fn ending_by(&self, by: Instant) -> Self {
         Self { by: Some(self.by.map_or(by, |earlier| earlier.min(by))), ..self.clone() }
     }
 
-    /// When the current phase ends, or earlier for these calls. No call is sent afterwards.
+    /// When these calls must end: with the current phase, or earlier. Calls are not sent after this time.
     pub fn ends(&self) -> Instant {
         let ends = locked(&self.clock).ends;
         self.by.map_or(ends, |by| by.min(ends))

@@ -97,7 +97,7 @@ impl Sts {
     /// It has no timeout of its own: it ends with the current phase of the run.
     ///
     /// # Errors
-    /// What STS last responded, if the key did not work in time.
+    /// The last response of STS, if the key did not work in time.
     pub async fn wait_for(&self, key: &NewKey, patience: &Patience, config: &Config) -> Result<Working, Error> {
         let (client, mut rejection) = (self.client_with(key), None);
         loop {
@@ -190,7 +190,8 @@ async fn check(
     }
 }
 
-/// The error of a check. If the time of the phase is up, the last rejection says more than a check that was cut off.
+/// The error of a check. After the end of the phase, this is the last rejection, which says more than a check that was
+/// cut off.
 fn or_rejection(error: Error, key: &NewKey, patience: &Patience, rejection: Option<Error>) -> Error {
     match rejection {
         Some(cause) if Instant::now() >= patience.ends() => Error::KeyNotWorking {

@@ -1,9 +1,10 @@
-//! Handles a Delete if nothing proves that this stack registered a key.
+//! Handles a Delete for which nothing proves that this stack registered a key.
 //!
-//! A person may have deleted the user, and its tags with it. A Create that failed and could not delete all of its
-//! resources leaves the same state. Coiled does not show which key it holds, so a connection with the stack's region and
-//! network may be someone else's. It is kept, and the log says where to look. An error does not fail the Delete: a key of
-//! this stack no longer works, and there may be no user to tag with `coiled-stack:force-disconnect`.
+//! A person may have deleted the user, and with it the tags. A Create that failed and could not delete all of its
+//! resources leaves the same state. Coiled does not show which key it holds, so a connection with the stack's region
+//! and network may be someone else's. Such a connection is kept, and the log says where to look. An error does not fail
+//! the Delete: a key of this stack no longer works, and there may be no user to tag with
+//! `coiled-stack:force-disconnect`.
 
 use super::{Owned, coiled_deadline, server_and_token, workspace};
 use crate::coiled::connection::Shown;
@@ -12,7 +13,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::properties::tags::Tag;
 
-/// Logs whether the stack's workspace is connected. Disconnects nothing.
+/// Logs whether the stack's workspace is connected. Does not disconnect it.
 pub(super) async fn report(context: &Context<'_>, owned: &Owned, tags: &[Tag]) {
     match shown(context, owned, tags).await {
         Ok((workspace, shown)) if !shown.is_connected() => tracing::info!(workspace, "the workspace is not connected"),
@@ -42,7 +43,7 @@ fn settings(owned: &Owned, workspace: &str) -> String {
     owned.server.as_ref().map(|server| settings_url(server, workspace)).unwrap_or_default()
 }
 
-/// The slug of the stack's workspace and what Coiled shows for it.
+/// The slug of the stack's workspace, and the connection that Coiled shows for it.
 async fn shown(context: &Context<'_>, owned: &Owned, tags: &[Tag]) -> Result<(String, Shown), Error> {
     // Errors are ignored here, so the wait is as short as that of a forced deletion.
     let is_brief = true;

@@ -13,9 +13,9 @@ pub(super) async fn delete_contents(context: &Context<'_>, name: &UserName) -> R
     context.iam.remove_all(name.as_str(), &items).await
 }
 
-/// Deletes the user. If IAM says that it is not empty, its contents are listed and deleted once more: a list may have been
-/// stale, or a person may have added something since. After that, IAM is given time, because it may still see what was
-/// deleted.
+/// Deletes the user. If IAM reports that the user is not empty, its contents are listed and deleted once more. The
+/// first list may have been stale, or a person may have added something since. The second deletion of the user is
+/// retried, because IAM may still see deleted contents.
 pub(super) async fn delete(context: &Context<'_>, name: &UserName) -> Result<(), Error> {
     let (iam, user) = (&context.iam, name.as_str());
     match iam.delete_user_at_once(user).await {
@@ -25,7 +25,7 @@ pub(super) async fn delete(context: &Context<'_>, name: &UserName) -> Result<(),
         other => return other,
     }
     delete_contents(context, name).await?;
-    // Waiting does not remove the user from a group.
+    // Retrying does not help if the user is in a group.
     let groups = groups(context, name).await?;
     let result = if groups.is_empty() { iam.delete_user(user).await } else { iam.delete_user_at_once(user).await };
     match result {
@@ -38,8 +38,8 @@ pub(super) async fn delete(context: &Context<'_>, name: &UserName) -> Result<(),
     }
 }
 
-/// The user's groups, each with the command that removes the user from it. The function's role does not have permission
-/// to do that.
+/// The user's groups, each with the command that removes the user from the group. The function's role does not have
+/// permission to remove it.
 pub(super) async fn groups(context: &Context<'_>, name: &UserName) -> Result<Vec<String>, Error> {
     let command = |group: &String| format!("aws iam remove-user-from-group --user-name {name} --group-name {group}");
     let groups = context.iam.groups(name.as_str()).await?;
@@ -50,7 +50,8 @@ fn is_conflict(error: &Error) -> bool {
     code(error) == Some("DeleteConflict")
 }
 
-/// IAM's message names one kind of item at a time, and some kinds only as "referenced objects".
+/// Adds the blockers to IAM's message, which names only one kind of item at a time, and some kinds only as "referenced
+/// objects".
 fn naming(conflict: Error, blockers: &[String]) -> Error {
     match conflict {
         Error::Aws { call, code, message, trouble, may_have_worked } if !blockers.is_empty() => {

@@ -113,8 +113,8 @@ impl Run<'_> {
         self.unless_another_step_fails(self.confirm_or_start_over()).await.map(Option::unwrap_or_default)
     }
 
-    /// If the key fails this check, its settle time starts again. If that or a throttled check takes long, the lease check
-    /// that ran in parallel is too old by its end, so the lease is checked again.
+    /// If the key fails this check, its settle time starts again. If that takes long, or a check is throttled, the
+    /// lease check that ran in parallel is too old afterwards. The lease is then checked again.
     async fn confirm_or_start_over(&self) -> Result<(), Error> {
         let (sts, key) = (self.sts(), self.key()?);
         let (patience, config) = (&self.context.patience, self.context.config);

@@ -31,7 +31,7 @@ pub struct NewKey {
     pub id: String,
     /// The secret access key. Only CreateAccessKey returns it.
     pub secret: SecretString,
-    /// When the response of CreateAccessKey arrived.
+    /// When the response to CreateAccessKey arrived.
     pub created: Instant,
 }
 
