@@ -1,0 +1,59 @@
+"""The bucket with the function's code."""
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from . import build, failures, template
+from .problem import Misuse, shell
+
+# The beginning of the name that CloudFormation gives to SAM's bucket.
+_SAMS = "aws-sam-cli-managed-default-"
+
+
+def check(aws, name):
+    """Rejects a bucket of one's own that does not exist or is in another region than the stack."""
+    if not name:
+        return
+    try:
+        headers = aws.client("s3").head_bucket(Bucket=name)["ResponseMetadata"]["HTTPHeaders"]
+    except ClientError as error:
+        if failures.code(error) == "404":
+            raise Misuse(f"BUCKET={name}: there is no such bucket.") from None
+        # S3 names the region even to a caller who must not list the bucket. The upload will show the rest.
+        headers = error.response["ResponseMetadata"].get("HTTPHeaders", {})
+    region = headers.get("x-amz-bucket-region", aws.region)
+    if region != aws.region:
+        raise Misuse(
+            f"BUCKET={name}: the bucket is in {region}, but Lambda reads code only from buckets in {aws.region}.",
+            f"Name a bucket in {aws.region}, or deploy to {region}: REGION={region}",
+        )
+
+
+def remove_code(aws, stack, body):
+    """Deletes the code of a deleted stack from SAM's bucket. Returns what the person should know about the rest.
+
+    The folder contains only this stack's code. It stays until the stack is gone, because a rollback needs older code.
+    """
+    place = template.code(body) if body else None
+    if place is None:
+        return ""
+    name, key = place
+    folder = build.folder(stack)
+    left = f"The function's code is still in s3://{name}/"
+    # Other accounts may use the folder of a bucket of one's own, and plain `sam deploy` chooses another folder.
+    if not name.startswith(_SAMS) or not key.startswith(folder):
+        return f"{left}{key}. Delete it if nothing else uses it:\n  {shell('aws', 's3', 'rm', f's3://{name}/{key}')}"
+    try:
+        _empty(aws, name, folder)
+    except (BotoCoreError, ClientError) as error:
+        command = shell("aws", "s3", "rm", "--recursive", f"s3://{name}/{folder}")
+        return f"{left}{folder}, because it could not be deleted: {failures.explain(error).what}\n  {command}"
+    return ""
+
+
+def _empty(aws, name, folder):
+    """Deletes all objects in a folder with all their versions, because SAM's bucket keeps versions."""
+    s3 = aws.client("s3")
+    owner = {"Bucket": name, "ExpectedBucketOwner": aws.account}
+    for page in s3.get_paginator("list_object_versions").paginate(Prefix=folder, **owner):
+        for version in page.get("Versions", []) + page.get("DeleteMarkers", []):
+            s3.delete_object(Key=version["Key"], VersionId=version["VersionId"], **owner)

@@ -1,0 +1,60 @@
+"""Reads template.yaml, and the templates of stacks in the account."""
+
+from pathlib import Path
+
+from samcli.yamlhelper import yaml_parse
+
+from .problem import Misuse, Problem
+from .rules import broken as broken_rules
+
+CONNECTION = "Custom::CoiledConnection"
+FILE = Path("template.yaml")
+
+
+def parameters():
+    """The parameters of this release, by name."""
+    return yaml_parse(FILE.read_text(encoding="utf-8"))["Parameters"]
+
+
+def check_rules(values):
+    """Rejects values that break a rule of the template. CloudFormation would reject them only after the build."""
+    rules = yaml_parse(FILE.read_text(encoding="utf-8")).get("Rules", {})
+    broken = list(broken_rules(rules, values))
+    if broken:
+        raise Misuse("\n".join(broken))
+
+
+def default(name):
+    """The default of a parameter."""
+    return str(parameters()[name]["Default"])
+
+
+def parse(body):
+    """A template as CloudFormation returns it: a text if it is YAML, a dictionary if it is JSON."""
+    return yaml_parse(body) if isinstance(body, str) else body
+
+
+def is_ours(body):
+    """Whether a template creates the connection to Coiled."""
+    resources = (parse(body) or {}).get("Resources") or {}
+    return any(resource.get("Type") == CONNECTION for resource in resources.values())
+
+
+def code(body):
+    """The bucket and key of the function's code in a deployed template; None if the template names no such place."""
+    resources = (parse(body) or {}).get("Resources") or {}
+    properties = resources.get("Function", {}).get("Properties", {})
+    # `sam package` writes CodeUri. A template in which the SAM transform is already expanded has Code.
+    place = properties.get("CodeUri") or properties.get("Code")
+    if isinstance(place, str) and place.startswith("s3://"):
+        return tuple(place.removeprefix("s3://").split("/", 1))
+    if isinstance(place, dict) and "S3Bucket" in place:
+        return place["S3Bucket"], place["S3Key"]
+    return None
+
+
+def check_size(text):
+    """CloudFormation accepts a template in a request only up to this size."""
+    if len(text.encode()) > 51_200:
+        raise Problem("The template is larger than CloudFormation accepts in a request (51,200 bytes).")
+    return text
