@@ -110,20 +110,17 @@ class Typed(unittest.TestCase):
         # A make that runs this test must not pass its own options on.
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
         line = f'"$MAKE" --silent --file "$MAKEFILE" {target} {typed}'
-        return subprocess.run(
-            ["bash", "-c", line],
-            env=environment | {"MAKE": MAKE, "MAKEFILE": str(self.makefile)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        environment |= {"MAKE": MAKE, "MAKEFILE": str(self.makefile)}
+        done = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, check=False)
+        # With text=True, Python would replace CRLF.
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
 
     def test_set_arrives_as_typed(self):
         for typed, expected in TYPED:
             with self.subTest(typed):
-                done = self.make(typed)
-                self.assertEqual((0, ""), (done.returncode, done.stderr))
-                self.assertEqual(expected, settings.parse(done.stdout.removesuffix("\n"), PARAMETERS))
+                code, printed, errors = self.make(typed)
+                self.assertEqual((0, ""), (code, errors))
+                self.assertEqual(expected, settings.parse(printed.removesuffix("\n"), PARAMETERS))
 
     def test_a_command_line_that_the_shell_has_split_is_rejected(self):
         for typed, expected in (
@@ -134,7 +131,7 @@ class Typed(unittest.TestCase):
             ("COILED_TOKEN=abc", "must not be on it"),
         ):
             with self.subTest(typed):
-                done = self.make(typed)
-                self.assertNotEqual(0, done.returncode)
-                self.assertIn(expected, done.stderr)
-                self.assertEqual("", done.stdout)
+                code, printed, errors = self.make(typed)
+                self.assertNotEqual(0, code)
+                self.assertIn(expected, errors)
+                self.assertEqual("", printed)
