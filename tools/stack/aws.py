@@ -12,8 +12,9 @@ from . import failures
 from .problem import Misuse, Problem
 
 # Standard retries wait longer after each throttled call.
-_CONFIG = Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "max_attempts": 8})
-_QUICK = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 1})
+_CONFIG = Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 8})
+# For the first request, and for requests to many regions. Nobody should wait long to learn that there is no network.
+_QUICK = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
 # Regions that no account can disable. A call there tells wrong credentials from a region that is not enabled.
 _ALWAYS_ENABLED = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 _REGION = re.compile(r"[a-z]{2,10}(-[a-z]{2,10}){1,3}-\d{1,2}")
@@ -23,6 +24,9 @@ class Aws:
     """A session with the caller's own credentials and, once it is known, the stack's region."""
 
     def __init__(self, environment):
+        # To botocore, an empty AWS_PROFILE is a profile without a name.
+        if environment.get("AWS_PROFILE") == "":
+            del environment["AWS_PROFILE"]
         self._session = boto3.session.Session()
         # The AWS CLI also reads AWS_REGION, but boto3 does not.
         self.default_region = environment.get("AWS_REGION") or self._session.region_name or ""
@@ -94,7 +98,7 @@ class Aws:
         return [r for name in partitions for r in self._session.get_available_regions("cloudformation", name)]
 
     def _identity(self, region):
-        return self.client("sts", region).get_caller_identity()
+        return self.client("sts", region, quick=True).get_caller_identity()
 
     def _known_elsewhere(self, region):
         home = _ALWAYS_ENABLED.get(self._session.get_partition_for_region(region))

@@ -1,6 +1,7 @@
 """Requests to Coiled: whose token it is, and whether a workspace is connected."""
 
 import contextlib
+import ipaddress
 import re
 import urllib.parse
 
@@ -12,7 +13,8 @@ from .problem import Problem
 
 _AGENT = "coiled-aws-stack"
 _TIMEOUT = (10, 30)
-_RETRY = Retry(total=3, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504), raise_on_status=False)
+# A certificate that is not trusted is among the other errors. It would not be trusted a second time either.
+_RETRY = Retry(total=3, other=0, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504), raise_on_status=False)
 
 
 class _Header(requests.auth.AuthBase):
@@ -108,4 +110,9 @@ def _cause(error):
 def is_loopback(server):
     """Whether a server runs on this machine, as in tests."""
     host = urllib.parse.urlsplit(_url(server)).hostname or ""
-    return host == "localhost" or host.endswith(".localhost") or host.startswith("127.")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,12 +1,12 @@
 """`make delete`: deletes the stack, and says what remains."""
 
-from . import bucket, events, outcome, parameters, questions, stacks, states
+from . import bucket, events, outcome, parameters, questions, stacks, states, template
 from .problem import Problem
 
 _REMAINS = (
     "what Coiled created: a VPC with its subnets, gateway and security groups (free), the role and instance\n"
     "profile of its machines, images in ECR, buckets and log groups. They have the tag owner=coiled\n"
-    "SAM's bucket, which other stacks of the account may use"
+    "SAM's bucket, which other stacks of the account may use. This stack's code in it is deleted"
 )
 
 
@@ -16,7 +16,7 @@ def run(run):
     run.sign_in()
     cloudformation = run.cloudformation()
     stack = stacks.need(run.aws, run.screen, run.options)
-    body = stacks.need_ours(cloudformation, stack, run.make)
+    body = stacks.need_ours(cloudformation, stack)
     states.before_delete(stack, run.make)
     _plan(run, cloudformation, stack)
     questions.consent(run.screen, run.options, "Delete this?")
@@ -43,11 +43,10 @@ def _plan(run, cloudformation, stack):
     row("region", run.aws.region)
     row("status", stack["StackStatus"])
     current = parameters.of_stack(stack)
-    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack["StackId"])
-    for resource in (resource for page in pages for resource in page["StackResourceSummaries"]):
-        if resource["ResourceStatus"] != "DELETE_COMPLETE":
-            row("deletes", f"{resource['LogicalResourceId']}, {resource['ResourceType']}")
-    if "UserName" in current:
+    existing = _resources(cloudformation, stack)
+    for name, kind in existing.items():
+        row("deletes", f"{name}, {kind}")
+    if template.CONNECTION in existing.values():
         user = current["UserName"]
         row("", f"the IAM user {user} with its keys and everything that was added to it,")
         row("", f"the policies {user}-setup and {user}-ongoing, and the workspace's AWS settings at Coiled")
@@ -55,6 +54,13 @@ def _plan(run, cloudformation, stack):
     if current.get(parameters.SECRET):
         row("", f"your secret {current[parameters.SECRET]}")
     row("note", "Stop clusters first. Afterwards Coiled cannot stop them.", "yellow")
+
+
+def _resources(cloudformation, stack):
+    """The types of the resources that exist, by logical ID."""
+    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack["StackId"])
+    found = (resource for page in pages for resource in page["StackResourceSummaries"])
+    return {r["LogicalResourceId"]: r["ResourceType"] for r in found if r["ResourceStatus"] != "DELETE_COMPLETE"}
 
 
 def _fail(run, new_events, status):

@@ -31,7 +31,7 @@ def run(run):
 def _need_free_name(run, cloudformation):
     stack = stacks.find(cloudformation, run.options.stack)
     if stack is not None:
-        stacks.need_ours(cloudformation, stack, run.make)
+        stacks.need_ours(cloudformation, stack)
         states.before_deploy(stack, run.make)
 
 

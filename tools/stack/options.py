@@ -59,7 +59,7 @@ def _checked(name, value, pattern, rule):
     return value
 
 
-def authority(environment=os.environ):
+def authority(environment):
     """The file with the certificates of a company's own authority, if one is set, for requests to Coiled.
 
     botocore reads AWS_CA_BUNDLE and REQUESTS_CA_BUNDLE but not SSL_CERT_FILE, so that one is copied.

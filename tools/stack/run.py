@@ -1,6 +1,7 @@
 """What all four commands share: the options, the screen, the account, and the state of things so far."""
 
 import os
+from functools import cached_property
 
 from . import coiled, parameters, questions
 from .aws import Aws
@@ -17,8 +18,12 @@ class Run:
         self.screen = screen
         # Printed with each problem, and after Ctrl-C.
         self.situation = NOTHING_YET
-        self._authority = authority()
-        self.aws = Aws(os.environ)
+        self._authority = authority(os.environ)
+
+    @cached_property
+    def aws(self):
+        """The AWS account. Its profile is read only when it is needed, so that wrong options are reported first."""
+        return Aws(os.environ)
 
     def make(self, target, **more):
         """The command that runs another target on this stack."""

@@ -23,7 +23,7 @@ def is_missing(error):
     return failures.code(error) == "ValidationError" and "does not exist" in failures.text(error)
 
 
-def need_ours(cloudformation, stack, make):
+def need_ours(cloudformation, stack):
     """Returns the stack's template, and rejects a stack that some other template created."""
     if states.is_empty(stack):
         return None
@@ -31,7 +31,7 @@ def need_ours(cloudformation, stack, make):
     if not template.is_ours(body):
         raise Problem(
             f"The stack {stack['StackName']} is not a stack of this project: it has no resource {template.CONNECTION}.",
-            f"It is left alone. Choose another name, for example:\n  {make('deploy', STACK='coiled-connection')}",
+            "It is left alone. Name another stack: STACK=NAME",
         )
     return body
 
@@ -47,7 +47,7 @@ def need(aws, screen, options):
     if others:
         regions = "\n".join(f"  {options.make('status', region)}" for region in others)
         raise Problem(f"{what} There is one in {', '.join(others)}.", f"To work on that one, name its region:\n{regions}")
-    doubt = f" {unknown} regions did not allow to look." if unknown else ""
+    doubt = f" {unknown} {'region' if unknown == 1 else 'regions'} could not be searched." if unknown else ""
     raise Problem(
         f"{what} No other region that is enabled has one either.{doubt}",
         f"If it has another name or account, add STACK=NAME or export AWS_PROFILE. To create it:\n"

@@ -19,7 +19,7 @@ def run(run):
     run.sign_in()
     cloudformation = run.cloudformation()
     stack = stacks.need(run.aws, run.screen, run.options)
-    body = stacks.need_ours(cloudformation, stack, run.make)
+    body = stacks.need_ours(cloudformation, stack)
     row = run.screen.row
     run.screen.title(f"\nThe stack {run.options.stack}")
     row("account", run.account_name())

@@ -42,7 +42,7 @@ def run(run):
 
 def _stack(run, cloudformation):
     stack = stacks.need(run.aws, run.screen, run.options)
-    stacks.need_ours(cloudformation, stack, run.make)
+    stacks.need_ours(cloudformation, stack)
     states.before_update(stack, run.make)
     return stack
 

@@ -1,0 +1,93 @@
+"""For tests: AWS and Coiled on 127.0.0.1, which respond as a test says."""
+
+import re
+import threading
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+ACCOUNT = "111122223333"
+TOKEN = "canary-of-the-tests"
+
+
+class Local:
+    """A server for all services. `answers` has a status and a body by AWS region and action, or by path."""
+
+    def __init__(self, answers=()):
+        self.answers = {
+            ("", "GetCallerIdentity"): ok("GetCallerIdentity", f"<Account>{ACCOUNT}</Account>"),
+            ("", "ListAccountAliases"): ok("ListAccountAliases", "<AccountAliases/>"),
+            ("", "DescribeStacks"): error("ValidationError", "Stack with id coiled does not exist"),
+        } | dict(answers)
+        self.requests = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self):
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._server.server_close()
+
+    def encrypt(self, context, host):
+        """Lets the server speak TLS, with a certificate for `host`."""
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"https://{host}:{self._server.server_port}"
+
+    def answer(self, region, what):
+        """The answer for a region, or else for all regions. A list has one answer for each request."""
+        found = self.answers.get((region, what), self.answers.get(("", what), error("InvalidAction", what)))
+        return found.pop(0) if isinstance(found, list) else found
+
+
+def ok(action, result):
+    """A successful response of an AWS service."""
+    return 200, f"<{action}Response><{action}Result>{result}</{action}Result></{action}Response>"
+
+
+def error(code, message):
+    """A response with an AWS error."""
+    return 400, f"<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
+
+
+def stack(status, more=""):
+    """A response of DescribeStacks."""
+    arn = f"arn:aws:cloudformation:us-east-1:{ACCOUNT}:stack/coiled/1"
+    fields = f"<StackName>coiled</StackName><StackId>{arn}</StackId><StackStatus>{status}</StackStatus>"
+    time = "<CreationTime>2026-01-01T00:00:00Z</CreationTime>"
+    return ok("DescribeStacks", f"<Stacks><member>{fields}{time}{more}</member></Stacks>")
+
+
+def template(kind):
+    """A response of GetTemplate, with one resource."""
+    return ok("GetTemplate", f'<TemplateBody>{{"Resources": {{"A": {{"Type": "{kind}"}}}}}}</TemplateBody>')
+
+
+def _handler(local):
+    class Handler(BaseHTTPRequestHandler):
+        """Responds to one request."""
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+            action = dict(urllib.parse.parse_qsl(body)).get("Action", "")
+            scope = re.search(r"Credential=[^/]+/\d+/([a-z0-9-]+)/", self.headers.get("Authorization", ""))
+            self._respond(scope[1] if scope else "", action)
+
+        def do_GET(self):
+            self._respond("", self.path)
+
+        def _respond(self, region, what):
+            local.requests.append((region, what, self.headers.get("Authorization")))
+            status, body, *location = local.answer(region, what)
+            self.send_response(status)
+            if location:
+                self.send_header("Location", location[0])
+            self.send_header("Content-Length", str(len(body.encode())))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_):
+            pass
+
+    return Handler
