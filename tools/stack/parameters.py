@@ -5,7 +5,6 @@ import re
 from .problem import Misuse
 
 TOKEN, SECRET, KEY = "CoiledToken", "CoiledTokenSecretArn", "CoiledTokenKmsKeyArn"
-ASK = "ask"
 
 
 def needs_token(settings, current):
