@@ -16,7 +16,9 @@ class ChangeSet:
     def __init__(self, cloudformation, request):
         self._cloudformation = cloudformation
         response = cloudformation.create_change_set(ChangeSetName=f"make-{int(time.time())}", **request)
-        self.stack_id, self._arn = response["StackId"], response["Id"]
+        self.stack_id = response["StackId"]
+        # Without the stack, IAM would authorize calls on the change set's own ARN, which deployer.yaml does not name.
+        self._names = {"ChangeSetName": response["Id"], "StackName": self.stack_id}
         self._is_new_stack = request["ChangeSetType"] == "CREATE"
         self._executed = False
         self.resources = []
@@ -32,7 +34,7 @@ class ChangeSet:
         """Waits until CloudFormation knows the changes. Returns whether there are any."""
         seconds = 0.5
         while True:
-            pages = self._cloudformation.get_paginator("describe_change_set").paginate(ChangeSetName=self._arn)
+            pages = self._cloudformation.get_paginator("describe_change_set").paginate(**self._names)
             found = list(pages)
             status, reason = found[0]["Status"], found[0].get("StatusReason", "")
             if status == "CREATE_COMPLETE":
@@ -51,7 +53,7 @@ class ChangeSet:
         # If the response is lost, the change set may have been executed. Then it must not be discarded.
         self._executed = True
         try:
-            self._cloudformation.execute_change_set(ChangeSetName=self._arn)
+            self._cloudformation.execute_change_set(**self._names)
         except ClientError:
             self._executed = False
             raise
@@ -59,7 +61,7 @@ class ChangeSet:
     def _discard(self):
         """Deletes the change set and, if it would have created the stack, the empty stack."""
         try:
-            self._cloudformation.delete_change_set(ChangeSetName=self._arn)
+            self._cloudformation.delete_change_set(**self._names)
             stack = stacks.find(self._cloudformation, self.stack_id)
             if self._is_new_stack and stack and states.is_empty(stack):
                 self._cloudformation.delete_stack(StackName=self.stack_id)

@@ -83,7 +83,7 @@ def _create(run, cloudformation, wanted, declared):
     build.build(run.screen)
     run.situation = "The function was built. Nothing was changed in AWS."
     body = build.package(run.screen, run.aws, run.options)
-    run.situation = "The function was uploaded. No stack was created."
+    run.situation = "The function was uploaded. The stack has no resources."
     request = {
         "StackName": run.options.stack,
         "ChangeSetType": "CREATE",

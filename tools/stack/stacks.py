@@ -47,12 +47,18 @@ def need(aws, screen, options):
     if others:
         regions = "\n".join(f"  {options.make('status', region)}" for region in others)
         raise Problem(f"{what} There is one in {', '.join(others)}.", f"To work on that one, name its region:\n{regions}")
-    doubt = f" {unknown} {'region' if unknown == 1 else 'regions'} could not be searched." if unknown else ""
     raise Problem(
-        f"{what} No other region that is enabled has one either.{doubt}",
+        f"{what} {_searched(len(aws.partition_regions()) - 1 - unknown, unknown)}",
         f"If it has another name or account, add STACK=NAME or export AWS_PROFILE. To create it:\n"
         f"  {options.make('deploy', aws.region)}",
     )
+
+
+def _searched(regions, unknown):
+    """How sure it is that no other region has the stack either."""
+    doubt = f"{unknown} {'region' if unknown == 1 else 'regions'} could not be searched, so name the region: REGION=NAME"
+    none = "No other region that is enabled has one either."
+    return none if not unknown else f"{none} But {doubt}" if regions else f"Any other region may have one: {doubt}"
 
 
 def elsewhere(aws, name):

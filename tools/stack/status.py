@@ -10,7 +10,7 @@ from .coiled import is_loopback
 from .problem import Problem
 from .secret import Token
 
-_DENIED = "not shown: you are not allowed to call {}"
+_DENIED = "you are not allowed to call {}"
 _ABSENT = "there is no such user"
 
 
@@ -49,7 +49,7 @@ def allowed(read):
         return read()
     except ClientError as error:
         if failures.code(error) in failures.DENIED:
-            return _DENIED.format(error.operation_name)
+            return f"not shown: {_DENIED.format(error.operation_name)}"
         if failures.code(error) == "NoSuchEntity":
             return _ABSENT
         raise
@@ -62,11 +62,15 @@ def _keys(iam, user):
 
 
 def _key(iam, key):
-    used = iam.get_access_key_last_used(AccessKeyId=key["AccessKeyId"])["AccessKeyLastUsed"]
-    last = "never used"
-    if used.get("LastUsedDate"):
-        last = f"last used {_days(used['LastUsedDate'])} ago ({used['ServiceName']} in {used['Region']})"
-    return f"{key['AccessKeyId']}, {key['Status']}, {_days(key['CreateDate'])} old, {last}"
+    last_use = allowed(lambda: _last_use(iam, key["AccessKeyId"]))
+    return f"{key['AccessKeyId']}, {key['Status']}, {_days(key['CreateDate'])} old, last use: {last_use}"
+
+
+def _last_use(iam, key_id):
+    used = iam.get_access_key_last_used(AccessKeyId=key_id)["AccessKeyLastUsed"]
+    if not used.get("LastUsedDate"):
+        return "never"
+    return f"{_days(used['LastUsedDate'])} ago ({used['ServiceName']} in {used['Region']})"
 
 
 def _days(since):
@@ -97,7 +101,8 @@ def _at_coiled(run, cloudformation, stack, current):
     except Problem as problem:
         return f"not checked: {problem.what}"
     except ClientError as error:
-        return f"not checked: {failures.explain(error).what}"
+        is_denied = failures.code(error) in failures.DENIED
+        return f"not checked: {_DENIED.format(error.operation_name) if is_denied else failures.explain(error).what}"
     if region is None:
         return f"the workspace {outputs['Workspace']} is NOT connected to AWS"
     return f"the workspace {outputs['Workspace']} is connected to AWS, region {region}"
