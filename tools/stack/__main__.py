@@ -18,7 +18,7 @@ _INTERRUPTED = 130
 
 def main():
     """Runs the command, and explains what went wrong."""
-    screen = Screen()
+    screen = Screen(os.environ)
     run = None
     try:
         run = Run(Options.read(os.environ), screen)

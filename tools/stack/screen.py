@@ -1,7 +1,6 @@
 """Everything that a command prints."""
 
 import contextlib
-import os
 import sys
 
 from rich.console import Console
@@ -11,7 +10,7 @@ from rich.text import Text
 class Screen:
     """Prints to a terminal with color, and to anything else as plain lines."""
 
-    def __init__(self, environment=os.environ):
+    def __init__(self, environment):
         self._plain = bool(environment.get("NO_COLOR")) or environment.get("TERM") == "dumb"
         self._out = self._console(sys.stdout)
         self._err = self._console(sys.stderr)

@@ -1,6 +1,8 @@
 """Which parameters a change set gets, and how a stack's events are followed."""
 
+import os
 import unittest
+from unittest import mock
 
 import boto3
 from botocore.config import Config
@@ -104,7 +106,9 @@ class Following(unittest.TestCase):
         shown, pauses = [], []
         config = Config(retries={"total_max_attempts": 1}, proxies={})
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-        with local.Local({("", "DescribeStackEvents"): [_page("0"), *answers]}) as server:
+        pages = local.Local({("", "DescribeStackEvents"): [_page("0"), *answers]})
+        # Without the variables of whoever runs the tests, such as AWS_PROFILE.
+        with pages as server, mock.patch.dict(os.environ, {"HOME": "/nonexistent"}, clear=True):
             client = boto3.session.Session().client("cloudformation", endpoint_url=server.url, config=config, **keys)
             followed = Events(client, STACK)
             server.answers["", "DescribeStacks"] = local.stack("UPDATE_IN_PROGRESS")

@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import os
 import unittest
+from unittest import mock
 
 from . import bucket
 from .options import Options
@@ -24,8 +26,13 @@ class Output(unittest.TestCase):
     """What Screen prints."""
 
     def printed(self, environment, out):
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-            screen = Screen({"TERM": "xterm"} | environment)
+        environment = {"TERM": "xterm"} | environment
+        with (
+            mock.patch.dict(os.environ, environment, clear=True),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(out),
+        ):
+            screen = Screen(os.environ)
             screen.mask(Token("a-secret"))
             with screen.waiting("Building"):
                 screen.line(REASON, "red")
