@@ -22,7 +22,7 @@ def main():
     run = None
     try:
         run = Run(Options.read(os.environ), screen)
-        _COMMANDS[_command()](run)
+        _COMMANDS[_command(run.options)](run)
     except Wrong as wrong:
         return _report(screen, run, Misuse(str(wrong)))
     except Problem as problem:
@@ -35,10 +35,14 @@ def main():
     return 0
 
 
-def _command():
-    if sys.argv[1:2] and sys.argv[1] in _COMMANDS and len(sys.argv) == 2:
-        return sys.argv[1]
-    raise Misuse(f"Expected one of these: {', '.join(_COMMANDS)}.")
+def _command(options):
+    """The command's name, if the options suit it."""
+    name = sys.argv[1] if len(sys.argv) == 2 else ""
+    if name not in _COMMANDS:
+        raise Misuse(f"Expected one of these: {', '.join(_COMMANDS)}.")
+    if options.settings.strip() and name in ("status", "delete"):
+        raise Misuse(f"SET is only for deploy and update. {name} changes no parameters.")
+    return name
 
 
 def _report(screen, run, problem):

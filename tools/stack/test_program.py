@@ -90,6 +90,7 @@ class WrongUse(Program):
         self.expect_at_once(["STACK=1st"], "status", STACK="1st")
         self.expect_at_once(["YES=maybe"], "update", YES="maybe")
         self.expect_at_once(["ROLE_ARN=admin"], "deploy", ROLE_ARN="admin", YES="1")
+        self.expect_at_once(["SET is only for"], "delete", SET_TEXT="ForceDisconnect=true", YES="1")
         self.expect_at_once(["BUCKET=s3://a"], "deploy", BUCKET="s3://a", YES="1")
         self.expect_at_once(["SSL_CERT_FILE=/absent"], "status", SSL_CERT_FILE="/absent")
 
