@@ -192,7 +192,9 @@ pub enum Registration {
     Current,
     /// It matches, but the outcome of a later registration is unknown.
     Uncertain,
-    /// Nothing is recorded, something different is recorded, or the recorded key no longer exists.
+    /// It matches, but the recorded key no longer exists.
+    KeyLost,
+    /// Nothing is recorded, or something different is recorded.
     Needed,
 }
 
@@ -212,6 +214,7 @@ pub fn registration(spec: &Spec, observed: &Observed) -> Registration {
         (true, _) if pending_is_recorded(tags) => Registration::Current,
         (true, None) => Registration::Current,
         (true, Some(_)) => Registration::Uncertain,
+        (false, _) if same => Registration::KeyLost,
         (false, _) => Registration::Needed,
     }
 }

@@ -177,7 +177,7 @@ async fn check(context: &Context<'_>, request: RequestType, spec: Spec) -> Resul
     };
     let account = account(context, &spec, observed.user.as_ref(), found.as_ref()).await;
     let (link, policies) = tokio::join!(
-        link_if_needed(context, &spec, observed.user.as_ref(), found, state),
+        link_if_needed(context, &spec, &observed, found, state),
         policies(context, &spec, account.as_ref().ok()),
     );
     let mut errors = Vec::from_iter(check_owner(&spec, observed.user.as_ref()).err());
@@ -209,7 +209,7 @@ async fn link_if_room(
     let Some(link) = link else { return Ok(None) };
     let KeyRoom::None { surplus } = key_room(observed, held(observed, &link)) else { return Ok(Some(link)) };
     let error = context.iam.no_key_slot(spec.user.as_str(), observed.keys(), surplus).await;
-    if state == Registration::Uncertain {
+    if is_optional(observed, state) {
         tracing::warn!(%error, "keeping all keys, because the recorded registration matches the properties");
         return Ok(None);
     }
@@ -249,27 +249,38 @@ async fn first_round(
     Ok((seen?, Some(found)))
 }
 
+/// Whether no key has to be registered: the recorded registration matches the properties, and there is no room for a key
+/// unless Coiled says more. A failed rollback would leave a stack that CloudFormation no longer updates.
+fn is_optional(observed: &Observed, state: Registration) -> bool {
+    match state {
+        Registration::Uncertain => true,
+        Registration::KeyLost => matches!(key_room(observed, Held::Unknown), KeyRoom::None { .. }),
+        Registration::Current | Registration::Needed => false,
+    }
+}
+
 async fn link_if_needed(
     context: &Context<'_>,
     spec: &Spec,
-    seen: Option<&SeenUser>,
+    observed: &Observed,
     found: Option<Found>,
     state: Registration,
 ) -> Result<Option<Link>, Vec<Error>> {
+    let is_optional = is_optional(observed, state);
     match found {
         Some(found) if state != Registration::Current => {
-            let link = match link(context, spec, seen, found).await {
-                Ok(link) if state == Registration::Uncertain => with_socket(link).await,
+            let link = match link(context, spec, observed.user.as_ref(), found).await {
+                Ok(link) if is_optional => with_socket(link).await,
                 other => other,
             };
-            unless_uncertain(state, link.map(Some))
+            unless_optional(is_optional, link.map(Some))
         }
         _ => Ok(None),
     }
 }
 
-/// If the registration is uncertain, both keys work. The WebSocket is opened during the checks, so that the run does
-/// not change anything if Coiled is unreachable.
+/// If no key has to be registered, the WebSocket is opened during the checks, so that the run does not change anything
+/// if Coiled is unreachable.
 async fn with_socket(link: Link) -> Result<Link, Vec<Error>> {
     let socket = link.coiled.open(&link.workspace).await.map_err(|error| vec![error])?;
     *locked(&link.socket) = Some(socket);
@@ -287,13 +298,12 @@ async fn policies(
     }
 }
 
-/// If the registration is uncertain, both keys work and the recorded one matches. In that case, an error from Coiled
-/// does not fail the request. A failed rollback would leave a stack that CloudFormation no longer updates.
-fn unless_uncertain(state: Registration, link: Result<Option<Link>, Vec<Error>>) -> Result<Option<Link>, Vec<Error>> {
+/// An error from Coiled does not fail a request that needs no registration.
+fn unless_optional(is_optional: bool, link: Result<Option<Link>, Vec<Error>>) -> Result<Option<Link>, Vec<Error>> {
     match link {
-        Err(errors) if state == Registration::Uncertain => {
+        Err(errors) if is_optional => {
             let causes = errors.iter().map(Error::to_string).collect::<Vec<_>>().join("; ");
-            tracing::warn!(causes, "cannot tell which key Coiled holds; keeping both keys until a later run finds out");
+            tracing::warn!(causes, "cannot tell which key Coiled holds; keeping all keys until a later run finds out");
             Ok(None)
         }
         other => other,

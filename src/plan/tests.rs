@@ -66,7 +66,8 @@ fn seen(observed: &mut Observed) -> &mut SeenUser {
 }
 
 fn planned(spec: &Spec, observed: &Observed) -> String {
-    plan(&wanted(spec, registration(spec, observed) == Registration::Needed), observed).to_string()
+    let registers = matches!(registration(spec, observed), Registration::Needed | Registration::KeyLost);
+    plan(&wanted(spec, registers), observed).to_string()
 }
 
 #[test]
@@ -134,7 +135,7 @@ fn an_inactive_key_is_kept_and_a_deleted_key_is_replaced() {
     seen(&mut observed).keys = vec![Key { active: false, ..key("AKIA1") }];
     assert_eq!(registration(&spec, &observed), Registration::Current);
     seen(&mut observed).keys.clear();
-    assert_eq!(registration(&spec, &observed), Registration::Needed);
+    assert_eq!(registration(&spec, &observed), Registration::KeyLost);
 }
 
 #[test]

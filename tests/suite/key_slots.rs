@@ -153,6 +153,31 @@ async fn a_killed_runs_key_is_deleted_to_make_room_if_the_workspace_is_not_conne
     world.connected().await;
 }
 
+/// The rollback asks for what is already registered, so it needs neither a new key nor Coiled.
+#[tokio::test]
+async fn a_rollback_without_room_succeeds_if_a_person_has_replaced_the_recorded_key() {
+    let world = connected().await;
+    let registered = world.keys("coiled").await.remove(0);
+    world.create_key_by_hand("coiled").await;
+    world.delete_key_by_hand(&registered).await;
+    let held = set_up_again(&world).await;
+    let keys = world.keys("coiled").await;
+    for change in [rotated(), json!({"Region": "us-east-2"})] {
+        world
+            .update(json!({}), change.clone())
+            .await
+            .failed(&["as many access keys as IAM allows", &delete_command(&held)]);
+        world.update(change.clone(), json!({})).await.succeeded();
+        let how = How::Status(400, json!({"detail": "no"}));
+        world.coiled.fault(Fault { on: Call::BackendOptions, how, times: 1 });
+        world.update(change, json!({})).await.succeeded();
+        assert_eq!(world.keys("coiled").await, keys);
+    }
+    for words in ["keeping all keys, because", "cannot tell which key Coiled holds; keeping all keys"] {
+        assert!(world.logs.text().contains(words), "{words}");
+    }
+}
+
 /// After a rotation with an unknown outcome, Coiled may hold either key. If both have the same region, it shows the
 /// same connection for both.
 #[tokio::test]

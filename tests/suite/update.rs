@@ -101,7 +101,7 @@ async fn an_unknown_outcome_keeps_both_keys_until_coiled_responds_again() {
         assert_eq!(world.keys("coiled").await.len(), 2, "{on:?}");
         assert_eq!(world.tag("coiled-stack:pending-access-key-id").await, held, "{on:?}");
     }
-    assert!(world.logs.text().contains("keeping both keys"));
+    assert!(world.logs.text().contains("keeping all keys"));
 
     // The next run first resolves the outcome. Then Coiled rejects its registration for the old region.
     world.coiled.clear_faults();
