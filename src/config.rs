@@ -15,6 +15,9 @@ pub struct Config {
     /// Settle time between writing a lease and checking that it still exists. It must be longer than the time that
     /// another run needs between reading the lease and writing its own. `LEASE_SETTLE_MILLIS`, default 1 s.
     pub lease_settle: Duration,
+    /// How long a run may send CreateAccessKey after its lease says so. A key that a person creates in this time can be
+    /// mistaken for the run's, if the run is killed. `CREATE_KEY_MILLIS`, default 10 s.
+    pub create_key: Duration,
     /// How long a Delete that finds nothing waits for a Create that has not responded. Until a Create has finished its
     /// checks, there is nothing to find, and the checks usually take less than the default.
     /// `LATE_CREATE_MILLIS`, default 10 s.
@@ -45,6 +48,7 @@ impl Default for Config {
         Self {
             key_settle: Duration::from_secs(1),
             lease_settle: Duration::from_secs(1),
+            create_key: Duration::from_secs(10),
             late_create: Duration::from_secs(10),
             poll: Duration::from_secs(1),
             access_denied_grace: Duration::from_secs(30),
@@ -72,6 +76,7 @@ impl Config {
         Self {
             key_settle: millis("KEY_SETTLE_MILLIS", defaults.key_settle),
             lease_settle: millis("LEASE_SETTLE_MILLIS", defaults.lease_settle),
+            create_key: millis("CREATE_KEY_MILLIS", defaults.create_key),
             late_create: millis("LATE_CREATE_MILLIS", defaults.late_create),
             // Polling without a pause would keep a core busy.
             poll: millis("POLL_MILLIS", defaults.poll).max(Duration::from_millis(10)),

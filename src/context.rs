@@ -16,6 +16,7 @@ use crate::coiled::{Coiled, Pace};
 use crate::config::Config;
 use crate::deadline::Deadlines;
 use crate::error::{Error, Failure};
+use crate::iam::creation::Creation;
 use crate::iam::tags::{LEASE, Lease, Owner, OwnershipTags};
 use crate::iam::{Account, Iam};
 use crate::observe::{self, SeenUser};
@@ -51,6 +52,7 @@ pub struct Context<'a> {
     began: Instant,
     step: Mutex<String>,
     writes_lease: AtomicBool,
+    creation: Mutex<Option<Creation>>,
     default_workspace: OnceLock<String>,
 }
 
@@ -82,6 +84,7 @@ impl<'a> Context<'a> {
             began: Instant::now(),
             step: Mutex::new("start".into()),
             writes_lease: AtomicBool::new(false),
+            creation: Mutex::default(),
             default_workspace: OnceLock::new(),
         }
     }
@@ -232,7 +235,17 @@ impl<'a> Context<'a> {
     /// The lease tag. Call this only to write the tag, because the run then expires or releases the lease when it ends.
     pub fn lease_tag(&self) -> Tag {
         self.writes_lease.store(true, Ordering::SeqCst);
-        self.lease.tag()
+        self.lease.with(self.creation()).tag()
+    }
+
+    /// Sets when this run creates a key. The lease contains it from the next time that it is written.
+    pub fn set_creation(&self, creation: Option<Creation>) {
+        *locked(&self.creation) = creation;
+    }
+
+    /// When this run creates a key.
+    pub fn creation(&self) -> Option<Creation> {
+        locked(&self.creation).clone()
     }
 
     /// Marks this run's lease as expired. The next run does not wait for it, and knows that there may be something to
@@ -241,7 +254,7 @@ impl<'a> Context<'a> {
         if !self.may_end_lease(name).await? {
             return Ok(());
         }
-        self.iam.tag_user(name, &[self.lease.ended().tag()]).await
+        self.iam.tag_user(name, &[self.lease.with(self.creation()).ended().tag()]).await
     }
 
     /// Removes this run's lease from the user. Use it only if there is nothing to clean up.

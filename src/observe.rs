@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::Error;
 use crate::iam::document::Kind;
-use crate::iam::keys::Key;
+use crate::iam::keys::{Key, LastUse};
 use crate::iam::policy::Policy;
 use crate::iam::tags::{Lease, Owner, OwnershipTags};
 use crate::iam::user::User;
@@ -29,7 +29,8 @@ pub struct SeenUser {
     pub owner: Owner,
     /// The lease of a run that is working on the user, or that failed or was killed.
     pub lease: Option<Lease>,
-    /// All access keys, active and inactive.
+    /// All access keys, active and inactive. IAM allows two, but checks its limit late, so there may be more
+    /// (terraform-provider-aws#39693).
     pub keys: Vec<Key>,
     /// The ARNs of the attached policies.
     pub attached: Vec<String>,
@@ -67,6 +68,21 @@ pub async fn user(iam: &Iam, ownership: &OwnershipTags, name: &UserName) -> Resu
         keys,
         attached,
     }))
+}
+
+/// Reads the last use of keys that a killed run may have created.
+///
+/// # Errors
+/// A failed GetAccessKeyLastUsed. Without its response, the key can be neither kept nor deleted for certain.
+pub async fn last_uses(iam: &Iam, observed: &mut Observed, suspects: &[String]) -> Result<(), Error> {
+    let keys = observed.user.iter_mut().flat_map(|seen| seen.keys.iter_mut());
+    for key in keys.filter(|key| suspects.contains(&key.id)) {
+        key.last_use = iam.last_use(&key.id).await?;
+        if key.last_use == LastUse::Used {
+            tracing::warn!(access_key_id = %key.id, "keeping a key that was created while a killed run created one: it is in use");
+        }
+    }
+    Ok(())
 }
 
 /// Reads the two policies; a policy that does not exist is left out.

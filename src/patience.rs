@@ -96,7 +96,7 @@ impl Patience {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + StdError + 'static,
     {
-        self.call_and_look(name, not_yet, send, || async { Ok(None) }).await
+        self.call_with(name, not_yet, send, |_| async { Ok(None) }).await
     }
 
     /// Like [`Patience::call`], for a call that must not take effect twice. After each attempt that may have worked,
@@ -114,19 +114,43 @@ impl Patience {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + StdError + 'static,
     {
+        let before_next = |may_have_worked: bool| {
+            let looked = may_have_worked.then(&look);
+            async {
+                match looked {
+                    Some(looked) => looked.await,
+                    None => Ok(None),
+                }
+            }
+        };
+        self.call_with(name, not_yet, send, before_next).await
+    }
+
+    /// The same, but `before_next` runs before every further attempt, and learns whether the last one may have worked.
+    pub async fn call_with<T, E, F, L>(
+        &self,
+        name: &'static str,
+        not_yet: &[&str],
+        send: impl Fn() -> F,
+        before_next: impl Fn(bool) -> L,
+    ) -> Result<T, Error>
+    where
+        L: Future<Output = Result<Option<T>, Error>>,
+        T: RequestId,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + StdError + 'static,
+    {
         let mut wait = Wait::begin(self, name, not_yet);
         while Instant::now() < self.ends() {
             let failed = match self.attempt(&send).await {
                 Ok(output) => return Ok(output),
                 Err(failed) => failed,
             };
-            if !wait.before_next(failed).await? {
-                continue;
-            }
-            match look().await {
+            let may_have_worked = wait.before_next(failed).await?;
+            match before_next(may_have_worked).await {
                 Ok(Some(output)) => return Ok(output),
                 Ok(None) => {}
-                // `look` ran out of time, so the failure of the call itself says more.
+                // `before_next` ran out of time, so the failure of the call itself says more.
                 Err(error) if is_passing(&error) => break,
                 Err(error) => return Err(error),
             }

@@ -1,6 +1,7 @@
 //! Computes the steps of a Create or an Update from the desired and the observed state. Does not call any service.
 
 mod room;
+mod stray;
 
 use std::fmt;
 
@@ -14,6 +15,7 @@ use crate::properties::tags::Tag;
 
 use room::left_over;
 pub use room::{Held, KeyRoom, key_room};
+pub use stray::{creation, has_unexplained_key, suspects};
 
 /// One step of a Create or an Update. Its `Display` is the name that the log and a status reason show.
 #[derive(Debug, Clone, PartialEq, Eq)]

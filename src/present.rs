@@ -18,7 +18,7 @@ use crate::iam::document::Kind;
 use crate::iam::policy::Policy;
 use crate::iam::tags::{ACCESS_KEY_ID, Owner, SERVER, WORKSPACE, get};
 use crate::observe::{self, Observed, SeenUser};
-use crate::plan::{Held, KeyRoom, Registration, Wanted, key_room, plan, registration};
+use crate::plan::{Held, KeyRoom, Registration, Wanted, creation, key_room, plan, registration, suspects};
 use crate::properties::registry::Registry;
 use crate::properties::tags::{self, Tag};
 use crate::properties::{Remnant, Spec};
@@ -97,12 +97,14 @@ async fn undo_after_failure(
 }
 
 async fn execute(context: &Context<'_>, prepared: &Prepared, run: &Run<'_>) -> Result<(), Failure> {
-    let plan = plan(&wanted(context, prepared), &prepared.observed);
+    let observed = &prepared.observed;
+    let plan = plan(&wanted(context, prepared), observed);
     if plan.is_empty() {
         tracing::info!("nothing to change");
         return Ok(());
     }
     tracing::info!(plan = %plan, "plan");
+    context.set_creation(creation(observed, prepared.link.is_some(), context.config.create_key));
     run.execute(&plan).await
 }
 
@@ -166,6 +168,8 @@ async fn check(context: &Context<'_>, request: RequestType, spec: Spec) -> Resul
     }
     let (seen, found) = first_round(context, request, &spec).await?;
     let mut observed = Observed { user: seen, ..Observed::default() };
+    let suspects: Vec<String> = suspects(&observed).into_iter().map(|key| key.id.clone()).collect();
+    observe::last_uses(&context.iam, &mut observed, &suspects).await?;
     if request == RequestType::Update {
         check_identity(context, &spec, observed.user.as_ref())?;
     }

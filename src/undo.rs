@@ -16,7 +16,7 @@ use crate::iam::document::Kind;
 use crate::iam::retag::back_to;
 use crate::iam::tags::{ACCESS_KEY_ID, Owner, PENDING, PENDING_REGION, get};
 use crate::observe;
-use crate::plan::title;
+use crate::plan::{has_unexplained_key, title};
 use crate::present::Link;
 use crate::properties::tags::Tag;
 
@@ -39,11 +39,8 @@ pub enum Undo {
     Detachment(Kind),
     /// Set the permissions boundary with this ARN again. `None` means that the user had no boundary, so delete it.
     Boundary(Option<String>),
-    /// Delete the new access key. If its ID is unknown, delete every key except `before`.
-    NewKeys {
-        /// The IDs of the keys that existed before this run.
-        before: Vec<String>,
-    },
+    /// Delete the new access key. If its ID is unknown, delete every key that this run may have created.
+    NewKeys,
     /// Restore these pending tags, which name an earlier key. If there are none, remove the pending tags.
     Pending(Vec<Tag>),
     /// Disconnect the workspace if Coiled may hold the new key.
@@ -62,7 +59,7 @@ impl fmt::Display for Undo {
             Undo::Detachment(kind) => write!(f, "attach the {}", title(*kind)),
             Undo::Boundary(Some(arn)) => write!(f, "set permissions boundary {arn}"),
             Undo::Boundary(None) => write!(f, "delete the permissions boundary"),
-            Undo::NewKeys { .. } => write!(f, "delete the access key"),
+            Undo::NewKeys => write!(f, "delete the access key"),
             Undo::Pending(_) => write!(f, "restore the pending tags"),
             Undo::Registration => write!(f, "disconnect the workspace"),
         }
@@ -119,7 +116,7 @@ impl Journal {
 
     /// Drops every undo except those of the new key.
     fn keep_keys_only(&self) {
-        locked(&self.undos).retain(|undo| matches!(undo, Undo::NewKeys { .. } | Undo::Pending(_)));
+        locked(&self.undos).retain(|undo| matches!(undo, Undo::NewKeys | Undo::Pending(_)));
     }
 }
 
@@ -167,7 +164,7 @@ impl Run<'_> {
             self.journal.remove_last();
         }
         self.give_aws_half_of_the_time();
-        if leftovers.is_empty() {
+        if leftovers.is_empty() && !has_unexplained_key(&self.prepared.observed) {
             self.release_after_undo().await
         } else {
             self.expire_lease().await
@@ -195,7 +192,7 @@ impl Run<'_> {
             }
             Undo::Policy(kind) | Undo::PolicyTags(kind) | Undo::Document(kind, _) => vec![self.arn(*kind)],
             Undo::Attachment(kind) | Undo::Detachment(kind) => vec![self.arn(*kind)],
-            Undo::NewKeys { .. } => {
+            Undo::NewKeys => {
                 let key = self
                     .new_key_id()
                     .map_or_else(|| "its newest access key".to_owned(), |id| format!("access key {id}"));
@@ -210,7 +207,7 @@ impl Run<'_> {
 
     async fn undo(&self, undo: &Undo) -> Result<(), Error> {
         // The ID identifies the key as this run's, even if another run has taken over the user.
-        if let (Undo::NewKeys { .. }, Some(id), false) = (undo, self.new_key_id(), self.lost_a_key()) {
+        if let (Undo::NewKeys, Some(id), false) = (undo, self.new_key_id(), self.lost_a_key()) {
             return self.context.iam.delete_key(self.user(), &id).await;
         }
         // The user may belong to someone else, because CreateUser may have failed with EntityAlreadyExists.
@@ -228,7 +225,7 @@ impl Run<'_> {
             Undo::Document(kind, version) => self.undo_document(*kind, version).await,
             Undo::Attachment(kind) => iam.detach(user, &self.arn(*kind)).await,
             Undo::Detachment(kind) => iam.attach(user, &self.arn(*kind)).await,
-            Undo::NewKeys { before } => self.undo_keys(before).await,
+            Undo::NewKeys => self.undo_keys().await,
             Undo::Pending(before) => self.undo_pending(before).await,
             Undo::Registration => self.undo_registration().await,
         }
@@ -313,13 +310,13 @@ impl Run<'_> {
         }
     }
 
-    /// Deletes every key that did not exist before this run. A CreateAccessKey call whose response was lost may have
-    /// created a key that IAM lists late.
-    async fn undo_keys(&self, before: &[String]) -> Result<(), Error> {
+    /// Deletes every key that this run has created. A CreateAccessKey call whose response was lost may have created a
+    /// key that IAM lists late.
+    async fn undo_keys(&self) -> Result<(), Error> {
         let consistent_at = self.lost_key_at().unwrap_or_else(Instant::now) + self.context.config.consistency;
         let until = consistent_at.min(self.undo_until());
         // If this run also deletes the user, no key can remain: DeleteUser fails while the user has one.
-        while !self.delete_new_keys(before).await? && !self.journal.remaining().contains(&Undo::User) {
+        while !self.delete_new_keys().await? && !self.journal.remaining().contains(&Undo::User) {
             if Instant::now() + self.context.config.poll > until {
                 let is_certain = until == consistent_at;
                 return if is_certain { Ok(()) } else { Err(Error::Unconfirmed(KEY_MAY_APPEAR.into())) };
@@ -330,14 +327,11 @@ impl Run<'_> {
     }
 
     /// Deletes this run's key and all keys whose responses were lost. Returns whether it found a lost key.
-    async fn delete_new_keys(&self, before: &[String]) -> Result<bool, Error> {
-        let (iam, own) = (&self.context.iam, self.new_key_id());
-        let mut created: Vec<String> = iam.keys(self.user()).await?.into_iter().map(|key| key.id).collect();
-        created.retain(|id| !before.contains(id) && own.as_ref() != Some(id));
-        for id in own.iter().chain(&created) {
-            iam.delete_key(self.user(), id).await?;
+    async fn delete_new_keys(&self) -> Result<bool, Error> {
+        if let Some(id) = self.new_key_id() {
+            self.context.iam.delete_key(self.user(), &id).await?;
         }
-        Ok(!created.is_empty())
+        self.delete_keys_without_secret().await
     }
 
     async fn undo_policy(&self, kind: Kind) -> Result<(), Error> {

@@ -9,7 +9,8 @@ use tokio::time::{Instant, sleep};
 use super::{Run, locked};
 use crate::aws::{code, may_have_worked};
 use crate::error::Error;
-use crate::iam::keys::{self, NewKey};
+use crate::iam::keys::{self, Key, NewKey};
+use crate::plan::has_unexplained_key;
 use crate::sts::Sts;
 use crate::undo::Undo;
 
@@ -23,15 +24,14 @@ impl Run<'_> {
     }
 
     pub(super) async fn create_key(&self) -> Result<(), Error> {
-        let before = self.keys_before();
-        self.journal.note(Undo::NewKeys { before: before.clone() });
-        let created = self.create_key_when_there_is_room(&before).await;
+        self.journal.note(Undo::NewKeys);
+        let created = self.create_key_when_there_is_room().await;
         if created.as_ref().is_err_and(may_have_worked) {
             self.note_lost_key();
         }
         if created.is_err() && !self.lost_a_key() {
             // IAM rejected the call, so a key that appears now was created by another run.
-            self.journal.discard(&Undo::NewKeys { before });
+            self.journal.discard(&Undo::NewKeys);
         }
         let key = created?;
         tracing::info!(access_key_id = %key.id, "access key created");
@@ -53,31 +53,46 @@ impl Run<'_> {
         *locked(&self.lost_key_at) = Some(Instant::now());
     }
 
-    fn keys_before(&self) -> Vec<String> {
-        self.prepared.observed.keys().iter().map(|key| key.id.clone()).collect()
-    }
-
-    async fn create_key_when_there_is_room(&self, before: &[String]) -> Result<NewKey, Error> {
+    async fn create_key_when_there_is_room(&self) -> Result<NewKey, Error> {
         let until = Instant::now() + self.context.config.consistency;
         loop {
-            let look = || {
-                self.note_lost_key();
-                self.delete_lost_key()
+            self.extend_creation().await?;
+            let before_next = async |is_lost: bool| {
+                if is_lost {
+                    self.note_lost_key();
+                    self.delete_lost_key().await?;
+                }
+                self.extend_creation().await
             };
-            let created = self.context.iam.create_key(self.user(), look).await;
+            let created = self.context.iam.create_key(self.user(), before_next).await;
             if !matches!(&created, Err(error) if code(error) == Some("LimitExceeded")) {
                 return created;
             }
-            self.wait_for_room(before, until).await?;
+            self.wait_for_room(until).await?;
         }
+    }
+
+    /// Writes the lease again if it does not allow an attempt now. A run that is killed would otherwise leave a key that
+    /// no lease explains.
+    async fn extend_creation(&self) -> Result<(), Error> {
+        let (context, user) = (self.context, self.user());
+        let creation = context.creation().ok_or_else(|| Error::Internal("no lease for a new key".into()))?;
+        if creation.allows_attempt() {
+            return Ok(());
+        }
+        // Tags do not support compare-and-set: the lease must not replace that of another run.
+        context.holds_lease(user).await?;
+        let has_lost_key = self.lost_a_key() || has_unexplained_key(&self.prepared.observed);
+        context.set_creation(Some(creation.renewed(context.config.create_key, has_lost_key)));
+        context.iam.tag_user(user, &[context.lease_tag()]).await
     }
 
     /// Waits after LimitExceeded: for a few seconds, IAM may still count a key that was just deleted, or may not list
     /// the lost key yet. Fails if a person has created a key since the checks.
-    async fn wait_for_room(&self, before: &[String], until: Instant) -> Result<(), Error> {
+    async fn wait_for_room(&self, until: Instant) -> Result<(), Error> {
         let (iam, user, poll) = (&self.context.iam, self.user(), self.context.config.poll);
         let keys = iam.keys(user).await?;
-        let has_made_room = self.lost_a_key() || before.len() >= keys::LIMIT;
+        let has_made_room = self.lost_a_key() || self.prepared.observed.keys().len() >= keys::LIMIT;
         if (keys.len() >= keys::LIMIT && !has_made_room) || Instant::now() + poll > until {
             return Err(iam.no_key_slot(user, &keys, 1).await);
         }
@@ -85,20 +100,25 @@ impl Run<'_> {
         self.delete_lost_key().await
     }
 
-    /// Deletes keys whose secret was lost with the response. They did not exist at the start of this run, and this run
-    /// does not have their secret. Nobody can use such a key.
+    /// Deletes keys whose secret was lost with the response. Nobody can use such a key.
     pub(super) async fn delete_lost_key(&self) -> Result<(), Error> {
-        if !self.lost_a_key() {
-            return Ok(());
-        }
-        let (iam, before, own) = (&self.context.iam, self.keys_before(), self.new_key_id());
-        for key in iam.keys(self.user()).await? {
-            if !before.contains(&key.id) && own.as_ref() != Some(&key.id) {
-                tracing::warn!(access_key_id = %key.id, "deleting a key whose secret was lost with the response");
-                iam.delete_key(self.user(), &key.id).await?;
-            }
+        if self.lost_a_key() {
+            self.delete_keys_without_secret().await?;
         }
         Ok(())
+    }
+
+    /// Deletes every key that this run may have created and whose secret it does not have. Returns whether it found any.
+    pub(crate) async fn delete_keys_without_secret(&self) -> Result<bool, Error> {
+        let (iam, own, creation) = (&self.context.iam, self.new_key_id(), self.context.creation());
+        let is_lost = |key: &Key| creation.as_ref().is_some_and(|creation| creation.covers(key));
+        let keys = iam.keys(self.user()).await?.into_iter();
+        let lost: Vec<Key> = keys.filter(|key| is_lost(key) && own.as_ref() != Some(&key.id)).collect();
+        for key in &lost {
+            tracing::warn!(access_key_id = %key.id, "deleting a key whose secret was lost with the response");
+            iam.delete_key(self.user(), &key.id).await?;
+        }
+        Ok(!lost.is_empty())
     }
 
     pub(super) async fn wait_for_key(&self) -> Result<(), Error> {

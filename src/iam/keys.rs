@@ -22,6 +22,19 @@ pub struct Key {
     pub active: bool,
     /// When it was created, in Unix seconds.
     pub created: Option<i64>,
+    /// Which service it was last used with. ListAccessKeys does not return this.
+    pub last_use: LastUse,
+}
+
+/// Which service a key was last used with, as GetAccessKeyLastUsed shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastUse {
+    /// IAM was not asked.
+    Unknown,
+    /// None, or only STS. A run calls STS with its new key to check whether the key works.
+    Unused,
+    /// Another service. A run never does this.
+    Used,
 }
 
 /// A new key. The function keeps the secret in memory only.
@@ -43,25 +56,25 @@ impl Iam {
         let key = |key: aws_sdk_iam::types::AccessKeyMetadata| {
             let active = key.status == Some(aws_sdk_iam::types::StatusType::Active);
             let created = key.create_date.map(|date| date.secs());
-            key.access_key_id.map(|id| Key { id, active, created })
+            key.access_key_id.map(|id| Key { id, active, created, last_use: LastUse::Unknown })
         };
         Ok(pages.into_iter().flat_map(|page| page.access_key_metadata).filter_map(key).collect())
     }
 
-    /// Creates a key. If a response was lost, `look` runs before the call is sent again.
+    /// Creates a key. `before_next` runs before the call is sent again, and learns whether the response was lost.
     ///
     /// A call whose response was lost may have created a key. The secret of such a key is lost, but the key counts
     /// toward the limit of two.
-    pub async fn create_key<L>(&self, user: &str, look: impl Fn() -> L) -> Result<NewKey, Error>
+    pub async fn create_key<L>(&self, user: &str, before_next: impl Fn(bool) -> L) -> Result<NewKey, Error>
     where
         L: Future<Output = Result<(), Error>>,
     {
         let send = || self.client.create_access_key().user_name(user).send();
-        let look = || {
-            let looked = look();
-            async { looked.await.map(|()| None) }
+        let before_next = |is_lost| {
+            let ready = before_next(is_lost);
+            async { ready.await.map(|()| None) }
         };
-        let response = self.patience.call_and_look("CreateAccessKey", &["NoSuchEntity"], send, look).await?;
+        let response = self.patience.call_with("CreateAccessKey", &["NoSuchEntity"], send, before_next).await?;
         let key = response
             .access_key
             .ok_or_else(|| Error::Unconfirmed("CreateAccessKey succeeded but returned no key".into()))?;
@@ -84,22 +97,33 @@ impl Iam {
     async fn describe_keys(&self, user: &str, keys: &[Key]) -> Vec<String> {
         let describe = async |key: &Key| {
             let status = if key.active { "active" } else { "inactive" };
-            let (id, used) = (&key.id, self.last_use(&key.id).await);
+            let (id, used) = (&key.id, self.describe_last_use(&key.id).await);
             format!("{id} ({status}, {used}): aws iam delete-access-key --user-name {user} --access-key-id {id}")
         };
         join_all(keys.iter().map(describe)).await
     }
 
     /// When the key was last used, and with which service. If this lookup fails, the key is still listed.
-    async fn last_use(&self, id: &str) -> String {
-        let send = || self.client.get_access_key_last_used().access_key_id(id).send();
-        match self.patience.call("GetAccessKeyLastUsed", &[], send).await {
-            Ok(response) => response.access_key_last_used.as_ref().map_or_else(|| "never used".into(), describe_use),
+    async fn describe_last_use(&self, id: &str) -> String {
+        match self.last_used(id).await {
+            Ok(used) => used.as_ref().map_or_else(|| "never used".into(), describe_use),
             Err(error) => {
                 tracing::warn!(%error, access_key_id = id, "could not find out when the key was last used");
                 "last use unknown".into()
             }
         }
+    }
+
+    /// Which service the key was last used with.
+    pub async fn last_use(&self, id: &str) -> Result<LastUse, Error> {
+        let used = self.last_used(id).await?.filter(|used| used.last_used_date.is_some());
+        let is_used = used.is_some_and(|used| used.service_name != "sts");
+        Ok(if is_used { LastUse::Used } else { LastUse::Unused })
+    }
+
+    async fn last_used(&self, id: &str) -> Result<Option<AccessKeyLastUsed>, Error> {
+        let send = || self.client.get_access_key_last_used().access_key_id(id).send();
+        Ok(self.patience.call("GetAccessKeyLastUsed", &[], send).await?.access_key_last_used)
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod adopted;
 pub mod contents;
+pub mod creation;
 pub mod document;
 pub mod holders;
 pub mod keys;

@@ -3,6 +3,7 @@
 
 use std::time::SystemTime;
 
+use super::creation::Creation;
 use crate::deadline::unix;
 use crate::properties::Spec;
 use crate::properties::tags::Tag;
@@ -28,7 +29,7 @@ pub const PENDING_REGION: &str = "coiled-stack:pending-region";
 pub const REGISTERED: &str = "coiled-stack:registered";
 /// The [`Lease`]: which run is working on the user, and until when.
 pub const LEASE: &str = "coiled-stack:lease";
-/// The last part of the lease tag if the run is a Delete.
+/// The last part of the lease tag if the run is a Delete. Otherwise it is the [`Creation`], if there is one.
 const DELETES: &str = "Delete";
 /// The user's state before adoption. It is kept until the stack has registered a key.
 pub const ADOPTED: &str = "coiled-stack:adopted";
@@ -119,13 +120,13 @@ pub struct Lease {
     until: u64,
     /// Whether the run is a Delete.
     deletes: bool,
+    /// When the run creates a key, if it does.
+    creation: Option<Creation>,
 }
 
 impl Lease {
     /// The longest lease in seconds: Lambda's longest timeout of 15 minutes, plus 1 minute for clock differences.
     const LONGEST: u64 = 16 * 60;
-    /// How far the clocks of Lambda and IAM may differ, in seconds. IAM rounds the date of a key down to a second.
-    const CLOCKS: i64 = 2;
 
     /// A lease for this run. `until` is in Unix seconds.
     pub fn new(request_id: &str, until: u64, deletes: bool) -> Self {
@@ -133,37 +134,40 @@ impl Lease {
         // A tag's value may have 256 characters from a limited set. A real RequestId has 36 characters and is not
         // changed.
         let request_id = request_id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect();
-        Self { request_id, run, until, deletes }
+        Self { request_id, run, until, deletes, creation: None }
+    }
+
+    /// The same lease of a run that creates a key then.
+    pub fn with(&self, creation: Option<Creation>) -> Self {
+        Self { creation, ..self.clone() }
+    }
+
+    /// When the run creates a key. `None` if it creates none, or if release 0.1.0 wrote the lease.
+    pub fn creation(&self) -> Option<&Creation> {
+        self.creation.as_ref()
     }
 
     /// Reads the tag. `None` if it is missing or malformed.
     pub fn read(tags: &[Tag]) -> Option<Self> {
         let mut parts = get(tags, LEASE)?.split('/');
         let (request_id, run, until) = (parts.next()?, parts.next()?, parts.next()?);
-        let deletes = parts.next() == Some(DELETES);
-        Some(Self { request_id: request_id.to_owned(), run: run.parse().ok()?, until: until.parse().ok()?, deletes })
+        let last = parts.next();
+        let (deletes, creation) = (last == Some(DELETES), last.and_then(Creation::read));
+        let (request_id, run, until) = (request_id.to_owned(), run.parse().ok()?, until.parse().ok()?);
+        Some(Self { request_id, run, until, deletes, creation })
     }
 
     /// Encodes the lease as its tag.
     pub fn tag(&self) -> Tag {
-        let deletes = if self.deletes { format!("/{DELETES}") } else { String::new() };
-        Tag::new(LEASE, format!("{}/{}/{}{deletes}", self.request_id, self.run, self.until))
+        let creation = self.creation.as_ref().map(Creation::encode);
+        let last = self.deletes.then(|| DELETES.to_owned()).or(creation).map(|last| format!("/{last}"));
+        Tag::new(LEASE, format!("{}/{}/{}{}", self.request_id, self.run, self.until, last.unwrap_or_default()))
     }
 
     /// The same lease, marked as expired. The next run does not wait for it, and knows that there may be something to
     /// clean up.
     pub fn ended(&self) -> Self {
         Self { until: self.until.min(unix(SystemTime::now())), ..self.clone() }
-    }
-
-    /// Whether the run may have created a key at this time, in Unix seconds: it is not a Delete, and it held the lease
-    /// at that time. Keys from before or after the run were created by a person.
-    pub fn may_have_created(&self, created: i64) -> bool {
-        let seconds = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
-        let began = i64::try_from(self.run / 1_000_000_000).unwrap_or(i64::MAX);
-        let ended = seconds(self.until).min(began.saturating_add(seconds(Self::LONGEST)));
-        let window = began.saturating_sub(Self::CLOCKS)..=ended.saturating_add(Self::CLOCKS);
-        !self.deletes && window.contains(&created)
     }
 
     /// Whether the run may still be working.
@@ -227,15 +231,13 @@ mod tests {
     }
 
     #[test]
-    fn a_run_may_have_created_only_keys_from_the_time_of_its_lease() {
+    fn a_lease_says_when_its_run_creates_a_key() {
         let lease = |value: &str| Lease::read(&[Tag::new(LEASE, value)]).unwrap();
-        let run = lease("r/1000000000000/1060");
-        for (created, expected) in [(900, false), (997, false), (999, true), (1060, true), (1063, false)] {
-            assert_eq!(run.may_have_created(created), expected, "{created}");
-        }
-        assert!(!lease("r/1000000000000/1060/Delete").may_have_created(1010), "a Delete creates nothing");
-        assert!(!lease("r/1000000000000/99999999").may_have_created(5000), "no run takes that long");
-        assert!(!lease("r/1000000000000/0").may_have_created(1010), "release 0.1.0 did not record the end");
+        let full = "r/1000000000000/1060/keys 1000 1010 AKIA1";
+        assert_eq!(lease(full).tag().value, full);
+        assert_eq!(lease(full).ended().creation(), Creation::read("keys 1000 1010 AKIA1").as_ref());
+        assert_eq!(lease("r/1000000000000/1060").creation(), None, "release 0.1.0 did not say when");
+        assert_eq!(lease("r/1000000000000/1060/Delete").creation(), None, "a Delete creates nothing");
     }
 
     #[test]

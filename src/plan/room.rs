@@ -5,7 +5,7 @@
 //! inactive keys too: Coiled may hold one, and a person may set it active again.
 
 use super::pending_is_recorded;
-use crate::iam::adopted::Adopted;
+use super::stray::strays;
 use crate::iam::keys::{self, Key};
 use crate::iam::tags::{ACCESS_KEY_ID, PENDING, get};
 use crate::observe::{Observed, SeenUser};
@@ -70,36 +70,26 @@ fn replaced(observed: &Observed) -> Vec<String> {
     seen.keys.iter().filter(is_older).map(|key| key.id.clone()).collect()
 }
 
-/// The keys of a run that was killed after CreateAccessKey. A run tags its key before it sends the key to Coiled, so
-/// Coiled holds none of these. They were created while the run held its lease. All other untagged keys belong to a
-/// person.
+/// The recorded or the pending key, if Coiled is known to hold the other one, and the recorded key if Coiled holds none.
 ///
-/// Anyone who can tag the user can write a lease, and can remove the tag that names Coiled's key. So the lease alone is
-/// not enough. Either a key that the tags name must be at least as old as the stray, or Coiled must not hold any key. A
-/// registration deletes all other keys, so the key that Coiled holds is the oldest.
-fn strays(observed: &Observed, held: Held) -> Vec<String> {
-    let Some((seen, lease)) = observed.owned().and_then(|seen| Some((seen, seen.lease.as_ref()?))) else {
-        return Vec::new();
-    };
-    let adopted = Adopted::read(&seen.user.tags).unwrap_or_default();
-    let is_known = |key: &&Key| is_named(seen, &key.id) || adopted.keys.contains(&key.id);
-    let first = seen.keys.iter().filter(is_known).filter_map(|key| key.created).min();
-    let is_later = |created| held == Held::Nothing || first.is_some_and(|first| first <= created);
-    let is_stray = |key: &&Key| {
-        !is_known(key) && key.created.is_some_and(|created| lease.may_have_created(created) && is_later(created))
-    };
-    seen.keys.iter().filter(is_stray).map(|key| key.id.clone()).collect()
-}
-
-/// The recorded or the pending key, if Coiled is known to hold the other one. If the user has yet another key, the list
-/// is empty, because Coiled may actually hold that one.
+/// If Coiled is known to hold one of the two and the user has yet another key, the list is empty, because Coiled may
+/// actually hold that one. If Coiled holds none, the pending key is kept: its registration may still be in progress.
 fn superseded(observed: &Observed, held: Held) -> Vec<String> {
-    let (Some(seen), Held::Key(id)) = (observed.owned(), held) else { return Vec::new() };
+    let Some(seen) = observed.owned() else { return Vec::new() };
     let left_over = left_over(observed, held);
-    let mut others = seen.keys.iter().map(|key| &key.id).filter(|other| *other != id && !left_over.contains(other));
-    if others.clone().all(|id| is_named(seen, id)) { others.by_ref().cloned().collect() } else { Vec::new() }
+    let keys = || seen.keys.iter().map(|key| key.id.clone()).filter(|id| !left_over.contains(id));
+    match held {
+        Held::Key(id) if keys().all(|key| key == id || is_named(seen, &key)) => {
+            keys().filter(|key| key != id).collect()
+        }
+        Held::Nothing => {
+            let [recorded, pending] = [ACCESS_KEY_ID, PENDING].map(|tag| get(&seen.user.tags, tag));
+            keys().filter(|key| recorded == Some(key) && pending != Some(key)).collect()
+        }
+        Held::Key(_) | Held::Unknown => Vec::new(),
+    }
 }
 
-fn is_named(seen: &SeenUser, id: &str) -> bool {
+pub(super) fn is_named(seen: &SeenUser, id: &str) -> bool {
     [ACCESS_KEY_ID, PENDING].into_iter().any(|tag| get(&seen.user.tags, tag) == Some(id))
 }

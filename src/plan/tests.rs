@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::*;
-use crate::iam::keys::Key;
+use crate::iam::keys::{Key, LastUse};
 use crate::iam::tags::{LEASE, LOGICAL_ID, Lease, OwnershipTags, PENDING_REGION, SERVER, STACK_ID, WORKSPACE};
 use crate::iam::user::User;
 use crate::observe::SeenUser;
@@ -31,7 +32,7 @@ fn wanted(spec: &Spec, registers: bool) -> Wanted<'_> {
 }
 
 fn key(id: &str) -> Key {
-    Key { id: id.into(), active: true, created: Some(500) }
+    Key { id: id.into(), active: true, created: Some(500), last_use: LastUse::Unused }
 }
 
 fn policy(kind: Kind, spec: &Spec) -> Policy {
@@ -219,8 +220,8 @@ fn the_keys_of_an_adopted_user_are_not_deleted_to_make_room() {
 }
 
 /// Adds the lease of a run that was killed while it was creating keys.
-fn killed(observed: &mut Observed, lease: &str) {
-    let tag = Tag::new(LEASE, lease);
+fn killed(observed: &mut Observed, creation: &str) {
+    let tag = Tag::new(LEASE, format!("r/400000000000/900/{creation}"));
     seen(observed).lease = Lease::read(std::slice::from_ref(&tag));
     seen(observed).user.tags.push(tag);
 }
@@ -230,7 +231,7 @@ fn a_stray_key_is_deleted_first_to_make_room() {
     let spec = spec(json!({"RotateKey": "2"}));
     let mut observed = connected(&spec);
     seen(&mut observed).keys.push(key("AKIASTRAY"));
-    killed(&mut observed, "r/400000000000/600");
+    killed(&mut observed, "keys 495 505");
     let plan = plan(&wanted(&spec, true), &observed).to_string();
     assert!(plan.contains("make room for a new key (delete AKIASTRAY) > create access key"), "{plan}");
 }
@@ -245,7 +246,7 @@ fn tags_cannot_make_the_key_that_coiled_holds_a_stray() {
         user.keys.push(Key { created: Some(550), ..key("AKIALATER") });
         user.user.tags.retain(|tag| tag.key != ACCESS_KEY_ID);
         user.user.tags.extend(tag);
-        killed(&mut observed, "r/400000000000/600");
+        killed(&mut observed, "keys 495 550");
         key_room(&observed, held)
     };
     let spare = |id: &str| KeyRoom::After(vec![id.to_owned()]);
@@ -280,17 +281,61 @@ fn a_stray_key_is_deleted_only_if_a_lease_is_left_over() {
     let mut observed = connected(&spec);
     seen(&mut observed).keys.push(key("AKIASTRAY"));
     assert!(plan(&wanted(&spec, false), &observed).is_empty());
-    // A person created the key before or after the run.
-    for other in ["r/400000000000/450", "r/600000000000/700"] {
+    // A person created the key while the run held its lease, but not when it created a key. Release 0.1.0 did not say when.
+    for other in ["keys 400 450", "keys 503 510", "keys 495 505 AKIASTRAY", ""] {
         let mut observed = observed.clone();
         killed(&mut observed, other);
         assert_eq!(planned(&spec, &observed), "acquire the lease > check the lease > release the lease");
     }
-    killed(&mut observed, "r/400000000000/600");
+    killed(&mut observed, "keys 495 505");
     assert_eq!(
         planned(&spec, &observed),
         "acquire the lease > (delete access keys AKIASTRAY) > check the lease > release the lease"
     );
+}
+
+/// A run calls only STS with its key.
+#[test]
+fn a_key_that_may_be_in_use_is_no_stray() {
+    let spec = spec(json!({}));
+    for last_use in [LastUse::Used, LastUse::Unknown] {
+        let mut observed = connected(&spec);
+        seen(&mut observed).keys.push(Key { last_use, ..key("AKIASTRAY") });
+        killed(&mut observed, "keys 495 505");
+        assert_eq!(suspects(&observed).len(), 1);
+        assert!(!planned(&spec, &observed).contains("AKIASTRAY"), "{last_use:?}");
+        assert_eq!(key_room(&observed, Held::Unknown), KeyRoom::None { surplus: 1 });
+    }
+}
+
+/// This run's lease replaces that of the killed run. Without this, nothing would explain the stray key if this run were
+/// killed too.
+#[test]
+fn the_lease_of_the_next_run_explains_the_stray_key_too() {
+    let spec = spec(json!({}));
+    let mut observed = connected(&spec);
+    let time = Duration::from_secs(10);
+    assert_eq!(creation(&observed, false, time), None);
+    seen(&mut observed).keys.push(key("AKIASTRAY"));
+    killed(&mut observed, "keys 495 505");
+    for registers in [false, true] {
+        let creation = creation(&observed, registers, time).unwrap();
+        assert!(creation.covers(&key("AKIASTRAY")), "{registers}");
+    }
+    seen(&mut observed).lease = None;
+    assert!(!creation(&observed, true, time).unwrap().covers(&key("AKIASTRAY")));
+}
+
+/// The pending key's registration may still be in progress, although Coiled shows no connection yet.
+#[test]
+fn the_recorded_key_makes_room_if_coiled_holds_no_key() {
+    let mut observed = connected(&spec(json!({})));
+    seen(&mut observed).keys.push(key("AKIA2"));
+    assert_eq!(key_room(&observed, Held::Nothing), KeyRoom::After(vec!["AKIA1".to_owned()]));
+    seen(&mut observed).user.tags.push(Tag::new(PENDING, "AKIA2"));
+    assert_eq!(key_room(&observed, Held::Nothing), KeyRoom::After(vec!["AKIA1".to_owned()]));
+    seen(&mut observed).user.tags.retain(|tag| tag.key != ACCESS_KEY_ID);
+    assert_eq!(key_room(&observed, Held::Nothing), KeyRoom::None { surplus: 1 });
 }
 
 #[test]

@@ -119,7 +119,7 @@ async fn only_a_key_created_during_a_killed_run_is_deleted_to_make_room() {
     world.connected().await;
 
     let world = connected().await;
-    world.tag_user("coiled", "coiled-stack:lease", "dead/1000000000000/1600").await;
+    world.tag_user("coiled", "coiled-stack:lease", "dead/1000000000000/1600/keys 1000 1010").await;
     let held = set_up_again(&world).await;
     world.update(json!({}), rotated()).await.failed(&[&delete_command(&held)]);
     world.update(json!({"Release": "1"}), json!({"Release": "2"})).await.succeeded();
@@ -148,6 +148,16 @@ async fn a_killed_runs_key_is_deleted_to_make_room_if_the_workspace_is_not_conne
     world.create_key_by_hand("coiled").await;
     world.untag_user_by_hand(&["coiled-stack:access-key-id"]).await;
     world.killed_run().await;
+    world.coiled.disconnect("ada");
+    world.update(json!({}), rotated()).await.succeeded();
+    world.connected().await;
+}
+
+/// Coiled holds neither key, and the recorded one is the stack's own.
+#[tokio::test]
+async fn the_recorded_key_is_deleted_to_make_room_if_the_workspace_is_not_connected() {
+    let world = connected().await;
+    world.create_key_by_hand("coiled").await;
     world.coiled.disconnect("ada");
     world.update(json!({}), rotated()).await.succeeded();
     world.connected().await;

@@ -39,6 +39,7 @@ mod recovery;
 mod response_urls;
 mod role;
 mod stand_in_checks;
+mod strays;
 mod sts;
 mod tags;
 mod tls;

@@ -95,6 +95,7 @@ pub fn config() -> Config {
     Config {
         key_settle: Duration::from_millis(5),
         lease_settle: Duration::from_millis(10),
+        create_key: Duration::from_secs(10),
         late_create: Duration::from_millis(20),
         poll: Duration::from_millis(10),
         access_denied_grace: Duration::from_secs(5),

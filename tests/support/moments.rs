@@ -81,10 +81,12 @@ impl World {
         self.coiled.until(registered).await;
     }
 
-    /// Leaves the lease of a run that started a minute ago and was killed. The lease has just expired.
+    /// Leaves the lease of a run that was killed within the last minute. The lease ends at this moment, and until then the
+    /// run may have created a key.
     pub async fn killed_run(&self) {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-        self.tag_user("coiled", "coiled-stack:lease", &format!("dead/{}000000000/{now}", now - 60)).await;
+        let lease = format!("dead/{began}000000000/{now}/keys {began} {now}", began = now - 60);
+        self.tag_user("coiled", "coiled-stack:lease", &lease).await;
     }
 
     /// Whether the user has a lease that blocks no other run.
@@ -103,6 +105,21 @@ impl World {
             *until = &now;
             self.tag_user("coiled", "coiled-stack:lease", &parts.join("/")).await;
         }
+    }
+}
+
+impl World {
+    /// Moves the time at which the killed run may have created a key into the past. Its lease ends at this moment.
+    pub async fn minutes_pass_after_a_kill(&self) {
+        self.lease_ends().await;
+        let lease = self.tag("coiled-stack:lease").await;
+        let (begin, creation) = lease.rsplit_once('/').unwrap();
+        let earlier = |word: &str| match word.parse::<u64>() {
+            Ok(seconds) => (seconds - 300).to_string(),
+            Err(_) => word.to_owned(),
+        };
+        let creation = creation.split(' ').map(earlier).collect::<Vec<_>>().join(" ");
+        self.tag_user("coiled", "coiled-stack:lease", &format!("{begin}/{creation}")).await;
     }
 }
 

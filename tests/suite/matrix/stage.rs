@@ -29,6 +29,7 @@ fn config() -> Config {
     Config {
         key_settle: Duration::from_millis(1),
         lease_settle: Duration::from_millis(5),
+        create_key: Duration::from_secs(10),
         late_create: Duration::ZERO,
         poll: Duration::from_millis(10),
         access_denied_grace: Duration::ZERO,
