@@ -3,10 +3,20 @@
 The test process holds the other end of standard input. The server therefore stops no matter how the test process ends.
 """
 
+import functools
 import os
 import sys
 
+from moto.core import responses
+from moto.moto_server import werkzeug_app
 from moto.server import ThreadedMotoServer
+
+# moto computes both for each request, which takes more than half of its time: it lists its own folder twice to find the
+# service of a host, and all members of a class to find an action. The results never change.
+werkzeug_app.DomainDispatcherApplication.get_backend_for_host = functools.cache(
+    werkzeug_app.DomainDispatcherApplication.get_backend_for_host
+)
+responses.method_names_from_class = functools.cache(responses.method_names_from_class)
 
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 server.start()
