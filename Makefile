@@ -83,6 +83,11 @@ with_sam = PATH="$$PWD/.tools/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0
 stack = PYTHONPATH=tools exec .tools/sam/bin/python -m stack
 demo = PYTHONPATH=tools .tools/sam/bin/python -m demo --ministack .tools/ministack/bin/ministack --stand-in '$(STAND_IN)'
 
+# Measured on two cores. README.md names the same times, which tools/test_steps.py checks.
+DEMO_TAKES := six minutes the first time, then half a minute
+TEST_TAKES := five minutes the first time, then three
+steps = '$(PYTHON)' tools/steps.py --make '$(MAKE)'
+
 # Color only in a terminal, and not if NO_COLOR is set.
 colored = if [ -t 1 ] && [ -z "$$NO_COLOR" ]; then $(1); else $(2); fi
 say = $(call colored,printf '\033[1m==> %s\033[0m\n' '$(1)',printf '==> %s\n' '$(1)')
@@ -93,18 +98,25 @@ help: ## List these commands
 		awk -F ':.*## ' -v "format=  $${bold}make %-11s$$plain %s\n" '/^[a-z-]+:.*## / { printf format, $$1, $$2 }' Makefile
 
 .PHONY: demo
-demo: build stand-in $(MINISTACK) ## Create, update, roll back and delete a stack on this machine with the real sam deploy; KEEP=1 keeps it
-	@$(call say,demo)
-	@$(demo) $(if $(filter-out 0 no false,$(KEEP)),--keep)
+demo: | python ## Create, update, roll back and delete a stack on this machine with the real sam deploy; KEEP=1 keeps it
+	@$(steps) --title 'make demo' --takes '$(DEMO_TAKES)' \
+		--chain 'SAM CLI, cargo-lambda and zig=$(SAM)' 'the function, with sam build=build' \
+		--chain 'MiniStack=$(MINISTACK)' --chain 'the stand-in for Coiled=stand-in' \
+		-- env $(demo) $(if $(filter-out 0 no false,$(KEEP)),--keep)
 
 .PHONY: demo-stop
 demo-stop: $(SAM) ## Stop the stack and servers that make demo KEEP=1 left running
 	@$(demo) --stop
 
 .PHONY: test
-test: $(VENV) ## Run the unit tests and the suite (against moto and a stand-in for Coiled), then check the function's role
-	@$(call say,tests)
-	cargo test --locked --workspace
+test: | python ## Run the unit tests and the suite (against moto and a stand-in for Coiled), then check the function's role
+	@$(steps) --title 'make test' --takes '$(TEST_TAKES)' \
+		--chain 'Python packages for the tests=$(VENV)' --chain 'the test programs=test-programs' \
+		-- cargo test --locked --workspace
+
+.PHONY: test-programs
+test-programs:
+	@cargo test --locked --workspace --no-run
 
 .PHONY: build
 build: $(SAM) ## Build the deployable function with sam build, into .aws-sam
