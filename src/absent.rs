@@ -205,9 +205,9 @@ async fn find(context: &Context<'_>) -> Result<Option<Owned>, Error> {
 
 /// The user with this name. `None` if it does not exist or has a path that the function's role cannot access.
 ///
-/// IAM finds a user by its name alone, and then authorizes against its full ARN. If access to the user is denied, but
-/// the role can look up this stack's policies and they do not exist, the user has another path, and this stack does not
-/// own it.
+/// IAM finds a user by its name alone, and then authorizes against its full ARN. If access to the user is denied, the
+/// role looks up this stack's policies. If it can do that and they do not exist, the user has another path, and this
+/// stack does not own it.
 async fn accessible_user(
     context: &Context<'_>,
     path: Option<&UserPath>,
@@ -221,7 +221,7 @@ async fn accessible_user(
     if !owned_policies(context, &account, path.as_str(), name).await?.is_empty() {
         return Err(error);
     }
-    tracing::warn!(%error, user = %name, "keeping the user of that name: this stack owns no user under its path");
+    tracing::warn!(%error, user = %name, "keeping the user of that name: its path is not this stack's");
     Ok(None)
 }
 
@@ -314,7 +314,7 @@ enum AtCoiled {
 /// Disconnects the workspace if its connection belongs to this stack.
 async fn disconnect(context: &Context<'_>, owned: &Owned, tags: &[Tag]) -> Result<AtCoiled, Error> {
     if !has_record(tags) {
-        // A key was not registered if the Create never responded, or if it only adopted the user.
+        // No key was registered if the Create never responded, or if it only adopted the user.
         match context.envelope.was_answered() && !owned.keeps_user() {
             true => unrecorded::report(context, owned, tags).await,
             false => tracing::info!("no key was ever registered; not calling Coiled"),
@@ -392,8 +392,8 @@ fn has_record(tags: &[Tag]) -> bool {
 /// certain.
 ///
 /// A Create that does not register a key deletes the user or leaves its lease on the user. So a user that has a key but
-/// no lease was completed by a Create or an Update. The tag is restored together with this run's lease, because with
-/// that lease, another Delete could no longer recognize this state.
+/// no lease was completed by a Create or an Update. The tag is restored together with this run's lease, because once
+/// the user has a lease, another Delete could no longer recognize this state.
 fn lost_record(owned: &Owned, seen: &SeenUser) -> Option<Tag> {
     let tags = &seen.user.tags;
     let is_completed = [LEASE, ADOPTED].iter().all(|key| get(tags, key).is_none());

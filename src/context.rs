@@ -232,13 +232,14 @@ impl<'a> Context<'a> {
         Ok(self.ownership.owner(&user.tags) == Owner::Ours && lease.is_none_or(|lease| lease.is_same_run(&self.lease)))
     }
 
-    /// The lease tag. Call this only to write the tag, because the run then expires or releases the lease when it ends.
+    /// The lease tag. Call this only to write the tag, because after this call, the run expires or releases the
+    /// lease when it ends.
     pub fn lease_tag(&self) -> Tag {
         self.writes_lease.store(true, Ordering::SeqCst);
         self.lease.with(self.creation()).tag()
     }
 
-    /// Sets when this run creates a key. The lease contains it from the next time that it is written.
+    /// Sets when this run creates a key. The next lease that it writes contains that time.
     pub fn set_creation(&self, creation: Option<Creation>) {
         *locked(&self.creation) = creation;
     }

@@ -61,14 +61,15 @@ impl Sts {
     }
 
     /// Explains why STS in this region does not know the function's credentials, even after the time that new
-    /// credentials may need. Asking another region shows whether the region or the credentials are the cause.
+    /// credentials may take to propagate. Asking another region shows whether the region or the credentials are the
+    /// cause.
     async fn why_unknown(&self, error: Error, patience: &Patience, own: &SdkConfig) -> Error {
         let own = own.region().map(AsRef::as_ref).unwrap_or_default();
         let other = other_region(&self.region, own);
         tracing::info!(region = self.region, other, %error, "asking STS in another region whether it knows the credentials");
         let cause = match Self::new(&self.sdk, other).own_account(patience).await {
             Ok(_) => format!("it is not enabled in this account ({error})"),
-            // The credentials are unknown everywhere, so the error about them helps more.
+            // The credentials are unknown everywhere, so the region is not the cause.
             Err(unknown) if is_unknown(&unknown) => return error,
             Err(_) => format!("it is not enabled in this account, or STS does not know the function yet ({error})"),
         };

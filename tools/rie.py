@@ -14,7 +14,7 @@ LOCK = threading.Lock()
 
 
 def show(name, text):
-    """Prints a text with its source before each line. Omits moto's log, which only repeats the function's calls."""
+    """Prints text with its source before each line. Omits moto's log, which only repeats the function's calls."""
     if name == "moto":
         return
     label = f"{name:>8}"

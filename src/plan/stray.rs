@@ -1,7 +1,9 @@
-//! Stray keys: access keys of a run that was killed after CreateAccessKey, or that never received the response.
+//! Stray keys: access keys that no tag names, of a run that was killed after CreateAccessKey or never received the
+//! response.
 //!
-//! A run tags its key before it sends the key to Coiled, so Coiled does not hold a key without a tag that the run
-//! created. Its secret is lost. But a person may have created such a key too, and Coiled may hold that one.
+//! Before a run sends its key to Coiled, it writes the key's ID into a tag of the user. So Coiled does not hold a stray
+//! key. Nobody can use a stray key, because its secret is lost. But a person may also have created a key that no tag
+//! names, and Coiled may hold that key.
 
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use crate::iam::creation::Creation;
 use crate::iam::keys::{Key, LastUse};
 use crate::observe::Observed;
 
-/// The keys without a tag that were created while the run that left its lease sent CreateAccessKey.
+/// The keys that no tag names and that were created during the time that the last lease gives for CreateAccessKey.
 pub fn suspects(observed: &Observed) -> Vec<&Key> {
     let Some((seen, creation)) = observed.owned().and_then(|seen| Some((seen, seen.lease.as_ref()?.creation()?)))
     else {
@@ -30,9 +32,9 @@ fn unused(observed: &Observed) -> impl Iterator<Item = &Key> {
 /// The keys that a killed run created.
 ///
 /// Anyone who can tag the user can write a lease, and can remove the tag that names Coiled's key. So the lease alone is
-/// not enough, and IAM's own data must agree: the key was created at that time, was not used, and is at least as new as a
-/// key that the tags name. Instead of the last condition, Coiled may hold no key at all. A registration deletes all other
-/// keys, so the key that Coiled holds is the oldest.
+/// not enough, and IAM's own data must agree: the key was created during the time in the lease, was not used, and is at
+/// least as new as a key that the tags name. The last condition is not needed if Coiled holds no key. A registration
+/// deletes all other keys, so the key that Coiled holds is the oldest.
 pub(super) fn strays(observed: &Observed, held: Held) -> Vec<String> {
     let Some(seen) = observed.owned() else { return Vec::new() };
     let adopted = Adopted::read(&seen.user.tags).unwrap_or_default();
@@ -42,7 +44,7 @@ pub(super) fn strays(observed: &Observed, held: Held) -> Vec<String> {
     unused(observed).filter(is_later).map(|key| key.id.clone()).collect()
 }
 
-/// Whether a run that was killed may have created a key of this user, and its secret is lost.
+/// Whether this user has a key that a killed run may have created. The secret of that key is lost.
 pub fn has_unexplained_key(observed: &Observed) -> bool {
     unused(observed).next().is_some()
 }

@@ -173,7 +173,7 @@ async fn create_undoes_its_changes_no_matter_which_step_fails() {
         ("UntagUser", "ValidationError"),
     ] {
         let world = World::new().await;
-        // A `Slow` fault without a delay lets the first call succeed. So only the call after the steps fails.
+        // A `Slow` fault without a delay lets the first call succeed. So only the calls that check the result fail.
         if action == "ListAttachedUserPolicies" {
             world.aws.fault(AwsFault { action, how: AwsHow::Slow(std::time::Duration::ZERO), times: 1 });
         }
@@ -242,7 +242,7 @@ async fn the_same_registration_is_sent_again_if_its_outcome_is_unknown() {
     }
 }
 
-/// The workspace's backend options decide, because FINISHED alone does not prove that Coiled holds the key.
+/// FINISHED alone does not prove that Coiled holds the key, so the Create also reads the workspace's backend options.
 #[tokio::test]
 async fn create_fails_if_coiled_sends_finished_but_shows_no_connection() {
     let world = World::new().await;

@@ -190,7 +190,7 @@ async fn delete_changes_nothing_while_the_user_is_in_a_group() {
 
 /// DataDog/cloudformation-template#176: a resource that was already gone blocked the Delete.
 #[tokio::test]
-async fn delete_succeeds_if_the_connection_a_policy_or_the_user_is_already_gone() {
+async fn delete_succeeds_if_some_resources_or_the_connection_are_already_gone() {
     let world = connected(json!({})).await;
     world.coiled.disconnect("ada");
     let arn = world.policy_arn("coiled-setup");

@@ -83,7 +83,7 @@ async fn a_page_from_a_proxy_with_status_200_does_not_count_as_success_in_a_dele
     }
 }
 
-/// SUCCESS although nothing happened would be the worst response.
+/// The worst response would be SUCCESS when nothing has happened.
 #[tokio::test]
 async fn a_request_fails_if_a_proxy_answers_every_call_with_a_page() {
     for action in ["TagUser", "DetachUserPolicy", "DeleteAccessKey", "DeletePolicy", "DeleteUser"] {
@@ -131,7 +131,7 @@ async fn create_access_key_is_repeated_after_throttling_without_listing_the_keys
 /// The Update fails because every reply is lost. If it leaves a new key, it also leaves a lease, and the rollback deletes
 /// the key.
 #[tokio::test]
-async fn an_update_whose_replies_are_all_lost_and_its_rollback_leave_no_new_key() {
+async fn the_rollback_of_an_update_whose_replies_are_all_lost_leaves_no_new_key() {
     for how in [AwsHow::TookEffectThenError(500, "ServiceFailure"), AwsHow::TookEffectThenPage(200)] {
         for lag in [Duration::ZERO, Duration::from_millis(150)] {
             let mut world = connected(json!({})).await;

@@ -121,7 +121,8 @@ async fn an_adopting_create_that_registers_no_key_keeps_the_existing_connection(
     }
 }
 
-/// There are three such connections: in another cloud, in the same region with a role, and in another network.
+/// The test tries three connections: one in another cloud, one in the same region with a role, and one in another
+/// network.
 #[tokio::test]
 async fn update_and_delete_keep_a_connection_that_someone_else_made_after_the_create() {
     let gcp = json!({"backend": "vm", "options": {"provider_name": "gcp", "gcp_region_name": "us-east1"}});

@@ -1,5 +1,5 @@
-//! Keys of runs that were killed after CreateAccessKey. The next run finds and deletes them, and mistakes no key of a
-//! person for one.
+//! Keys of runs that were killed after CreateAccessKey. The next run finds and deletes them, and keeps every key
+//! that a person created.
 
 use std::time::{Duration, SystemTime};
 
@@ -68,7 +68,7 @@ async fn the_key_of_a_killed_run_is_found_even_if_the_next_run_is_killed_or_fail
     world.lease_ends().await;
     kill(&world, rotated(), json!({}), "iam:TagUser").await;
     world.lease_ends().await;
-    // This Update is to register a key, and fails before it deletes one to make room.
+    // This Update should register a key, but it fails before it deletes a key to make room.
     world.coiled.fault(Fault { on: Call::WsUpgrade, how: How::Status(400, json!({"detail": "no"})), times: 1 });
     world.update(json!({}), rotated()).await.failed(&["no"]);
     assert_eq!(world.keys("coiled").await.len(), 2);

@@ -24,7 +24,8 @@ fn function_takes(name: &str, value: &str) -> bool {
     Spec::parse(&properties, "us-east-1", "aws").is_ok()
 }
 
-/// Every property that both check, with values that both accept and values that both reject.
+/// Every property that both the template and the function check, with values that they accept and values that they
+/// reject.
 fn both() -> Vec<(&'static str, Vec<String>, Vec<String>)> {
     let secrets = (
         vec![
@@ -148,8 +149,8 @@ fn both() -> Vec<(&'static str, Vec<String>, Vec<String>)> {
             owned(&[
                 "",
                 r#"[{"Ports": ["8786", "8787"], "Cidr": "10.0.0.0/16"}]"#,
-                // Coiled's documentation, its deprecated option `firewall`, its function cluster_firewall, and Python's
-                // own way to print a list.
+                // These are the forms in Coiled's documentation, its deprecated option `firewall` and its function
+                // cluster_firewall, and a list as Python prints it.
                 r#"[{"ports": [22, 443], "cidr": "10.1.0.0/16"}]"#,
                 r#"{"ports": [22, 443], "cidr": "10.1.0.0/16"}"#,
                 r#"{"ingress": [{"ports": [443], "cidr": "0.0.0.0/0"}]}"#,
@@ -271,7 +272,7 @@ fn the_template_and_the_function_accept_the_same_values() {
 }
 
 #[test]
-fn every_parameter_with_a_pattern_is_in_the_list() {
+fn every_parameter_that_the_template_restricts_is_listed_here() {
     // Parameters that only the template has.
     let only_in_the_template = [
         "CoiledToken",
@@ -397,7 +398,7 @@ fn every_spelling_of_an_ingress_rule_means_the_same() {
 }
 
 #[test]
-fn an_ingress_rule_that_coiled_does_not_know_is_rejected_with_the_reason() {
+fn an_ingress_rule_that_coiled_does_not_support_is_rejected_with_a_reason() {
     for (rule, words) in [
         (json!({"ports": ["8000-9000"], "cidr": "10.0.0.0/8"}), "does not support ranges"),
         (json!({"ports": [22], "cidr": "me"}), "does not know your address"),

@@ -11,8 +11,8 @@ from moto.core import responses
 from moto.moto_server import werkzeug_app
 from moto.server import ThreadedMotoServer
 
-# moto computes both for each request, which takes more than half of its time: it lists its own folder twice to find the
-# service of a host, and all members of a class to find an action. The results never change.
+# For each request, moto lists its own folder twice to find a host's service, and all members of a class to find an
+# action. This takes more than half of its time, and the results never change.
 werkzeug_app.DomainDispatcherApplication.get_backend_for_host = functools.cache(
     werkzeug_app.DomainDispatcherApplication.get_backend_for_host
 )

@@ -134,11 +134,11 @@ class Lifecycle:
         key_id = options.get("credentials", {}).get("aws_access_key")
         check = self._report.check
         check("the user has exactly one key, and it is active", list(user["keys"].values()) == ["Active"], user["keys"])
-        check("that key is registered with Coiled and worked there", self._is_registered(user, key_id), options)
+        check("that key is registered with Coiled and works", self._is_registered(user, key_id), options)
         check(f"the registration is for region {REGION}", options.get("aws_region_name") == REGION, options)
 
     def _is_registered(self, user, key_id):
-        # The stand-in tries each registered key at STS, and logs a VIOLATION if it does not work.
+        # The stand-in tries each registered key with STS, and logs a VIOLATION if it does not work.
         return [key_id] == list(user["keys"]) and "VIOLATION" not in self._servers.log("coiled")
 
     def _is_tagged(self, user):
@@ -158,7 +158,7 @@ class Lifecycle:
 
 
 def _same(document, expected):
-    """Whether two policies have the same statements in the same order. Their versions may be written differently."""
+    """Whether two policies have the same statements in the same order. The `Version` fields are not compared."""
     return document is not None and document["Statement"] == expected["Statement"]
 
 

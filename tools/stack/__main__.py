@@ -1,4 +1,4 @@
-"""Runs one command on the stack. Exits with 0 on success, 1 on failure, 2 on wrong use and 130 on Ctrl-C."""
+"""Runs one command on the stack. Exits with 0 on success, 1 on failure, 2 on incorrect usage and 130 on Ctrl-C."""
 
 import os
 import sys
@@ -36,7 +36,7 @@ def main():
 
 
 def _command(options):
-    """The command's name, if the options suit it."""
+    """The command's name. Rejects options that it does not support."""
     name = sys.argv[1] if len(sys.argv) == 2 else ""
     if name not in _COMMANDS:
         raise Misuse(f"Expected one of these: {', '.join(_COMMANDS)}.")

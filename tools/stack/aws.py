@@ -50,7 +50,7 @@ class Aws:
                 raise
             raise Problem(
                 f"The region {asked} is not enabled in this account.",
-                f"Enable it, which takes some minutes, or choose another region:\n"
+                f"Enable it, which takes a few minutes, or choose another region:\n"
                 f"  aws account enable-region --region-name {asked}",
             ) from None
         self.region = region
@@ -89,7 +89,7 @@ class Aws:
         return {name: value for name, value in zip(names, values) if value}
 
     def authority(self):
-        """The file with certificates that the profile names; empty if it names none."""
+        """The certificate file that the profile names; empty if it names none."""
         return self._session._session.get_config_variable("ca_bundle") or ""
 
     @cache

@@ -10,7 +10,7 @@ _SAMS = "aws-sam-cli-managed-default-"
 
 
 def check(aws, name):
-    """Rejects a bucket of one's own that does not exist or is in another region than the stack."""
+    """Rejects the person's own bucket if it does not exist or is not in the stack's region."""
     if not name:
         return
     try:
@@ -18,7 +18,7 @@ def check(aws, name):
     except ClientError as error:
         if failures.code(error) == "404":
             raise Misuse(f"BUCKET={name}: there is no such bucket.") from None
-        # S3 names the region even to a caller who must not list the bucket. The upload will show the rest.
+        # S3 names the region even to a caller who may not list the bucket. Other problems show at the upload.
         headers = error.response["ResponseMetadata"].get("HTTPHeaders", {})
     region = headers.get("x-amz-bucket-region", aws.region)
     if region != aws.region:
@@ -29,9 +29,9 @@ def check(aws, name):
 
 
 def remove_code(aws, stack, body):
-    """Deletes the code of a deleted stack from SAM's bucket. Returns what the person should know about the rest.
+    """Deletes the code of a deleted stack from SAM's bucket. Returns a message about code that is left.
 
-    The folder contains only this stack's code. It stays until the stack is gone, because a rollback needs older code.
+    The folder contains only this stack's code. It is kept until the stack is deleted, for rollbacks to older code.
     """
     place = template.code(body) if body else None
     if place is None:
@@ -39,7 +39,7 @@ def remove_code(aws, stack, body):
     name, key = place
     folder = build.folder(stack)
     left = f"The function's code is still in s3://{name}/"
-    # Other accounts may use the folder of a bucket of one's own, and plain `sam deploy` chooses another folder.
+    # In the person's own bucket, other accounts may use the same folder. Plain `sam deploy` chooses another folder.
     if not name.startswith(_SAMS) or not key.startswith(folder):
         return f"{left}{key}. Delete it if nothing else uses it:\n  {shell('aws', 's3', 'rm', f's3://{name}/{key}')}"
     try:

@@ -15,7 +15,7 @@ _BUILT = Path(".aws-sam/build/template.yaml")
 
 def build(screen):
     """Builds the function into .aws-sam."""
-    with screen.waiting("Building the function with sam build. The first time takes some minutes"):
+    with screen.waiting("Building the function with sam build. The first time takes a few minutes"):
         _run(["build"], {}, "The build failed. Nothing was changed in AWS.")
 
 

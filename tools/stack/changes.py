@@ -1,4 +1,4 @@
-"""Change sets: what CloudFormation would do, and doing it."""
+"""Change sets: show what CloudFormation would change, and execute it."""
 
 import time
 
@@ -11,13 +11,13 @@ _NOTHING = ("didn't contain changes", "no updates are to be performed")
 
 
 class ChangeSet:
-    """A change set, deleted again unless it is executed."""
+    """A change set. On exit, it is deleted unless it was executed."""
 
     def __init__(self, cloudformation, request):
         self._cloudformation = cloudformation
         response = cloudformation.create_change_set(ChangeSetName=f"make-{int(time.time())}", **request)
         self.stack_id = response["StackId"]
-        # Without the stack, IAM would authorize calls on the change set's own ARN, which deployer.yaml does not name.
+        # Without StackName, IAM would authorize calls on the change set's own ARN, which deployer.yaml does not name.
         self._names = {"ChangeSetName": response["Id"], "StackName": self.stack_id}
         self._is_new_stack = request["ChangeSetType"] == "CREATE"
         self._executed = False
@@ -31,7 +31,7 @@ class ChangeSet:
             self._discard()
 
     def wait(self, pause=time.sleep):
-        """Waits until CloudFormation knows the changes. Returns whether there are any."""
+        """Waits until CloudFormation has computed the changes. Returns whether there are any."""
         seconds = 0.5
         while True:
             pages = self._cloudformation.get_paginator("describe_change_set").paginate(**self._names)

@@ -13,7 +13,7 @@ from .problem import Problem
 
 _AGENT = "coiled-aws-stack"
 _TIMEOUT = (10, 30)
-# A certificate that is not trusted is among the other errors. It would not be trusted a second time either.
+# urllib3 counts an untrusted certificate as one of the `other` errors. A retry would not make it trusted.
 _RETRY = Retry(total=3, other=0, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504), raise_on_status=False)
 
 
@@ -62,7 +62,7 @@ class Coiled:
             return None
         body = self._json(response) or {}
         options = body.get("options") or {}
-        # vm_aws and other names are Coiled's own cloud.
+        # With vm_aws and other backends, clusters run in Coiled's own cloud.
         is_connected = body.get("backend") == "vm" and options.get("provider_name")
         return options.get("aws_region_name") or "?" if is_connected else None
 
@@ -75,7 +75,7 @@ class Coiled:
         except requests.exceptions.SSLError as error:
             raise Problem(
                 f"The certificate of {self.server}, or of a proxy, is not trusted: {_cause(error)}",
-                "If your company has its own authority: export SSL_CERT_FILE=/path/to/certificates.pem",
+                "If your company has its own certificate authority: export SSL_CERT_FILE=/path/to/certificates.pem",
             ) from None
         except requests.exceptions.RequestException as error:
             raise Problem(
@@ -101,7 +101,7 @@ def _url(server):
 
 
 def _cause(error):
-    """The innermost cause, because requests wraps it in several names of classes."""
+    """The innermost cause, because requests wraps it in exceptions that print class names."""
     while error.__context__ is not None:
         error = error.__context__
     return error

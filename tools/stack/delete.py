@@ -66,7 +66,7 @@ def _resources(cloudformation, stack):
 def _fail(run, new_events, status):
     causes = [e for e in new_events.failures if e["ResourceType"] != "AWS::CloudFormation::Stack"]
     what = "\n".join(f"{e['LogicalResourceId']} failed: {outcome.reason(e)}" for e in causes) or "No event names a cause."
-    run.situation = "What was not deleted yet is still there, and the stack can only be deleted."
+    run.situation = "Some resources were not deleted. The only possible operation on this stack is another deletion."
     raise Problem(
         f"CloudFormation ended in {status}.\n{what}",
         f"What each reason means, and how to force the deletion: docs/break-glass.md, section A stack in DELETE_FAILED.\n"

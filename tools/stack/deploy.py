@@ -7,7 +7,7 @@ _DAYS = "The secret costs about 0.40 USD a month; the rest of the stack costs ne
 
 
 def run(run):
-    """Asks what is missing, shows what will be created, and creates it."""
+    """Asks for what is missing, shows what will be created, and creates it."""
     questions.need_consent(run.options)
     declared = template.parameters()
     wanted = settings.parse(run.options.settings, declared)
@@ -105,6 +105,6 @@ def _create(run, cloudformation, wanted, declared):
             run,
             new_events,
             status,
-            "CloudFormation has rolled the stack back. What could not be deleted is still there.",
+            "CloudFormation has rolled the stack back. Resources that it could not delete still exist.",
             f"Correct the cause. Then delete the rest, and deploy again:\n  {run.make('delete')}\n  {run.make('deploy')}",
         )

@@ -27,7 +27,7 @@ class Events:
         seconds = _FIRST_PAUSE
         while True:
             found = self._new_if_reachable()
-            # Throttling and a lost network say nothing about the stack, so this waits longer and asks again.
+            # Throttling and a lost connection say nothing about the stack, so this waits longer and asks again.
             seconds = min(seconds * 2, _LONGEST_PAUSE) if found is None else _FIRST_PAUSE
             for event in found or []:
                 show(event)

@@ -7,7 +7,7 @@ from botocore import exceptions as sdk
 from .problem import Problem, shell
 
 EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
-# What AWS answers if it does not know the access key or the session, also in a region that is not enabled.
+# AWS returns these codes if it does not know the access key or the session, and in a region that is not enabled.
 UNKNOWN_CREDENTIALS = {"InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "InvalidAccessKeyId"}
 WRONG_SECRET = {"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature"}
 DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"}
@@ -54,7 +54,7 @@ def _of_service(error):
     if name in DENIED:
         return Problem(
             f"You are not allowed to call {error.operation_name}. AWS says: {message}",
-            "Ask your administrator for this permission. docs/deployer.md describes a policy that has all of them.",
+            "Ask your administrator for this permission. docs/deployer.md describes a policy that is sufficient.",
         )
     if name in THROTTLED:
         return Problem(f"AWS throttled {error.operation_name} for a long time.", "Run the command again in a minute.")
@@ -76,7 +76,7 @@ def _unreachable(error):
 def _untrusted(error):
     return Problem(
         f"The certificate of AWS, or of a proxy, is not trusted: {error}",
-        "If your company has its own authority: export AWS_CA_BUNDLE=/path/to/certificates.pem",
+        "If your company has its own certificate authority: export AWS_CA_BUNDLE=/path/to/certificates.pem",
     )
 
 

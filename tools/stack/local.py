@@ -1,4 +1,4 @@
-"""For tests: AWS and Coiled on 127.0.0.1, which respond as a test says."""
+"""For tests: AWS and Coiled on 127.0.0.1, with responses that each test chooses."""
 
 import re
 import threading

@@ -1,4 +1,4 @@
-"""What the Makefile passes to a command, by environment variables."""
+"""What the Makefile passes to a command in environment variables."""
 
 import os
 import re
@@ -32,7 +32,7 @@ class Options:
         settings = environment.pop("SET_TEXT", "")
         answer = environment.get("YES", "").strip().lower()
         if answer not in _ANSWERS:
-            raise Misuse(f"YES={answer}: only YES=1 is known. It consents, so that nothing is asked.")
+            raise Misuse(f"YES={answer}: use YES=1 to consent without being asked.")
         return cls(
             stack=_checked("STACK", environment.get("STACK") or "coiled", _STACK_NAME, "a stack's name begins with a"
                            " letter, contains only letters, digits and -, and is at most 128 characters long"),
@@ -60,7 +60,7 @@ def _checked(name, value, pattern, rule):
 
 
 def authority(environment):
-    """The file with the certificates of a company's own authority, if one is set, for requests to Coiled.
+    """The file with the certificates of a company's own authority, for requests to Coiled; empty if none is set.
 
     botocore reads AWS_CA_BUNDLE and REQUESTS_CA_BUNDLE but not SSL_CERT_FILE, so that one is copied.
     """
@@ -68,7 +68,7 @@ def authority(environment):
     for name in names:
         path = environment.get(name)
         if path and not os.path.exists(path):
-            raise Misuse(f"{name}={path}: this file with certificates does not exist.", f"Correct or unset {name}.")
+            raise Misuse(f"{name}={path}: this certificate file does not exist.", f"Correct or unset {name}.")
     found = next((environment[name] for name in names if environment.get(name)), "")
     if found:
         environment.setdefault("REQUESTS_CA_BUNDLE", found)

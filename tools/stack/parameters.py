@@ -8,7 +8,7 @@ TOKEN, SECRET, KEY = "CoiledToken", "CoiledTokenSecretArn", "CoiledTokenKmsKeyAr
 
 
 def needs_token(settings, current):
-    """Whether a token has to be pasted. `current` are the parameters of the stack; empty for a new one."""
+    """Whether a token has to be pasted. `current` has the stack's parameters; it is empty for a new stack."""
     if settings.get(TOKEN) and settings.get(SECRET):
         raise Misuse(f"{TOKEN} and {SECRET} are both set.", "Set only one of them: the other one is cleared.")
     if settings.get(TOKEN):
@@ -26,7 +26,7 @@ def check_token(declared, token):
 
 
 def with_source(settings, token, current):
-    """The settings with the token's one source. The template rejects two, so the other source is cleared."""
+    """The settings with exactly one source for the token. The template rejects two sources, so the other is cleared."""
     settings = {name: value for name, value in settings.items() if name != TOKEN}
     if token is not None:
         return settings | {TOKEN: token.reveal(), SECRET: "", KEY: ""}
@@ -36,7 +36,7 @@ def with_source(settings, token, current):
 
 
 def effective(declared, current, settings):
-    """The values that all parameters will have. AWS shows a pasted token as a mask, also if there is none."""
+    """The values that all parameters will have. AWS shows a mask for a pasted token, even if there is none."""
     defaults = {name: str(definition.get("Default", "")) for name, definition in declared.items()}
     kept = {name: value for name, value in current.items() if name in declared}
     if current.get(SECRET):

@@ -15,7 +15,7 @@ class Problem(Exception):
 
 
 class Misuse(Problem):
-    """The command was called in a wrong way, which no other state of AWS or Coiled would change."""
+    """The command was used incorrectly. It would fail no matter what state AWS and Coiled are in."""
 
     exit_code = 2
 

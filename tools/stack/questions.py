@@ -1,4 +1,4 @@
-"""The questions that a command asks, which is only in a terminal."""
+"""The questions that a command asks. It asks them only in a terminal."""
 
 import sys
 
@@ -10,7 +10,7 @@ from .secret import Token
 
 
 def can_ask():
-    """Whether a person is there to answer. Questions are printed to the standard error output."""
+    """Whether a person is there to answer. Questions are printed to standard error."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
@@ -47,7 +47,7 @@ def consent(screen, options, question):
 def token(screen, options, server):
     """The token, from COILED_TOKEN or from the person."""
     need_token(options)
-    # With the same question for each server, a stack with another server could receive the token unnoticed.
+    # The question names the server. Otherwise a stack could send the token to another server unnoticed.
     place = server.removeprefix("https://")
     found = options.token or Token(_ask(Prompt, f"API token for {place} (hidden)", screen, password=True))
     screen.mask(found)
@@ -55,7 +55,10 @@ def token(screen, options, server):
 
 
 def region(screen, options, default):
-    """The region: REGION or, without a question, the default if there is consent, or else the person's answer."""
+    """The region: REGION if it is set, otherwise the person's answer.
+
+    With YES=1 or without a terminal, a default region is used without asking.
+    """
     need_region(options, default)
     if options.region or default and (options.consent or not can_ask()):
         return options.region or default

@@ -1,4 +1,4 @@
-"""Judges the values of all parameters by the section Rules of the template, as CloudFormation would."""
+"""Checks the values of all parameters against the template's section Rules, as CloudFormation would."""
 
 
 def broken(rules, values):

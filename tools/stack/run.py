@@ -1,4 +1,4 @@
-"""What all four commands share: the options, the screen, the account, and the state of things so far."""
+"""What all four commands share: the options, the screen, the account, and what has been done so far."""
 
 import os
 from functools import cached_property
@@ -61,6 +61,6 @@ class Run:
     def in_aws(self, doing):
         """From here on, CloudFormation works on the stack, whether or not this command runs."""
         self.situation = (
-            f"CloudFormation goes on with {doing} in AWS. It does not need this command.\n"
-            f"To see how it stands: {self.make('status')}"
+            f"CloudFormation continues {doing} in AWS. It does not need this command.\n"
+            f"To see its status: {self.make('status')}"
         )

@@ -31,7 +31,7 @@ class Screen:
         self._masks.append(token)
 
     def line(self, text="", style=""):
-        """Prints a text as it is."""
+        """Prints text to standard output."""
         self._out.print(Text(self._masked(text), style))
 
     def title(self, text):
@@ -46,7 +46,7 @@ class Screen:
             self._out.print(Text.assemble(" " * 19, (more, style)))
 
     def problem(self, problem, situation):
-        """Prints what happened, the state of things, and what to do."""
+        """Prints what happened, what has been done so far, and what to do."""
         self._err.print(Text(f"\n{self._masked(problem.what)}", "bold red"))
         for text in (situation, self._masked(problem.fix)):
             if text:
@@ -58,14 +58,14 @@ class Screen:
 
     @contextlib.contextmanager
     def waiting(self, text):
-        """Says what is going on. In a terminal, a sign moves until it has ended."""
+        """Says what is going on. In a terminal, shows a spinner until it has ended."""
         self.line(f"{text} ...")
         with self.following():
             yield
 
     @contextlib.contextmanager
     def following(self, text=""):
-        """Shows a moving sign in a terminal, below the lines that are printed meanwhile."""
+        """In a terminal, shows a spinner below the lines that are printed meanwhile."""
         if self._plain or not self._out.is_terminal:
             yield
         else:

@@ -15,7 +15,7 @@ class Token:
         return self._text
 
     def masked_in(self, text):
-        """A text without the token, in case that a message from AWS or Coiled repeats it."""
+        """A text without the token, in case a message from AWS or Coiled repeats it."""
         return text.replace(self._text, "***") if self._text else text
 
     def __repr__(self):

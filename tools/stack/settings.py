@@ -2,11 +2,11 @@
 
 SET is a series of settings `Name=value`, separated by spaces or line breaks:
 
-- A value ends where the next ` Name=` begins, or with its line: `RotateKey=after the audit Region=us-east-2`.
+- A value ends where the next ` Name=` begins, or at the end of its line: `RotateKey=after the audit Region=us-east-2`.
 - A value that begins with ' or " ends with the same quote. Between double quotes, \\" is a quote and \\\\ a backslash.
-- The value of a parameter for JSON ends where the JSON ends.
+- The value of a JSON parameter ends where the JSON ends.
 
-Nothing else in a value has a meaning: spaces, commas, =, $, #, backslashes and inner quotes are part of it.
+Nothing else in a value has a special meaning: spaces, commas, =, $, #, backslashes and inner quotes are part of it.
 """
 
 import json
@@ -96,7 +96,7 @@ def _plain(name, text, position, parameters):
     if without_equals:
         raise Wrong(f"{without_equals[0]} is not followed by =. If it belongs to the value of {name}: {_QUOTE_IT}")
     if value.endswith((",", ";")) and text[found.end() :].strip():
-        raise Wrong(f"{name} ends with {value[-1]}, but only spaces separate settings. If it is meant: {_QUOTE_IT}")
+        raise Wrong(f"{name} ends with {value[-1]}, but only spaces separate settings. If intended: {_QUOTE_IT}")
     return value, found.end()
 
 

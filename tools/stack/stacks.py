@@ -1,4 +1,4 @@
-"""Finds a stack, also in other regions."""
+"""Finds a stack, if necessary in other regions."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -49,7 +49,7 @@ def need(aws, screen, options):
         raise Problem(f"{what} There is one in {', '.join(others)}.", f"To work on that one, name its region:\n{regions}")
     raise Problem(
         f"{what} {_searched(len(aws.partition_regions()) - 1 - unknown, unknown)}",
-        f"If it has another name or account, add STACK=NAME or export AWS_PROFILE. To create it:\n"
+        f"If it has another name, add STACK=NAME. If it is in another account, export AWS_PROFILE. To create it:\n"
         f"  {options.make('deploy', aws.region)}",
     )
 
@@ -62,7 +62,7 @@ def _searched(regions, unknown):
 
 
 def elsewhere(aws, name):
-    """The other regions with a stack of this name, and how many regions did not allow to look."""
+    """The other regions with a stack of this name, and how many regions could not be searched."""
     regions = [region for region in aws.partition_regions() if region != aws.region]
     clients = {region: aws.client("cloudformation", region, quick=True) for region in regions}
     with ThreadPoolExecutor(max_workers=12) as pool:
@@ -71,7 +71,7 @@ def elsewhere(aws, name):
 
 
 def _look(cloudformation, name):
-    """Whether a region has the stack; None if it does not say."""
+    """Whether a region has the stack; None if the region cannot be searched."""
     try:
         return find(cloudformation, name) is not None
     except ClientError as error:

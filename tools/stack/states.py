@@ -90,5 +90,5 @@ def _before_any_change(stack, make):
 def _busy(stack, make):
     return Problem(
         f"CloudFormation is working on the stack {stack['StackName']} ({stack['StackStatus']}).",
-        f"Wait until it has finished. To look:\n  {make('status')}",
+        f"Wait until it has finished. To see its status:\n  {make('status')}",
     )

@@ -1,4 +1,4 @@
-"""`make status`: how the stack stands, in one screen."""
+"""`make status`: the state of the stack, on one screen."""
 
 import json
 from datetime import UTC, datetime
@@ -91,7 +91,7 @@ def _last_failure(cloudformation, stack):
 
 
 def _at_coiled(run, cloudformation, stack, current):
-    """Whether Coiled shows the connection, which needs the token in the secret."""
+    """Whether Coiled shows the connection. The request needs the token in the secret."""
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
     if "Workspace" not in outputs:
         return "not checked: the stack has no output Workspace"

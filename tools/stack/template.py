@@ -30,7 +30,7 @@ def default(name):
 
 
 def parse(body):
-    """A template as CloudFormation returns it: a text if it is YAML, a dictionary if it is JSON."""
+    """Parses a template from CloudFormation, which returns YAML as text and JSON as a dictionary."""
     return yaml_parse(body) if isinstance(body, str) else body
 
 
@@ -54,7 +54,7 @@ def code(body):
 
 
 def check_size(text):
-    """CloudFormation accepts a template in a request only up to this size."""
+    """Rejects a template that is larger than CloudFormation accepts in a request."""
     if len(text.encode()) > 51_200:
         raise Problem("The template is larger than CloudFormation accepts in a request (51,200 bytes).")
     return text

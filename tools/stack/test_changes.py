@@ -20,7 +20,7 @@ OWN = PASTED | {"CoiledTokenSecretArn": ARN}
 
 
 class Parameters(unittest.TestCase):
-    """New values, kept values, and the token's one source."""
+    """New values, kept values, and exactly one source for the token."""
 
     def test_everything_that_is_not_set_keeps_its_value(self):
         kept = {"UsePreviousValue": True}
@@ -37,14 +37,14 @@ class Parameters(unittest.TestCase):
         self.assertTrue(parameters.needs_token({}, {}))
         self.assertFalse(parameters.needs_token({"CoiledTokenSecretArn": ARN}, {}))
 
-    def test_an_update_needs_a_token_only_if_it_is_to_change(self):
+    def test_an_update_needs_a_token_only_if_the_token_changes(self):
         self.assertFalse(parameters.needs_token({"Region": "eu-west-1"}, PASTED))
         self.assertFalse(parameters.needs_token({"CoiledTokenSecretArn": ""}, PASTED))
         self.assertTrue(parameters.needs_token({"CoiledToken": "ask"}, PASTED))
         self.assertTrue(parameters.needs_token({"CoiledToken": "ask"}, OWN))
         self.assertTrue(parameters.needs_token({"CoiledTokenSecretArn": ""}, OWN))
 
-    def test_a_token_and_a_secret_exclude_each_other(self):
+    def test_a_token_and_a_secret_cannot_both_be_set(self):
         with self.assertRaises(Misuse):
             parameters.needs_token({"CoiledToken": "ask", "CoiledTokenSecretArn": ARN}, PASTED)
 
@@ -119,7 +119,7 @@ class Following(unittest.TestCase):
         status, shown, _, cause = self.follow(_page("0"), _page("2", "1", "0"), _page("end", "3", "2", "1", "0"))
         self.assertEqual(("UPDATE_COMPLETE", ["1", "2", "3", "end"], None), (status, shown, cause))
 
-    def test_throttling_is_survived_with_growing_pauses(self):
+    def test_after_throttling_the_events_are_read_again_with_longer_pauses(self):
         throttled = local.error("Throttling", "Rate exceeded")
         status, shown, pauses, _ = self.follow(throttled, throttled, _page("1", "0"), _page("end", "1", "0"))
         self.assertEqual(("UPDATE_COMPLETE", ["1", "end"], [2, 4, 1]), (status, shown, pauses))

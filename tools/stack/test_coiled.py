@@ -56,12 +56,12 @@ class Requests(unittest.TestCase):
             with self.assertRaisesRegex(Problem, r"bad token \*\*\*"):
                 Coiled(server.url, Token("a-b")).user()
 
-    def test_a_page_of_a_proxy_is_not_a_response_of_coiled(self):
+    def test_a_page_from_a_proxy_is_not_taken_for_a_response_from_coiled(self):
         with local.Local({("", "/api/v2/user/me"): (200, "<html>Sign in to the network</html>")}) as server:
             with self.assertRaisesRegex(Problem, "did not respond as expected"):
                 Coiled(server.url, Token("a-b")).user()
 
-    def test_a_workspace_is_connected_only_with_a_provider_of_its_own(self):
+    def test_a_workspace_is_connected_only_with_backend_vm_and_a_provider(self):
         cases = [
             ('{"backend": "vm", "options": {"provider_name": "aws", "aws_region_name": "us-east-2"}}', "us-east-2"),
             ('{"backend": "vm_aws", "options": {"provider_name": "aws", "aws_region_name": "us-east-2"}}', None),
@@ -91,7 +91,7 @@ class Network(unittest.TestCase):
             with mock.patch.dict(os.environ, {"HTTP_PROXY": proxy.url}, clear=True):
                 self.assertEqual(("ada", "demo"), Coiled("http://coiled.example.com", Token("a-b")).user())
 
-    def test_only_the_authority_of_the_company_makes_its_certificate_trusted(self):
+    def test_a_certificate_of_a_company_is_trusted_only_with_its_authority(self):
         with tempfile.TemporaryDirectory() as folder:
             certificate = _certificate(Path(folder))
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -110,7 +110,7 @@ class Network(unittest.TestCase):
 
 
 def _certificate(folder):
-    """A file with a new certificate for localhost and its key, signed by itself."""
+    """A file with a new self-signed certificate for localhost, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)

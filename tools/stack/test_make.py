@@ -1,4 +1,4 @@
-"""Types SET as a person would, through bash and make, and expects what the template gets."""
+"""Types SET as a person would, through bash and make, and checks which parameters result."""
 
 import os
 import shutil

@@ -47,7 +47,7 @@ class Program(unittest.TestCase):
         return code, out.getvalue()
 
     def expect(self, code, texts, command, answers=(), **environment):
-        """Runs a command, and expects an exit code, texts, and that nothing was changed."""
+        """Runs a command. Checks its exit code, that it prints these texts, and that it changes nothing."""
         got, printed = self.run_command(command, answers, **environment)
         for text in texts:
             self.assertIn(text, printed)
@@ -64,7 +64,7 @@ class Program(unittest.TestCase):
 
 
 class WrongUse(Program):
-    """What no state of AWS or Coiled would change. No request is sent."""
+    """Errors that do not depend on the state of AWS or Coiled. No request is sent."""
 
     def expect_at_once(self, texts, command, **environment):
         self.expect(2, texts, command, **environment)
@@ -138,7 +138,7 @@ class Account(Program):
 
 
 class Stacks(Program):
-    """A stack of that name, and stacks elsewhere."""
+    """Stacks of that name, in this region and in others."""
 
     def test_a_stack_of_another_template_is_left_alone(self):
         answers = {("", "DescribeStacks"): local.stack("CREATE_COMPLETE"), ("", "GetTemplate"): local.template("A::B")}
@@ -193,7 +193,7 @@ class Token(Program):
             self.deploy(1, texts, SET_TEXT=f"CoiledServer={coiled.url}")
         self.assertEqual([("", "/api/v2/user/me", f"ApiToken {local.TOKEN}")], coiled.requests)
 
-    def test_a_text_that_is_no_token(self):
+    def test_a_text_that_is_not_a_token(self):
         self.deploy(2, ["not a token"], COILED_TOKEN="****")
 
     def test_a_workspace_that_is_connected_already(self):

@@ -16,7 +16,7 @@ REASON = "Tags[0].Value: [red]x[/red] :smile: " + "long " * 500
 
 
 class Terminal(io.StringIO):
-    """A text that claims to be a terminal."""
+    """A text stream that claims to be a terminal."""
 
     def isatty(self):
         return True
@@ -56,7 +56,7 @@ class Output(unittest.TestCase):
 class Environment(unittest.TestCase):
     """What a child process would inherit."""
 
-    def test_the_token_is_taken_out_of_the_environment(self):
+    def test_the_token_is_removed_from_the_environment(self):
         environment = {"COILED_TOKEN": " a-b\n", "SET_TEXT": "Region=us-east-2", "PATH": "/bin"}
         options = Options.read(environment)
         self.assertEqual({"PATH": "/bin"}, environment)

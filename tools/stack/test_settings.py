@@ -1,4 +1,4 @@
-"""Mistakes in SET, and the rules of the template. test_make.py has what is right."""
+"""Mistakes in SET, and the rules of the template. test_make.py has the valid settings."""
 
 import unittest
 from pathlib import Path
@@ -84,7 +84,7 @@ class Wrong(unittest.TestCase):
                 self.assertEqual({name: default}, settings.parse(f"{name}={default}", PARAMETERS))
 
 
-    def test_limits_that_the_template_does_not_use_yet_are_known(self):
+    def test_limits_that_the_template_does_not_use_yet_are_supported(self):
         for definition, good, bad in (
             ({"Type": "Number", "MinValue": 1, "MaxValue": 3}, ("1", "2.5", "3"), ("0", "4", "x", "", "nan")),
             ({"Type": "String", "MinLength": "2", "MaxLength": "3"}, ("ab", "abc"), ("a", "abcd")),

@@ -48,7 +48,7 @@ def _stack(run, cloudformation):
 
 
 def _token(run, wanted, current, declared):
-    """A new token, if the stack shall get one."""
+    """A new token, if the stack should get one."""
     if not parameters.needs_token(wanted, current):
         return None
     server = current["CoiledServer"]
@@ -67,7 +67,7 @@ def _request(options, stack, body, values):
         "Capabilities": sorted(capabilities),
         "Parameters": values,
     }
-    # AWS's own tags on the stack are not accepted back, and they stay anyway.
+    # CloudFormation rejects AWS's own tags in a request, and keeps them anyway.
     tags = [tag for tag in stack.get("Tags", []) if not tag["Key"].startswith("aws:")]
     optional = {"Tags": tags, "NotificationARNs": stack.get("NotificationARNs"), "RoleARN": options.role_arn}
     return request | {name: value for name, value in optional.items() if value}
@@ -93,7 +93,7 @@ def _finish(run, cloudformation, stack, status, new_events):
         run.screen.title(f"\nThe stack {run.options.stack} is updated")
         outcome.show_outputs(run, cloudformation)
     elif status == "UPDATE_ROLLBACK_FAILED":
-        state = "The rollback failed too, so the stack is between its earlier and its new settings."
+        state = "The rollback failed too, so the stack has a mix of earlier and new settings."
         outcome.fail(run, new_events, status, state, states.continue_rollback(stack))
     else:
         state = "CloudFormation has rolled back the update: the stack is as it was before."

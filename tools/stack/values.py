@@ -1,4 +1,4 @@
-"""Judges a value by the template's definition of its parameter, as CloudFormation would."""
+"""Checks a value against the template's definition of its parameter, as CloudFormation would."""
 
 import difflib
 import json
@@ -31,7 +31,7 @@ def is_json(definition):
 
 
 def not_json(name, text, error, position):
-    """The problem of a text that should be JSON."""
+    """Describes why a text that should be JSON is not."""
     near = excerpt(text[max(0, position - 15) : position + 15])
     return f"{name}: this is not JSON ({error.msg}) near {near}. {_json_hint(text)}"
 
@@ -94,4 +94,4 @@ def _json_hint(text):
         return "The shell has removed the quotes: put single quotes around all of SET."
     if '\\"' in text:
         return "Between single quotes, write the double quotes without backslashes."
-    return "Names and texts in JSON need double quotes."
+    return "Names and strings in JSON need double quotes."

@@ -14,7 +14,7 @@ const DEFAULT_CELLS: usize = 150;
 /// The environment variables that select cells.
 #[derive(Debug, Clone)]
 pub struct Choice {
-    /// `MATRIX_SEED`: any text. The same seed selects the same cells. Default: today's number in days since 1970.
+    /// `MATRIX_SEED`: any text. The same seed selects the same cells. Default: the number of days since 1970.
     pub seed: String,
     /// `MATRIX_CELLS`: a number of cells, or `all`.
     pub cells: Option<usize>,
