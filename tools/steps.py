@@ -1,7 +1,7 @@
 """Prepares a command of the Makefile in numbered steps, as many as possible at the same time, and then starts it.
 
 Each chain is a list of steps TITLE=GOAL, where GOAL is a goal of the Makefile. The steps of a chain run one after
-another, and the chains at the same time. A step's output is shown only if it fails.
+another. Different chains run at the same time. A step's output is shown only if it fails.
 """
 
 import argparse
@@ -54,7 +54,7 @@ class Steps:
     async def _step(self, title, goal):
         name = f"{self.begin(title)} {title}"
         since = time.monotonic()
-        # A group of its own, because a step that is stopped must take cargo's and pip's processes with it.
+        # A group of its own, because stopping a step must also stop the processes of cargo and pip.
         process = await asyncio.create_subprocess_exec(
             self._make,
             goal,
@@ -84,7 +84,7 @@ class Steps:
 
 
 def main():
-    """Runs the chains, and replaces this process by the command."""
+    """Runs the chains, and replaces this process with the command."""
     arguments = _arguments()
     chains = [[step.split("=", 1) for step in chain] for chain in arguments.chain]
     steps = Steps(arguments.make, sum(map(len, chains)) + 1)

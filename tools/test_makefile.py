@@ -64,7 +64,7 @@ elif name == "cargo" and "--release" in arguments:
 """
 
 
-# Variables of a person who configured pip, with a proxy that has its own certificate authority.
+# The variables of a person who configured pip and whose proxy has its own certificate authority.
 ROUTE = {"PIP_INDEX_URL": "https://index.example", "SSL_CERT_FILE": "/authority.pem"}
 HARMFUL = {"PIP_USER": "1", "PIP_TARGET": "/nowhere", "PIP_CONSTRAINT": "/nowhere", "PYTHONPATH": "/nowhere"}
 
@@ -113,7 +113,7 @@ class Makefile(unittest.TestCase):
             with self.subTest(target):
                 self.assertEqual((0, ""), (done.returncode, done.stderr))
 
-    def test_pip_takes_the_way_to_the_index_from_the_environment_and_nothing_else(self):
+    def test_pip_gets_only_its_index_and_certificates_from_the_environment(self):
         found = [environment for name, _, environment in self.calls() if name == "pip"]
         self.assertGreater(len(found), 5)
         for environment in found:

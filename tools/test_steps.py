@@ -39,7 +39,7 @@ class Tests(unittest.TestCase):
         self.assertEqual((lines.count("hidden"), lines[-1]), (1, "hidden"))
 
     def test_chains_run_at_the_same_time(self):
-        """Each step waits for the other one, so they would never end one after another."""
+        """Each step waits for the other one. If they ran one after another, they would never end."""
         os.mkfifo(self.folder / "fifo")
         code, _ = self.run_steps("--chain", "one=echo > fifo", "--chain", "two=cat fifo", "--", "true")
         self.assertEqual(code, 0)
@@ -56,7 +56,7 @@ class Tests(unittest.TestCase):
             os.kill(int((self.folder / "pid").read_text()), 0)
 
     def test_the_readme_names_the_same_times_as_the_makefile(self):
-        """Both are read by people only, so nothing else would notice a difference."""
+        """Only people read both texts, so no other test would notice a difference."""
         times = re.findall(r"^[A-Z]+_TAKES := (.+)", Path("Makefile").read_text(encoding="utf-8"), re.MULTILINE)
         self.assertEqual(len(times), 2)
         readme = Path("README.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ use super::keys::Key;
 use crate::deadline::unix;
 
 /// The time in which a run sends CreateAccessKey. It is the last part of the lease tag, because IAM's limit of 50 tags
-/// leaves none for it.
+/// leaves no room for a separate tag.
 ///
 /// Its text has the form `keys 1764028800 1764028810 AKIA1`. With a real RequestId, the lease tag has room for seven ids
 /// in its 256 characters.
@@ -32,9 +32,9 @@ impl Creation {
 
     /// A run that sends CreateAccessKey within `time` from now.
     ///
-    /// `keys` are the user's keys, and `unexplained` are those of them that the run of `earlier` may have created. This
-    /// run's lease replaces the earlier one, so it covers those keys too. Otherwise nothing would explain them if this
-    /// run were killed as well.
+    /// `keys` are the user's keys, and `unexplained` are the IDs of those that the run of `earlier` may have created.
+    /// This run's lease replaces the earlier one, so it covers those keys too. Otherwise nothing would explain them if
+    /// this run were killed as well.
     pub fn begin(time: Duration, keys: &[Key], earlier: Option<&Self>, unexplained: &[String]) -> Self {
         let now = unix(SystemTime::now());
         let from = earlier.filter(|_| !unexplained.is_empty()).map_or(now, |earlier| earlier.from.min(now));
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_may_have_created_the_keys_of_seconds_only() {
+    fn a_run_may_have_created_only_keys_from_within_its_time() {
         let creation = Creation::read("keys 1000 1010 AKIAOTHER").unwrap();
         for (created, expected) in [(997, false), (998, true), (1000, true), (1010, true), (1022, true), (1023, false)]
         {
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_existed_before_the_run_is_not_the_runs() {
+    fn the_run_did_not_create_a_key_that_existed_before_it() {
         let (time, now) = (Duration::from_secs(10), unix(SystemTime::now()));
         let keys = [key("AKIAOLD", now - 60), key("AKIANEW", now)];
         let creation = Creation::begin(time, &keys, None, &[]);

@@ -73,7 +73,7 @@ fn replaced(observed: &Observed) -> Vec<String> {
 /// The recorded or the pending key, if Coiled is known to hold the other one, and the recorded key if Coiled holds none.
 ///
 /// If Coiled is known to hold one of the two and the user has yet another key, the list is empty, because Coiled may
-/// actually hold that one. If Coiled holds none, the pending key is kept: its registration may still be in progress.
+/// actually hold that key. If Coiled holds none, the pending key is kept: its registration may still be in progress.
 fn superseded(observed: &Observed, held: Held) -> Vec<String> {
     let Some(seen) = observed.owned() else { return Vec::new() };
     let left_over = left_over(observed, held);

@@ -281,7 +281,8 @@ fn a_stray_key_is_deleted_only_if_a_lease_is_left_over() {
     let mut observed = connected(&spec);
     seen(&mut observed).keys.push(key("AKIASTRAY"));
     assert!(plan(&wanted(&spec, false), &observed).is_empty());
-    // A person created the key while the run held its lease, but not when it created a key. Release 0.1.0 did not say when.
+    // The first three leases exclude the key, because they name it or another time. The last one is a lease of release
+    // 0.1.0, which has no such time.
     for other in ["keys 400 450", "keys 503 510", "keys 495 505 AKIASTRAY", ""] {
         let mut observed = observed.clone();
         killed(&mut observed, other);
@@ -296,7 +297,7 @@ fn a_stray_key_is_deleted_only_if_a_lease_is_left_over() {
 
 /// A run calls only STS with its key.
 #[test]
-fn a_key_that_may_be_in_use_is_no_stray() {
+fn a_key_that_may_be_in_use_is_not_a_stray() {
     let spec = spec(json!({}));
     for last_use in [LastUse::Used, LastUse::Unknown] {
         let mut observed = connected(&spec);
