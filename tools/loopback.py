@@ -28,6 +28,8 @@ WORKSPACE = "demo"
 INVOKE = "/2015-03-31/functions/function/invocations"
 TIMEOUT_SECONDS = 300
 ROOT = Path(__file__).resolve().parent.parent
+# Starts the same moto as in the tests.
+MOTO = ROOT / "tests" / "support" / "emulator.py"
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ class Child:
         self.process = subprocess.Popen(
             [str(arg) for arg in argv],
             env=env,
-            stdin=subprocess.DEVNULL,
+            # moto stops when this pipe is closed. The other processes do not read it.
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -147,7 +150,7 @@ class World:
         self._stack.callback(bucket.server_close)
         threading.Thread(target=bucket.serve_forever, daemon=True).start()
         self._stack.callback(bucket.shutdown)
-        moto = self._child("moto", [Path(sys.executable).with_name("moto_server"), "-H", HOST, "-p", self.ports.moto])
+        moto = self._child("moto", [sys.executable, MOTO, self.ports.moto])
         coiled = self._child(
             "coiled",
             [self.options.stand_in, "--port", self.ports.coiled, "--token", TOKEN, "--workspace", WORKSPACE]

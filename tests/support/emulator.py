@@ -1,4 +1,4 @@
-"""Runs moto's server on a free port of 127.0.0.1 until standard input is closed.
+"""Runs moto's server on 127.0.0.1, on the given port or on a free one, until standard input is closed.
 
 The test process holds the other end of standard input. The server therefore stops no matter how the test process ends.
 """
@@ -18,7 +18,7 @@ werkzeug_app.DomainDispatcherApplication.get_backend_for_host = functools.cache(
 )
 responses.method_names_from_class = functools.cache(responses.method_names_from_class)
 
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=int(sys.argv[1]) if sys.argv[1:] else 0, verbose=False)
 server.start()
 print(server.get_host_and_port()[1], flush=True)
 sys.stdin.read()
