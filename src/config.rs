@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::properties::names::Server;
-use crate::trust::Pins;
+use crate::resource::trust::Pins;
 
 /// The settings. Each duration is an environment variable in milliseconds.
 #[derive(Debug, Clone)]

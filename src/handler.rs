@@ -6,15 +6,16 @@ use aws_config::SdkConfig;
 use serde_json::Value;
 
 use crate::aws::shared;
+use crate::cloudformation::destination;
+use crate::cloudformation::physical_id::PhysicalId;
+use crate::cloudformation::request::{Envelope, RequestType};
+use crate::cloudformation::response::{Data, Response, Sender, Undelivered};
 use crate::config::Config;
-use crate::context::Context;
 use crate::deadline::Deadlines;
 use crate::error::{Error, Failure};
-use crate::physical_id::PhysicalId;
 use crate::redact::ResponseUrl;
-use crate::request::{Envelope, RequestType};
-use crate::response::{Data, Response, Sender, Undelivered};
-use crate::{absent, destination, present};
+use crate::resource::context::Context;
+use crate::{delete, reconcile};
 
 /// The parts of the Lambda context that a run needs.
 #[derive(Debug, Clone)]
@@ -101,8 +102,8 @@ impl Function {
         let deadlines = if request == Some(RequestType::Delete) { deadlines.without_undo() } else { deadlines };
         let context = Context::new(&self.sdk, &self.config, &self.http, self.iam.clone(), envelope, deadlines);
         let outcome = match request {
-            Some(RequestType::Delete) => Box::pin(absent::run(&context)).await,
-            Some(request) => Box::pin(present::run(&context, request)).await,
+            Some(RequestType::Delete) => Box::pin(delete::run(&context)).await,
+            Some(request) => Box::pin(reconcile::run(&context, request)).await,
             None => {
                 let cause = format!("RequestType is \"{}\"", crate::redact::shorten(envelope.type_name(), 60));
                 Err(Failure::at("request", Error::Request(cause)))

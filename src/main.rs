@@ -1,10 +1,10 @@
 //! The executable that Lambda starts. It passes each event to [`Function::handle`].
 
 use aws_config::BehaviorVersion;
+use coiled_aws_stack::cloudformation::response::Undelivered;
 use coiled_aws_stack::config::Config;
 use coiled_aws_stack::handler::{Function, Invocation};
 use coiled_aws_stack::log;
-use coiled_aws_stack::response::Undelivered;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::Value;
 

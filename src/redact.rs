@@ -24,7 +24,7 @@ impl ResponseUrl {
         Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()).map(Self)
     }
 
-    /// The URL with its signature. Only [`crate::response::Sender`] needs it.
+    /// The URL with its signature. Only [`crate::cloudformation::response::Sender`] needs it.
     pub fn expose(&self) -> Url {
         self.0.clone()
     }

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::connection::Shown;
-use crate::iam::keys::NewKey;
-use crate::iam::tags::{ACCESS_KEY_ID, PENDING, PENDING_REGION, REGISTERED, get};
+use crate::aws::iam::keys::NewKey;
 use crate::properties::Spec;
 use crate::properties::registry::Registry;
 use crate::properties::tags::Tag;
 use crate::redact::hex;
+use crate::resource::tags::{ACCESS_KEY_ID, PENDING, PENDING_REGION, REGISTERED, get};
 
 /// The message, ready to be sent. It contains the secret key, so its text is a [`SecretString`].
 #[derive(Debug, Clone)]

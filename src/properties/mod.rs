@@ -9,8 +9,8 @@ pub mod tags;
 
 use serde_json::{Map, Value};
 
+use crate::aws::iam::document::Kind;
 use crate::error::{Error, InvalidProperty};
-use crate::iam::document::Kind;
 use crate::redact::shorten;
 use names::{Server, UserName, UserPath, is_name_char, is_region, partition_of};
 use network::{Ingress, Network};

@@ -1,8 +1,8 @@
 //! The template and the function accept the same values. The tests use real values at the limits of each service's own
 //! rules.
 
+use coiled_aws_stack::aws::secrets::text;
 use coiled_aws_stack::properties::Spec;
-use coiled_aws_stack::secrets::text;
 use serde_json::{Value, json};
 
 use crate::support::policy::template::Template;

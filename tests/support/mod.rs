@@ -26,7 +26,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_iam::config::Credentials;
 use coiled_aws_stack::config::Config;
 use coiled_aws_stack::handler::{Function, Invocation};
-use coiled_aws_stack::trust::Pins;
+use coiled_aws_stack::resource::trust::Pins;
 use coiled_stand_in::StandIn;
 use serde_json::{Map, Value, json};
 use tracing::subscriber::DefaultGuard;

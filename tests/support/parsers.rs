@@ -1,18 +1,18 @@
 //! Runs every parser of outside input on arbitrary bytes. No parser may panic, and each function checks what must
 //! always hold. The property tests and the targets in `fuzz/` call these functions.
 
+use coiled_aws_stack::aws::iam::Account;
+use coiled_aws_stack::aws::iam::document::same;
+use coiled_aws_stack::aws::secrets;
+use coiled_aws_stack::cloudformation::destination;
+use coiled_aws_stack::cloudformation::request::Envelope;
 use coiled_aws_stack::coiled::connection::Shown;
 use coiled_aws_stack::coiled::registration::{Digests, is_ours};
 use coiled_aws_stack::coiled::{http, socket};
-use coiled_aws_stack::destination;
-use coiled_aws_stack::iam::Account;
-use coiled_aws_stack::iam::document::same;
-use coiled_aws_stack::iam::tags::{Lease, OwnershipTags};
 use coiled_aws_stack::properties::tags::{Tag, keys_leniently};
 use coiled_aws_stack::properties::{Remnant, Spec};
 use coiled_aws_stack::redact::{ResponseUrl, scrub, shorten};
-use coiled_aws_stack::request::Envelope;
-use coiled_aws_stack::secrets;
+use coiled_aws_stack::resource::tags::{Lease, OwnershipTags};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 

@@ -50,11 +50,11 @@ fn policy_documents_are_equal_in_any_order_of_actions_and_differ_if_one_action_c
                 actions.rotate_left(by);
             }
         }
-        prop_assert!(coiled_aws_stack::iam::document::same(&value.to_string(), ours));
+        prop_assert!(coiled_aws_stack::aws::iam::document::same(&value.to_string(), ours));
         let statements = value["Statement"].as_array_mut().unwrap();
         let statement = index.get_mut(statements);
         statement["Action"] = json!(["ec2:DeleteVpc", statement["Action"][0]]);
-        prop_assert!(!coiled_aws_stack::iam::document::same(&value.to_string(), ours));
+        prop_assert!(!coiled_aws_stack::aws::iam::document::same(&value.to_string(), ours));
         Ok(())
     });
 }

@@ -1,0 +1,104 @@
+//! Gives this run exclusive use of the user: through CreateUser, which succeeds only once, or through a lease.
+
+use std::sync::atomic::Ordering;
+
+use tokio::time::{Instant, sleep};
+
+use super::Run;
+use crate::aws::code;
+use crate::error::Error;
+use crate::properties::tags::Tag;
+use crate::reconcile::undo::Undo;
+use crate::resource::adopted::Adopted;
+use crate::resource::tags::{Lease, Owner};
+
+impl Run<'_> {
+    pub(super) async fn create_user(&self) -> Result<(), Error> {
+        let wanted = self.tags_of_new_user();
+        let spec = &self.prepared.spec;
+        self.journal.note(Undo::User);
+        let (iam, until) = (&self.context.iam, Instant::now() + self.context.config.consistency);
+        loop {
+            let created = iam.create_user(self.user(), spec.path.as_str(), spec.boundary.as_deref(), &wanted).await;
+            match created {
+                Err(error) if code(&error) == Some("EntityAlreadyExists") => {}
+                other => return other,
+            }
+            if self.user_was_created_by_this_run().await? {
+                return Ok(());
+            }
+            let what = format!("user {} (its name may differ in case, which IAM ignores)", self.user());
+            self.wait_for_name(what, until).await?;
+        }
+    }
+
+    /// Waits after IAM reports that the name exists but does not show such a resource. Either the resource was just
+    /// deleted and the name will become free, or the name exists in another case or under another path and will never
+    /// become free.
+    pub(super) async fn wait_for_name(&self, what: String, until: Instant) -> Result<(), Error> {
+        if Instant::now() + self.context.config.poll > until {
+            return Err(Error::Foreign { what });
+        }
+        tracing::info!(what, "IAM reports that the name exists, but shows no such resource; retrying");
+        sleep(self.context.config.poll).await;
+        Ok(())
+    }
+
+    fn tags_of_new_user(&self) -> Vec<Tag> {
+        let workspace = self.prepared.link.as_ref().map(|link| link.workspace.as_str());
+        let mut tags = self.context.ownership.for_user(&self.prepared.spec, workspace);
+        tags.push(self.context.lease_tag());
+        tags
+    }
+
+    /// Finds out who created the user after EntityAlreadyExists. If the user has this run's lease, the response to an
+    /// earlier attempt was lost. Returns `false` if IAM does not show the user.
+    async fn user_was_created_by_this_run(&self) -> Result<bool, Error> {
+        let Some(found) = self.context.iam.user(self.user()).await? else { return Ok(false) };
+        if Lease::read(&found.tags).is_some_and(|lease| lease.is_same_run(&self.context.lease)) {
+            return Ok(true);
+        }
+        if self.context.ownership.owner(&found.tags) == Owner::Ours {
+            return Err(self.overtaken_by("it has just created the user".into()));
+        }
+        Err(Error::Foreign { what: found.whose() })
+    }
+
+    /// The tags belong to the stack, so they are kept even if the Update fails.
+    pub(super) async fn reclaim_user(&self) -> Result<(), Error> {
+        tracing::warn!(user = self.user(), "restoring the ownership tags that a person removed");
+        self.claim(&self.tags_of_new_user()).await
+    }
+
+    pub(super) async fn adopt_user(&self) -> Result<(), Error> {
+        self.journal.note(Undo::UserTags);
+        let mut tags = self.tags_of_new_user();
+        tags.push(Adopted::of(&self.prepared.observed).tag());
+        tracing::warn!(user = self.user(), "adopting a user that `coiled setup aws` created");
+        self.claim(&tags).await
+    }
+
+    /// Puts this run's lease on an existing user and checks that no other run overwrites it.
+    ///
+    /// Tags do not support compare-and-set. A run that finds no lease writes its own, waits longer than another run
+    /// needs between its read and its write, and reads again. If two runs write, only the last one finds its own lease
+    /// (Fischer's algorithm).
+    pub(super) async fn claim(&self, tags: &[Tag]) -> Result<(), Error> {
+        let (context, name) = (self.context, self.user());
+        let seen = context.iam.user(name).await?;
+        if let Some(lease) = seen.and_then(|user| context.live_lease_of_another_run(&user.tags)) {
+            return Err(self.overtaken_by(lease.describe()));
+        }
+        context.iam.tag_user(name, tags).await?;
+        sleep(context.config.lease_settle).await;
+        match context.holds_lease(name).await {
+            Err(Error::Busy(by)) => Err(self.overtaken_by(by)),
+            other => other,
+        }
+    }
+
+    fn overtaken_by(&self, run: String) -> Error {
+        self.overtaken.store(true, Ordering::SeqCst);
+        Error::Busy(run)
+    }
+}

@@ -1,0 +1,9 @@
+//! What Create, Update and Delete share: one run, the resource's tags, the lease, and what belongs to this stack.
+
+pub mod adopted;
+pub mod context;
+pub mod creation;
+pub mod observe;
+pub mod recognition;
+pub mod tags;
+pub mod trust;

@@ -1,0 +1,105 @@
+//! Reads the state of the user and its policies. Does not change anything.
+
+use std::collections::BTreeMap;
+
+use crate::aws::iam::document::Kind;
+use crate::aws::iam::keys::{Key, LastUse};
+use crate::aws::iam::policy::Policy;
+use crate::aws::iam::user::User;
+use crate::aws::iam::{Account, Iam};
+use crate::error::Error;
+use crate::properties::names::UserName;
+use crate::resource::tags::{Lease, Owner, OwnershipTags};
+
+/// The connection's resources in IAM, as far as they exist. All of this may be a few seconds stale.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Observed {
+    /// The user with the connection's `UserName`, whoever owns it.
+    pub user: Option<SeenUser>,
+    /// The existing policies with the connection's policy names, whoever owns them.
+    pub policies: BTreeMap<Kind, Policy>,
+}
+
+/// A user with its keys and attached policies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenUser {
+    /// ARN, name, path, boundary and tags.
+    pub user: User,
+    /// The owner according to the tags.
+    pub owner: Owner,
+    /// The lease of a run that is working on the user, or that failed or was killed.
+    pub lease: Option<Lease>,
+    /// All access keys, active and inactive. IAM allows two, but checks its limit late, so there may be more
+    /// (terraform-provider-aws#39693).
+    pub keys: Vec<Key>,
+    /// The ARNs of the attached policies.
+    pub attached: Vec<String>,
+}
+
+impl Observed {
+    /// The user's access keys; empty if there is no user.
+    pub fn keys(&self) -> &[Key] {
+        self.user.as_ref().map(|user| user.keys.as_slice()).unwrap_or_default()
+    }
+
+    /// Whether the policy exists and is attached to the user.
+    pub fn is_attached(&self, kind: Kind) -> bool {
+        let attached = self.user.as_ref().map(|user| user.attached.as_slice()).unwrap_or_default();
+        self.policies.get(&kind).is_some_and(|policy| attached.contains(&policy.arn))
+    }
+
+    /// The user, if this stack owns it.
+    pub fn owned(&self) -> Option<&SeenUser> {
+        self.user.as_ref().filter(|user| user.owner == Owner::Ours)
+    }
+}
+
+/// Reads the user; `None` if it does not exist.
+///
+/// # Errors
+/// An IAM call that failed for a reason other than NoSuchEntity.
+pub async fn user(iam: &Iam, ownership: &OwnershipTags, name: &UserName) -> Result<Option<SeenUser>, Error> {
+    let name = name.as_str();
+    let (user, keys, attached) = tokio::try_join!(iam.user(name), iam.keys(name), iam.attached(name))?;
+    Ok(user.map(|user| SeenUser {
+        owner: ownership.owner(&user.tags),
+        lease: Lease::read(&user.tags),
+        user,
+        keys,
+        attached,
+    }))
+}
+
+/// Reads the last use of keys that a killed run may have created.
+///
+/// # Errors
+/// A failed GetAccessKeyLastUsed. Without its response, the key can be neither kept nor deleted for certain.
+pub async fn last_uses(iam: &Iam, observed: &mut Observed, suspects: &[String]) -> Result<(), Error> {
+    let keys = observed.user.iter_mut().flat_map(|seen| seen.keys.iter_mut());
+    for key in keys.filter(|key| suspects.contains(&key.id)) {
+        key.last_use = iam.last_use(&key.id).await?;
+        if key.last_use == LastUse::Used {
+            tracing::warn!(access_key_id = %key.id, "keeping a key that was created while a killed run created one: it is in use");
+        }
+    }
+    Ok(())
+}
+
+/// Reads the two policies; a policy that does not exist is left out.
+///
+/// # Errors
+/// An IAM call that failed for a reason other than NoSuchEntity.
+pub async fn policies(
+    iam: &Iam,
+    account: &Account,
+    path: &str,
+    user: &UserName,
+) -> Result<BTreeMap<Kind, Policy>, Error> {
+    let read = |kind: Kind| {
+        let arn = account.policy_arn(path, &kind.name(user));
+        async move { iam.policy(&arn).await }
+    };
+    let (setup, ongoing) = tokio::try_join!(read(Kind::Setup), read(Kind::Ongoing))?;
+    let found = [(Kind::Setup, setup), (Kind::Ongoing, ongoing)];
+    Ok(found.into_iter().filter_map(|(kind, policy)| policy.map(|policy| (kind, policy))).collect())
+}
