@@ -55,10 +55,10 @@ $(error Every user of this machine can read a command line, so COILED_TOKEN must
 this one may have been read. Set COILED_TOKEN in the environment, or leave it out: then you are asked for it)
 endif
 ifneq ($(more),)
-$(error make $(command) has no argument $(more). Did you put the value of SET in quotes? For example: SET='RotateKey=a b')
+$(error make $(command) does not accept the argument $(more). Did you put the value of SET in quotes? For example: SET='RotateKey=a b')
 endif
 ifneq ($(unknown),)
-$(error make $(command) has no option $(unknown). Its options are $(OPTIONS). Parameters of the template belong into SET, \
+$(error make $(command) has no option $(unknown). Its options are $(OPTIONS). Put parameters of the template into SET, \
 in quotes: SET='Name=value Name=value')
 endif
 endif
@@ -136,7 +136,7 @@ status: $(SAM) ## Show the stack, its key and its connection to Coiled
 	@$(stack) status
 
 .PHONY: delete
-delete: $(SAM) ## Delete the stack and everything it created; first says what will be deleted, and asks
+delete: $(SAM) ## Delete the stack and everything it created; shows what will be deleted, and asks for your consent
 	@$(stack) delete
 
 .PHONY: matrix
@@ -148,7 +148,7 @@ matrix: $(VENV) ## Run the fault matrix, every call × every fault; options: MAT
 # takes minutes, but most mutants fail early. A mutant that never ends is stopped by the timeout.
 .PHONY: mutants
 mutants: BASE ?= origin/main
-mutants: $(VENV) $(MUTANTS) ## Change each line that differs from BASE=commit (origin/main) and check that a test fails; ARGS="--shard 0/8"
+mutants: $(VENV) $(MUTANTS) ## Change each line that differs from BASE=commit (default: origin/main) and check that a test fails; ARGS="--shard 0/8"
 	@$(call say,mutants)
 	@mkdir -p '$(TARGET)'
 	@git diff --merge-base $(BASE) -- src > '$(TARGET)/mutants.diff'

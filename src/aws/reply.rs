@@ -78,7 +78,7 @@ impl Failed {
             trouble: Trouble::NotAws,
             may_have_worked: true,
             code: "unreadable response".into(),
-            message: "the response has no AWS request id, so something between this function and AWS sent it".into(),
+            message: "the response has no AWS request ID, so something between this function and AWS sent it".into(),
         }
     }
 

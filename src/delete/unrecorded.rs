@@ -23,8 +23,8 @@ pub(super) async fn report(context: &Context<'_>, owned: &Owned, tags: &[Tag]) {
                 workspace,
                 shown,
                 settings,
-                "keeping the connection, because nothing proves that this stack made it; if it did, its key no longer \
-                 works: disconnect the workspace in its settings"
+                "keeping the connection, because nothing proves that this stack created it; if this stack did, the \
+                 key no longer works: disconnect the workspace in its settings"
             );
         }
         Err(error) => {
@@ -32,7 +32,7 @@ pub(super) async fn report(context: &Context<'_>, owned: &Owned, tags: &[Tag]) {
             tracing::warn!(
                 %error,
                 settings,
-                "can't tell whether Coiled holds a key of this stack; if it does, the key no longer works: disconnect \
+                "cannot tell whether Coiled holds a key of this stack; if it does, the key no longer works: disconnect \
                  the workspace in its settings"
             );
         }

@@ -381,9 +381,9 @@ impl Error {
                  Coiled is using that key: reactivate it."
             ),
             Error::KeyNotWorking { .. } => {
-                "Try again: a new key usually works within seconds (AWS Health Dashboard). If it keeps failing, look in \
-                 CloudTrail for DeleteAccessKey and UpdateAccessKey: an automation in this account may delete or \
-                 deactivate new keys. Exempt this user from it."
+                "Try again: a new key usually works within seconds. If it keeps failing, check the AWS Health Dashboard, and \
+                 look in CloudTrail for DeleteAccessKey and UpdateAccessKey: an automation in this account may delete \
+                 or deactivate new keys. If so, exempt this user from it."
                     .into()
             }
             Error::Busy(_) => {
@@ -413,8 +413,8 @@ impl Error {
             }
             Error::Rejected(_) => "Fix the problem in Coiled's message, then deploy again.".into(),
             Error::OutcomeUnknown(_) => {
-                "Coiled may still be processing the registration. Try again: the next run resolves it. If Coiled still \
-                 shows a connection after the stack is deleted, disconnect it in the workspace's settings at Coiled. Its \
+                "Coiled may still be processing the registration. Try again: the next run finds out whether it \
+                 succeeded. If Coiled still shows a connection after the stack is deleted, disconnect it in the workspace's settings at Coiled. Its \
                  key no longer works."
                     .into()
             }
@@ -707,7 +707,7 @@ mod tests {
         }
     }
 
-    /// Trying again does not help against other failures.
+    /// Other failures would happen again.
     #[test]
     fn only_failures_that_may_be_transient_have_advice_that_begins_with_try_again() {
         for error in all().iter().filter(|error| error.fix().starts_with("Try again")) {

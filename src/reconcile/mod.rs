@@ -257,8 +257,9 @@ async fn first_round(
     Ok((seen?, Some(found)))
 }
 
-/// Whether no key has to be registered: the recorded registration matches the properties, and there is no room for a key
-/// unless Coiled says more. A failed rollback would leave a stack that CloudFormation no longer updates.
+/// Whether the request can succeed without registering a key. That requires that the recorded registration matches the
+/// properties. If the recorded key is lost, it also requires that there is no room for a new key, as far as that is
+/// known without Coiled. Otherwise a rollback could fail, and CloudFormation would no longer update the stack.
 fn is_optional(observed: &Observed, state: Registration) -> bool {
     match state {
         Registration::Uncertain => true,

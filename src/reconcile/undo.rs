@@ -31,7 +31,7 @@ pub enum Undo {
     Policy(Kind),
     /// Restore the tags of an adopted policy.
     PolicyTags(Kind),
-    /// Set this version of a policy as default again, for example `v2`.
+    /// Set this version of a policy as the default again, for example `v2`.
     Document(Kind, String),
     /// Detach a policy that this run attached.
     Attachment(Kind),
@@ -54,7 +54,7 @@ impl fmt::Display for Undo {
             Undo::UserTags => write!(f, "restore the user's tags"),
             Undo::Policy(kind) => write!(f, "delete the {}", title(*kind)),
             Undo::PolicyTags(kind) => write!(f, "restore the tags of the {}", title(*kind)),
-            Undo::Document(kind, version) => write!(f, "set {version} as default version of the {}", title(*kind)),
+            Undo::Document(kind, version) => write!(f, "set {version} as the default version of the {}", title(*kind)),
             Undo::Attachment(kind) => write!(f, "detach the {}", title(*kind)),
             Undo::Detachment(kind) => write!(f, "attach the {}", title(*kind)),
             Undo::Boundary(Some(arn)) => write!(f, "set permissions boundary {arn}"),
@@ -188,7 +188,7 @@ impl Run<'_> {
         match undo {
             Undo::User | Undo::UserTags | Undo::Pending(_) => vec![user],
             Undo::Boundary(before) => {
-                vec![format!("{user} (its permissions boundary was {})", before.as_deref().unwrap_or("none"))]
+                vec![format!("{user} (earlier permissions boundary: {})", before.as_deref().unwrap_or("none"))]
             }
             Undo::Policy(kind) | Undo::PolicyTags(kind) | Undo::Document(kind, _) => vec![self.arn(*kind)],
             Undo::Attachment(kind) | Undo::Detachment(kind) => vec![self.arn(*kind)],
@@ -255,7 +255,7 @@ impl Run<'_> {
         }
     }
 
-    /// Waits because IAM may show new resources late, and rejects the deletion of a resource that it does not show.
+    /// Waits until IAM shows this run's new resources. Until then, IAM rejects their deletion.
     async fn wait_until_iam_shows_changes(&self) {
         let until = self.undo_until().min(Instant::now() + self.context.config.consistency);
         while Instant::now() + self.context.config.poll < until {

@@ -79,7 +79,7 @@ pub async fn last_uses(iam: &Iam, observed: &mut Observed, suspects: &[String]) 
     for key in keys.filter(|key| suspects.contains(&key.id)) {
         key.last_use = iam.last_use(&key.id).await?;
         if key.last_use == LastUse::Used {
-            tracing::warn!(access_key_id = %key.id, "keeping a key that was created while a killed run created one: it is in use");
+            tracing::warn!(access_key_id = %key.id, "keeping a key that a killed run may have created, because it is in use");
         }
     }
     Ok(())

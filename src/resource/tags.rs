@@ -137,7 +137,7 @@ impl Lease {
         Self { request_id, run, until, deletes, creation: None }
     }
 
-    /// The same lease of a run that creates a key then.
+    /// The same lease, with the time at which the run creates a key.
     pub fn with(&self, creation: Option<Creation>) -> Self {
         Self { creation, ..self.clone() }
     }

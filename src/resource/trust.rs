@@ -49,8 +49,7 @@ fn all_pinned(wrong: Vec<Pinned>) -> Result<(), Error> {
 }
 
 fn not_deployed_for((property, variable): Pinned) -> InvalidProperty {
-    let problem =
-        format!("does not match the environment variable {variable} of the function; a stack update sets both");
+    let problem = format!("does not match the function's environment variable {variable}; a stack update sets both");
     InvalidProperty::new(property, problem)
 }
 

@@ -90,7 +90,7 @@ async fn a_request_fails_if_a_proxy_answers_every_call_with_a_page() {
         let mut world = connected(json!({})).await;
         world.timeout = Duration::from_secs(8);
         fault(&world, action, AwsHow::Page(200), u32::MAX);
-        world.delete(json!({})).await.failed(&[action, "no AWS request id", "tried for "]);
+        world.delete(json!({})).await.failed(&[action, "no AWS request ID", "tried for "]);
         world.aws.clear_faults();
         world.timeout = Duration::from_secs(20);
         world.delete(json!({})).await.succeeded();

@@ -83,7 +83,7 @@ async fn an_unknown_outcome_keeps_both_keys_until_coiled_responds_again() {
     world.update(json!({}), json!({"Region": "us-east-2"})).await.failed(&[
         "register",
         "unknown",
-        "the next run resolves it",
+        "the next run finds out",
     ]);
     let held = world.coiled.connection("ada").unwrap().access_key_id();
     let mut keys = world.keys("coiled").await;

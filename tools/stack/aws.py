@@ -50,7 +50,7 @@ class Aws:
                 raise
             raise Problem(
                 f"The region {asked} is not enabled in this account.",
-                f"Enable it, which takes a few minutes, or choose another region:\n"
+                f"Choose another region, or enable this one, which takes a few minutes:\n"
                 f"  aws account enable-region --region-name {asked}",
             ) from None
         self.region = region

@@ -65,9 +65,9 @@ def _plan(run, wanted, owner, pastes):
     run.screen.title(f"\nThe stack {run.options.stack} will be created")
     row("account", run.account_name())
     row("region", run.aws.region)
-    row("workspace", owner or "of the token in your secret, which is not checked here")
+    row("workspace", owner or "not checked here, because the token is in your own secret")
     row("creates", f"the IAM user {user} with one access key, which Coiled receives")
-    row("", f"the IAM policies {user}-setup and {user}-ongoing, {'both attached' if attach else 'the second attached'}")
+    row("", f"the IAM policies {user}-setup and {user}-ongoing, {'both attached' if attach else 'only the second attached'}")
     row("", "a Lambda function with its role and log group" + (", and a secret with the token" if pastes else ""))
     for name, value in wanted.items():
         if name != parameters.TOKEN and value:

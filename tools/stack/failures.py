@@ -45,7 +45,10 @@ def _of_service(error):
     if name in EXPIRED:
         return _expired()
     if "expired" in message.lower() and name in WRONG_SECRET | _CLOCK or name in _CLOCK:
-        return Problem("AWS rejected the request's time.", f"Set this computer's clock. AWS says: {message}")
+        return Problem(
+            "AWS rejected the request, because this computer's clock differs from AWS's.",
+            f"Set this computer's clock. AWS says: {message}",
+        )
     if name in UNKNOWN_CREDENTIALS | WRONG_SECRET:
         return Problem(
             f"AWS does not know these credentials ({name}).",

@@ -10,7 +10,7 @@ TOKEN, SECRET, KEY = "CoiledToken", "CoiledTokenSecretArn", "CoiledTokenKmsKeyAr
 def needs_token(settings, current):
     """Whether a token has to be pasted. `current` has the stack's parameters; it is empty for a new stack."""
     if settings.get(TOKEN) and settings.get(SECRET):
-        raise Misuse(f"{TOKEN} and {SECRET} are both set.", "Set only one of them: the other one is cleared.")
+        raise Misuse(f"{TOKEN} and {SECRET} are both set.", "Set only one of them. The other is cleared automatically.")
     if settings.get(TOKEN):
         return True
     gives_up_secret = settings.get(SECRET) == "" and current.get(SECRET)

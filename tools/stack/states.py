@@ -33,7 +33,10 @@ def before_update(stack, make):
             f"Delete it, then deploy again:\n  {make('delete')}\n  {make('deploy')}",
         )
     if status == "UPDATE_ROLLBACK_FAILED":
-        raise Problem(f"The stack {stack['StackName']} is in {status}.", continue_rollback(stack))
+        raise Problem(
+            f"The stack {stack['StackName']} is in {status}: an update failed, and so did its rollback.",
+            f"See why:\n  {make('status')}\n{continue_rollback(stack)}",
+        )
 
 
 def before_delete(stack, make):
@@ -59,7 +62,7 @@ def continue_rollback(stack):
     """What to do if a rollback failed."""
     words = f"--stack-name {stack['StackName']} --region {region(stack)}"
     return (
-        "Correct what the reason names. Then continue the rollback:\n"
+        "Correct the cause of the failure. Then continue the rollback:\n"
         f"  aws cloudformation continue-update-rollback {words}\n"
         "If it fails again: docs/break-glass.md, section Coiled does not respond."
     )
