@@ -52,7 +52,7 @@ impl Shown {
     }
 
     /// Whether this is a connection by access key, in that region and with these network options. Coiled does not show
-    /// anything else about a registration. It shows the role of a connection by role delegation.
+    /// anything else about such a connection. A connection by role delegation also has a role.
     pub fn is_by_key_in(&self, region: &str, network: &Value) -> bool {
         let shown = self.0.get("options").and_then(|options| options.get("network"));
         self.is_aws_in(region)

@@ -15,12 +15,12 @@ use crate::redact::shown;
 /// Larger than any response that is read here. It keeps a faulty server from filling the function's memory.
 const BODY_LIMIT: usize = 1 << 20;
 
-/// A final response: one that is not retried.
+/// A final response: one after which the request is not sent again.
 #[derive(Debug)]
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
-    /// The body as text. Everything that was sent to Coiled is masked.
+    /// The body as text. The secrets that this run has sent to Coiled are masked.
     pub body: String,
     call: String,
 }
@@ -64,8 +64,8 @@ impl Response {
     }
 }
 
-/// The message in an error's body: `message`, `detail`, `non_field_errors` or `code`, otherwise the text itself. It is
-/// ready to be shown.
+/// The message in an error's body: `message`, `detail`, `non_field_errors` or `code`, otherwise the text itself. It has
+/// passed through [`shown`].
 pub fn words(body: &str) -> String {
     if let Some(page) = page::describe(body) {
         return shown(&page);
@@ -157,7 +157,7 @@ impl Coiled {
         Some(Error::Untrusted { call: call.to_owned(), server: self.server.to_string(), problem })
     }
 
-    /// The header, flagged as sensitive so that libraries do not log it.
+    /// The `authorization` header, flagged as sensitive so that libraries do not log it.
     pub(super) fn authorization_header(&self) -> HeaderValue {
         // This cannot fail, because `secrets::token` accepts only printable ASCII.
         let text = self.authorization();

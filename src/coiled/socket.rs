@@ -269,7 +269,7 @@ pub enum Meaning {
     Irrelevant,
 }
 
-/// Reads one message. Its text is ready to be shown. Unknown and malformed messages are [`Meaning::Irrelevant`].
+/// Reads one message. Its text has passed through [`shown`]. Unknown and malformed messages are [`Meaning::Irrelevant`].
 pub fn read(text: &str) -> Meaning {
     let Ok(message) = serde_json::from_str::<Value>(text) else { return Meaning::Irrelevant };
     let is = |flag: &str| message.get(flag).and_then(Value::as_bool).unwrap_or(false);

@@ -142,7 +142,7 @@ impl Lease {
         Self { creation, ..self.clone() }
     }
 
-    /// When the run creates a key. `None` if it creates none, or if release 0.1.0 wrote the lease.
+    /// When the run creates a key. `None` if it creates none.
     pub fn creation(&self) -> Option<&Creation> {
         self.creation.as_ref()
     }
@@ -236,7 +236,7 @@ mod tests {
         let full = "r/1000000000000/1060/keys 1000 1010 AKIA1";
         assert_eq!(lease(full).tag().value, full);
         assert_eq!(lease(full).ended().creation(), Creation::read("keys 1000 1010 AKIA1").as_ref());
-        assert_eq!(lease("r/1000000000000/1060").creation(), None, "release 0.1.0 did not say when");
+        assert_eq!(lease("r/1000000000000/1060").creation(), None, "an Update may create no key");
         assert_eq!(lease("r/1000000000000/1060/Delete").creation(), None, "a Delete creates nothing");
     }
 

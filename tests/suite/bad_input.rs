@@ -135,7 +135,7 @@ async fn create_names_the_cause_if_the_secret_cannot_be_read() {
     let empty = world.secrets.create_secret().name("empty").secret_string("{}").send().await.unwrap().arn.unwrap();
     create_rejected(&world, json!({"CoiledTokenSecretArn": empty}), &["no token", "key `token`"]).await;
 
-    // A secret deleted in the console keeps its recovery window. Until that ends, Secrets Manager returns
+    // A secret that was deleted in the console has a recovery window. Until that ends, Secrets Manager returns
     // InvalidRequestException instead of ResourceNotFoundException.
     world.secrets.delete_secret().secret_id(&world.secret_arn).send().await.unwrap();
     create_rejected(&world, json!({}), &["InvalidRequestException", "Restore the secret"]).await;
@@ -187,8 +187,8 @@ async fn the_token_is_sent_only_to_the_server_that_the_function_was_deployed_for
     assert!(elsewhere.requests().is_empty());
 }
 
-/// An Update is rejected only if it needs Coiled, and before it changes anything. The rollback that follows does not
-/// need Coiled.
+/// An Update is rejected only if it needs Coiled. It is rejected before it changes anything, so the rollback that
+/// follows does not need Coiled.
 #[tokio::test]
 async fn an_update_is_rejected_if_it_needs_a_server_that_the_function_was_not_deployed_for() {
     let mut world = World::new().await;

@@ -349,7 +349,8 @@ async fn a_new_default_workspace_of_the_token_does_not_move_the_connection() {
     }
 }
 
-/// A stack of an earlier release has an ID without a workspace. It may set `Workspace` to the tagged workspace later.
+/// A stack that was created with `Workspace` has an ID without a workspace. If the property was removed, it can be set
+/// to the tagged workspace again.
 #[tokio::test]
 async fn after_a_new_default_workspace_a_stack_with_a_plain_id_has_to_name_its_workspace() {
     let mut world = deployed(json!({})).await;
@@ -429,7 +430,7 @@ async fn a_failed_create_returns_an_id_with_the_workspace_and_its_delete_uses_it
 }
 
 #[tokio::test]
-async fn a_physical_id_of_an_earlier_release_never_changes() {
+async fn a_physical_id_without_a_workspace_never_gets_one() {
     let mut world = World::new().await;
     let created = id(&world.create(json!({})).await.succeeded());
     let plain = created.split('/').next().unwrap().to_owned();

@@ -81,8 +81,8 @@ async fn delete_keeps_another_connection_after_a_person_removed_both_records() {
     }
 }
 
-/// Release 0.1.0 returned a physical ID without the workspace. Without the tag too, the token's default may be another
-/// workspace by now.
+/// A stack that was created with `Workspace` has a physical ID without a workspace. If neither the property nor the tag
+/// names one either, the token's default may be another workspace by now.
 #[tokio::test]
 async fn delete_keeps_the_connection_if_only_the_tokens_default_names_the_workspace() {
     let mut world = World::after_create().await;

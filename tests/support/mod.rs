@@ -66,7 +66,7 @@ pub struct World {
     requests: Mutex<u32>,
     /// The IDs of the requests that were a Create.
     creates: Mutex<BTreeSet<String>>,
-    /// Whether CloudFormation has a physical ID of release 0.1.0, which never contained a workspace.
+    /// Whether CloudFormation has a physical ID without a workspace, as for a stack that was created with `Workspace`.
     has_plain_id: bool,
     /// The errors that invocations returned, as Lambda would log them.
     errors: Mutex<Vec<String>>,
@@ -205,7 +205,7 @@ impl World {
         self.function = function(&self.aws, &self.bucket, config);
     }
 
-    /// From now on, CloudFormation sends the physical ID that release 0.1.0 would have returned.
+    /// From now on, CloudFormation sends the physical ID of a stack that was created with `Workspace`.
     pub fn forget_workspace_in_id(&mut self) {
         self.has_plain_id = true;
     }

@@ -1,4 +1,5 @@
-"""A minimal Create in Python with crhelper. `make bench` compares its init time, memory and zip with the function's."""
+"""A minimal Create in Python with crhelper. `make bench` compares its init time, memory and zip size with the
+function's."""
 
 import http.client
 
@@ -6,7 +7,7 @@ import boto3
 import crhelper.utils
 from crhelper import CfnResource
 
-# crhelper sends its response only by HTTPS, but the bucket on loopback speaks plain HTTP.
+# crhelper sends its response only over HTTPS, but the bucket on loopback speaks plain HTTP.
 crhelper.utils.HTTPSConnection = lambda host, context: http.client.HTTPConnection(host)
 
 helper = CfnResource(log_level="INFO")

@@ -123,7 +123,7 @@ class TemplateFaults(unittest.TestCase):
         self.expect("condition key iam:PassedToServices", "iam:PassedToService:", "iam:PassedToServices:")
         self.expect("condition key kms:ViaServices", "kms:ViaService:", "kms:ViaServices:", file="template.yaml")
 
-    def test_a_fault_in_a_branch_for_a_parameter_that_is_set_is_found(self):
+    def test_a_fault_is_found_even_if_it_depends_on_a_parameter(self):
         for verb in ("Put", "Delete"):
             unknown = f"iam:{verb}UserBoundary"
             self.expect(unknown, f"iam:{verb}UserPermissionsBoundary", unknown, file="template.yaml")
@@ -134,7 +134,7 @@ class TemplateFaults(unittest.TestCase):
 
 
 class StatementFaults(unittest.TestCase):
-    """Faults that only some policies can have."""
+    """Faults in a single statement."""
 
     def expect(self, expected, actions, resources, condition=None):
         statement = {"Effect": "Allow", "Action": actions, "Resource": resources, "Condition": condition or {}}
@@ -152,7 +152,7 @@ class StatementFaults(unittest.TestCase):
         self.expect("never applies", "lambda:GetFunction", "arn:aws:lambda:us-east-1:111122223333:functions:x")
         self.expect("never applies", "logs:PutLogEvents", "arn:aws:logs:us-east-1:111122223333:log-group:x")
 
-    def test_a_resource_that_no_action_takes_is_found_next_to_one_that_fits(self):
+    def test_a_resource_that_no_action_supports_is_found_beside_one_that_fits(self):
         bucket, role = "arn:aws:s3:::bucket", "arn:aws:iam::111122223333:role/x"
         self.expect(f"{role}: no action", "s3:ListBucket", [bucket, role])
 

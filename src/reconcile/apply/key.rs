@@ -80,7 +80,7 @@ impl Run<'_> {
         if creation.allows_attempt() {
             return Ok(());
         }
-        // Tags do not support compare-and-set: the lease must not replace that of another run.
+        // Tags do not support compare-and-set. This check keeps the new lease from replacing that of another run.
         context.holds_lease(user).await?;
         let has_lost_key = self.lost_a_key() || has_unexplained_key(&self.prepared.observed);
         context.set_creation(Some(creation.renewed(context.config.create_key, has_lost_key)));

@@ -281,8 +281,8 @@ fn a_stray_key_is_deleted_only_if_a_lease_is_left_over() {
     let mut observed = connected(&spec);
     seen(&mut observed).keys.push(key("AKIASTRAY"));
     assert!(plan(&wanted(&spec, false), &observed).is_empty());
-    // The first three leases exclude the key, because they name it or another time. The last one is a lease of release
-    // 0.1.0, which has no such time.
+    // The first three leases exclude the key, because they name it or another time. The last one is a lease of a run
+    // that creates no key, so it names no time.
     for other in ["keys 400 450", "keys 503 510", "keys 495 505 AKIASTRAY", ""] {
         let mut observed = observed.clone();
         killed(&mut observed, other);

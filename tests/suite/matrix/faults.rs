@@ -28,7 +28,7 @@ pub enum Kind {
     Outage,
     /// A proxy's page with status 200 in place of AWS's response.
     Proxy,
-    /// The AWS call took effect, but its response is an error of AWS's own.
+    /// The AWS call took effect, but AWS responds with an error.
     Worked500,
 }
 
@@ -77,14 +77,14 @@ impl Fault {
         Duration::from_secs(if self.lasting || self.kind == Kind::Hangs { 4 } else { 12 })
     }
 
-    /// Whether the fault can occur at this step. For example, a greeting has no effect that could survive the loss of
-    /// its response.
+    /// Whether the fault makes a difference at this step.
     pub fn applies_to(self, step: &Step) -> bool {
         match step {
-            // Reading has no effect that could survive the loss of its response.
+            // A read has no effect, so it cannot take effect and then respond with an error.
             Step::Aws(name, _) => self.kind != Kind::Worked500 || !(name.contains(" Get") || name.contains(" List")),
             _ if self.kind.is_of_aws() => false,
             Step::Close => self.kind == Kind::Lost || self.kind == Kind::Hangs,
+            // Nothing has taken effect yet, so `Lost` would be the same as `Reset`.
             Step::Coiled(Call::WsGreeting | Call::WsMessage, _) => self.kind != Kind::Lost,
             _ => true,
         }
@@ -96,7 +96,7 @@ impl Fault {
                 world.aws.aim(Aim { name: name.clone(), nth: *nth, on: self.lasting, how: self.at_aws() });
             }
             Step::Coiled(on, nth) => {
-                // Faults of the stand-in are a queue: one without a delay lets an earlier call pass.
+                // The stand-in takes its faults from a queue. A delay of zero lets each earlier call pass.
                 for _ in 1..*nth {
                     world.coiled.fault(CoiledFault { on: *on, how: How::Slow(Duration::ZERO), times: 1 });
                 }
@@ -165,7 +165,7 @@ impl Fault {
     }
 }
 
-/// Contains the column's name as the table prints it, so that `MATRIX_ONLY` can select by it.
+/// Begins with the name of the table's column, so that `MATRIX_ONLY` can select a column.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {

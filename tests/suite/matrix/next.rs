@@ -32,7 +32,7 @@ impl CellRun<'_> {
     ///
     /// Two things cannot be undone, as the description of `AdoptExisting` says. A replaced connection is lost because
     /// nobody has its secret. The user's old keys are deleted once the stack's key is registered. If the new key could
-    /// not be deleted, it is left in the restored user, and the status reason must name it.
+    /// not be deleted, it remains on the restored user, and the status reason must name it.
     async fn expect_restored(&self, now: &Truth) {
         let start = self.start.without_keys().without_deleted(now);
         let now = now.without_keys();
@@ -40,7 +40,7 @@ impl CellRun<'_> {
         let told = self.transcript.text();
         let unnamed =
             self.stage.world.keys("coiled").await.into_iter().filter(|id| !told.contains(&format!("access key {id}")));
-        assert!(unnamed.count() <= 1, "a key is left in the user, and the status reason does not name it");
+        assert!(unnamed.count() <= 1, "a key remains on the user, and the status reason does not name it");
     }
 
     /// Without Coiled, a Delete may fail because Coiled may hold a key. It must not abandon that key silently.
@@ -87,7 +87,7 @@ impl CellRun<'_> {
             self.expect(&now, &[&self.cell.recorded.back], "after the reversed Update");
             return;
         }
-        // Nobody knows which key Coiled holds until Coiled responds. Both keys are kept, and the next run resolves it.
+        // Until Coiled responds, nobody knows which key it holds. Both keys are kept, and the next run finds out.
         self.roll_back().await;
     }
 

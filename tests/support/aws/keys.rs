@@ -1,5 +1,5 @@
-//! Access keys as STS sees them. STS accepts a new key only after 5 to 15 s, with intermittent failures until then. It
-//! rejects keys that are unknown, deleted or inactive. moto's STS accepts every key at once.
+//! Access keys as STS sees them. For its first 5 to 15 s, STS accepts a new key only intermittently. It always rejects
+//! keys that are unknown, deleted or inactive. moto's STS accepts every key at once.
 
 use std::collections::VecDeque;
 use std::time::{Instant, SystemTime};
@@ -44,8 +44,8 @@ impl Key {
 }
 
 impl Use {
-    /// The element of GetAccessKeyLastUsed. A key that was never used has no date, and "N/A" in place of the service and
-    /// the region (`AccessKeyLastUsed` in the IAM API reference).
+    /// The XML element that GetAccessKeyLastUsed returns. For a key that was never used, it contains no date, and "N/A"
+    /// as service and region (`AccessKeyLastUsed` in the IAM API reference).
     fn element(last: Option<&Self>) -> String {
         let (service, region) = last.map_or(("N/A", "N/A"), |last| (&*last.service, &*last.region));
         let date = last.and_then(|last| DateTime::from_secs(unix(last.at)).fmt(DateTimeFormat::DateTime).ok());
@@ -143,7 +143,7 @@ impl Shared {
         Some(Reply::done(call, ""))
     }
 
-    /// moto counts only its own keys. A further key is never a user's only one.
+    /// moto counts only its own keys. A user with a further key also has at least one of moto's, so the limit is reached.
     pub(super) fn too_many_keys(&self, call: &AwsCall) -> Option<Reply> {
         let has_further =
             locked(&self.facts).further_keys.get(call.param("UserName")).is_some_and(|keys| !keys.is_empty());
@@ -152,7 +152,7 @@ impl Shared {
 }
 
 impl super::Aws {
-    /// Adds a key to a user that has keys, even if it has two.
+    /// Adds another key to a user that already has one or more, regardless of the limit of two.
     pub fn add_further_key(&self, user: &str, id: &str) {
         locked(&self.shared.facts).further_keys.entry(user.to_owned()).or_default().push(id.to_owned());
     }

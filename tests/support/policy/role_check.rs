@@ -79,7 +79,7 @@ impl RoleCheck {
         lacking.chain(wide).chain(unused).chain(survivors).collect()
     }
 
-    /// Actions in statements that no call uses.
+    /// Actions that a statement grants but no call uses.
     fn unused(&self) -> Vec<String> {
         let mut unused = Vec::new();
         for statement in &self.policy.statements {
