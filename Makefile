@@ -109,7 +109,7 @@ demo-stop: $(SAM) ## Stop the stack and servers that make demo KEEP=1 left runni
 	@$(demo) --stop
 
 .PHONY: test
-test: | python ## Run the unit tests and the suite (against moto and a stand-in for Coiled), then check the function's role
+test: | python ## Run the unit tests and the suite (against moto and a stand-in for Coiled), then check the suite's AWS calls against the function's role
 	@$(steps) --title 'make test' --takes '$(TEST_TAKES)' \
 		--chain 'Python packages for the tests=$(VENV)' --chain 'the test programs=test-programs' \
 		-- cargo test --locked --workspace

@@ -225,8 +225,8 @@ impl Unreadable {
                     .into()
             }
             Self::NoValue => format!(
-                "The secret exists but has no current value. If a rotation is in progress, let it finish. Otherwise: \
-                 {STORE_TOKEN}"
+                "The secret exists but has no current value. If a rotation is in progress, let it finish. Otherwise, \
+                 no token has been stored yet. {STORE_TOKEN}"
             ),
             Self::Deleted => {
                 "Restore the secret (aws secretsmanager restore-secret --secret-id ARN), then deploy again.".into()
