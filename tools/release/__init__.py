@@ -1,0 +1,1 @@
+"""Makes a release: the folder dist/, which contains everything that is published."""
