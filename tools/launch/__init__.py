@@ -1,0 +1,1 @@
+"""The launch page, and the click on it from end to end."""
