@@ -23,8 +23,8 @@
 //! - [`handler`]: receives an event and sends the response. [`cloudformation`]: the request, the response, and the
 //!   physical ID that CloudFormation stores.
 //! - [`reconcile`]: Create and Update. [`delete`]: Delete.
-//! - [`resource`]: what both share: the state of one run, the tags that store the state between runs, and which server,
-//!   secrets and workspace a run may use.
+//! - [`resource`]: shared by both. It holds the state of one run, the tags that store the state between runs, and the
+//!   rules for which server, secrets and workspace a run may use.
 //! - [`aws`]: IAM, STS and Secrets Manager, what a failed call means, and how long calls are retried.
 //! - [`coiled`]: the Coiled server's API.
 //! - [`properties`]: validates what the template passes on.

@@ -1,4 +1,4 @@
-"""Prepares a command of the Makefile in numbered steps, as many as possible at the same time, and then starts it.
+"""Prepares a command of the Makefile in numbered steps, in parallel if possible, and then starts the command.
 
 Each chain is a list of steps TITLE=GOAL, where GOAL is a goal of the Makefile. The steps of a chain run one after
 another. Different chains run at the same time. A step's output is shown only if it fails.
@@ -12,7 +12,7 @@ import sys
 import time
 from contextlib import suppress
 
-# In seconds. A step that takes longer says now and then that it is still running.
+# A running step is reported after each interval of this many seconds.
 PATIENCE = 30
 
 
@@ -44,7 +44,7 @@ class Steps:
         return number
 
     def say(self, text, bold=False):
-        """Prints a line, if possible in bold."""
+        """Prints a line. `bold` has no effect if the output does not support it."""
         print(f"\033[1m{text}\033[0m" if bold and self._use_color else text, file=self._out, flush=True)
 
     async def _chain(self, chain):

@@ -123,7 +123,7 @@ class Makefile(unittest.TestCase):
             self.assertFalse({"PIP_TARGET", "PIP_CONSTRAINT", "PYTHONPATH"} & environment.keys())
 
     def test_every_target_that_uses_python_rejects_an_old_one_before_anything_else(self):
-        # The stamps are still valid, because --version does not change.
+        # The output of --version has not changed, so the Makefile does not reinstall any packages.
         old = "import sys; sys.version_info = (3, 9, 6); exec(open(sys.argv[1]).read())"
         version = '[ "$1" = --version ] && exec echo Python 3.11.0'
         commands = self.folder / "old"

@@ -126,7 +126,8 @@ impl Patience {
         self.call_with(name, not_yet, send, before_next).await
     }
 
-    /// The same, but `before_next` runs before every further attempt, and learns whether the last one may have worked.
+    /// Like [`Patience::call`], but `before_next` runs before every further attempt. Its argument says whether the last
+    /// attempt may have worked.
     pub async fn call_with<T, E, F, L>(
         &self,
         name: &'static str,

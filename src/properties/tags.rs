@@ -43,7 +43,7 @@ pub fn tags(reader: &mut Reader) -> Vec<Tag> {
     tags
 }
 
-/// The keys of the tags in properties that may be invalid. Reserved keys are left out.
+/// The tag keys in properties that have not been validated. Reserved keys are left out.
 pub fn keys_leniently(properties: &Value) -> Vec<String> {
     let Some(map) = properties.as_object() else { return Vec::new() };
     let items = Reader::new(map, "").list("Tags");

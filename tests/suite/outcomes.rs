@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::World;
 
-/// The first attempt takes effect, but its result is lost. This fault hits the second attempt.
+/// The first attempt takes effect, but its result is lost. The second attempt meets the given fault.
 async fn second_attempt_meets(on: Call, how: How) -> World {
     let world = World::new().await;
     world.coiled.fault(Fault { on: Call::WsFinish, how: How::TookEffectThenDropped, times: 1 });

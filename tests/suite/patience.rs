@@ -164,7 +164,7 @@ async fn ends_before_the_deadline(world: &mut World, event: Value, case: &str) {
 async fn a_request_fails_before_the_deadline_if_aws_throttles_every_call() {
     for action in ["*", "iam:*", "sts:*", "secretsmanager:*"] {
         for request_type in ["Create", "Update", "Delete"] {
-            // A Delete or an Update reads the account from its user's ARN and does not call STS.
+            // A Delete does not call STS. An Update calls it only to check the new key.
             if action == "sts:*" && request_type != "Create" {
                 continue;
             }
@@ -232,7 +232,7 @@ async fn a_create_fails_before_the_deadline_if_a_service_never_responds() {
     }
 }
 
-/// Otherwise, calls to a wrong endpoint would be retried until the deadline.
+/// Without this limit, calls to a wrong endpoint would be retried until the deadline.
 #[tokio::test]
 async fn a_create_stops_retrying_an_unreachable_endpoint_after_the_grace_period() {
     let mut world = World::new().await;

@@ -44,7 +44,7 @@ impl Stage {
         }
     }
 
-    /// Coiled shows this certificate to HTTP requests and WebSockets.
+    /// Makes Coiled present this certificate to HTTP requests and WebSockets.
     async fn coiled_shows(&mut self, certificate: Arc<CertifiedKey>) {
         self.coiled = Front::start(&self.world.coiled.url(), certificate).await;
     }
@@ -114,7 +114,7 @@ async fn a_bad_certificate_for_wss_is_explained_and_everything_is_deleted() {
     }
 }
 
-/// The status reason cannot be delivered then, so the log explains the problem.
+/// Without a trusted bucket, no status reason can be delivered, so the log explains the problem.
 #[tokio::test]
 async fn a_bad_certificate_of_the_response_bucket_is_explained_in_the_log() {
     for (flaw, problem, fix) in FLAWS {

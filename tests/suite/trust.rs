@@ -267,7 +267,7 @@ async fn a_workspace_in_a_tag_gets_no_key_and_the_rollback_succeeds() {
         assert_eq!(before, world.snapshot().await, "{how}");
         assert_eq!(asked_about(&world, "team"), 0, "{how}");
 
-        // The command in the status reason.
+        // This is what the command in the status reason does.
         world.tag_user("coiled", "coiled-stack:workspace", "ada").await;
         world.update(properties.clone(), with(&properties, json!({"RotateKey": "3"}))).await.succeeded();
         world.connected().await;
@@ -488,8 +488,8 @@ async fn an_event_sent_by_hand_can_connect_another_workspace_of_the_token_only_a
     assert!(world.coiled.connection("team").is_some());
 }
 
-/// With both permissions, the properties and the tag can name another server. The stack's own template then deploys the
-/// function for that server.
+/// Anyone who may both update the stack and tag the user can name another server in the properties and in the tag. The
+/// stack's own template then deploys the function for that server.
 #[tokio::test]
 async fn a_stack_update_together_with_a_tag_can_move_the_connection_to_another_server() {
     let mut world = deployed(json!({})).await;

@@ -107,7 +107,8 @@ async fn an_unknown_outcome_keeps_both_keys_until_coiled_responds_again() {
     world.coiled.clear_faults();
     world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no".into()), times: 1 });
     world.update(json!({"Region": "us-east-2"}), json!({})).await.failed(&["no"]);
-    // Coiled shows the region of the pending registration. So its key is recorded as active; the old key is deleted.
+    // Coiled shows the region of the pending registration. So its key is recorded as active, and the
+    // old key is deleted.
     assert_eq!(world.tag("coiled-stack:access-key-id").await, held);
     assert_eq!(world.keys("coiled").await, [held.as_str()]);
 

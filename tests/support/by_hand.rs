@@ -1,4 +1,4 @@
-//! Changes that a person makes by hand, to the stack's resources and next to them.
+//! Changes that a person makes by hand, to the stack's resources and to other resources in the account.
 
 use super::World;
 
@@ -19,7 +19,7 @@ AQH/MAoGCCqGSM49BAMCA0gAMEUCIQCBnlJPoXTkP/i7u3zAPAXqw5lDPEXSJVIC
 -----END CERTIFICATE-----";
 
 impl World {
-    /// Adds everything to a user that blocks its deletion, except groups and access keys: a password, an MFA device, an
+    /// Adds to a user everything that blocks its deletion, except groups and access keys: a password, an MFA device, an
     /// SSH key, a signing certificate, a service-specific credential, an inline policy and a managed policy.
     pub async fn put_everything_into(&self, user: &str) {
         let iam = &self.iam;
@@ -71,7 +71,7 @@ impl World {
         }
     }
 
-    /// Deletes the user as the console does: with its keys, and detached from its policies.
+    /// Deletes the user as the console does, which first detaches its policies and deletes its keys.
     pub async fn delete_user_by_hand(&self) {
         for name in self.attached("coiled").await {
             let arn = self.policy_arn(&name);
@@ -88,8 +88,8 @@ impl World {
         self.iam.delete_access_key().user_name("coiled").access_key_id(id).send().await.unwrap();
     }
 
-    /// After a registration with an unknown outcome, deletes the one of the two keys of the user `coiled` that Coiled
-    /// does not hold.
+    /// Deletes the key of the user `coiled` that Coiled does not hold. The user has two keys if the outcome of the last
+    /// registration is unknown.
     pub async fn choose_key_by_hand(&self) {
         let held = self.coiled.connection("ada").map(|held| held.access_key_id()).unwrap_or_default();
         let keys = self.keys("coiled").await;

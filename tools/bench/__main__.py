@@ -114,7 +114,7 @@ def _report(table, results, arguments):
     # Subtracts only the time that the command really waited.
     cli_settle = min(SETTLE_SECONDS, min(run.cli_settle_seconds() for run in cli))
     without_both = (command - cli_settle) / (create - SETTLE_SECONDS)
-    note = f"the command's: {cli_settle:.3f} s"
+    note = f"settle time of the command: {cli_settle:.3f} s"
     table.row("speedup, without settle time on both sides", (without_both, "x", 1), note, at_least=8.5)
     _critical_path(table, function, create)
     _proofs(table, function)

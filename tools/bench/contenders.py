@@ -188,7 +188,7 @@ class Harness:
             listed("ListAttachedUserPolicies").count("<PolicyArn>"),
         )
         if found != ("aws", 1, 2):
-            sys.exit(f"{who} left no working connection: provider, active keys, policies: {found}, not ('aws', 1, 2)")
+            sys.exit(f"{who} left provider, active keys and policies {found}; a working connection has ('aws', 1, 2)")
 
 
 def _high_water_mb(pid):

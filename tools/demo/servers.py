@@ -17,7 +17,7 @@ HOST = "127.0.0.1"
 REGION = "us-east-1"
 ACCOUNT = "111122223333"
 WORKSPACE = "demo"
-# Contains a hyphen, as API tokens do. The demo searches everything that was printed for this token.
+# Contains a hyphen, as API tokens do. In the end, the demo searches all output and all logs for it.
 TOKEN = "canary-of-the-demo"
 # MiniStack gives the key `test` all permissions.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}

@@ -28,7 +28,7 @@ def _absent(actions, resources):
     wanted = {without_path(resource) for resource in resources if "/" in resource} - set(resources)
     for action in actions:
         if action.lower() in LOOKUPS and wanted:
-            yield f"{action}: if the resource does not exist, IAM authorizes on {', '.join(sorted(wanted))}"
+            yield f"{action}: if the resource does not exist, IAM authorizes against {', '.join(sorted(wanted))}"
 
 
 def without_path(arn):

@@ -17,7 +17,7 @@ class ChangeSet:
         self._cloudformation = cloudformation
         response = cloudformation.create_change_set(ChangeSetName=f"make-{int(time.time())}", **request)
         self.stack_id = response["StackId"]
-        # Without StackName, IAM would authorize calls on the change set's own ARN, which deployer.yaml does not name.
+        # Without StackName, IAM would authorize calls against the change set's ARN, which deployer.yaml does not name.
         self._names = {"ChangeSetName": response["Id"], "StackName": self.stack_id}
         self._is_new_stack = request["ChangeSetType"] == "CREATE"
         self._executed = False
@@ -66,7 +66,7 @@ class ChangeSet:
             if self._is_new_stack and stack and states.is_empty(stack):
                 self._cloudformation.delete_stack(StackName=self.stack_id)
         except ClientError:
-            # The reason for discarding it is more important. What remains has no resources.
+            # The error that caused the discard matters more than this one. What remains has no resources.
             pass
 
 

@@ -30,7 +30,7 @@ class Run:
         return self.options.make(target, self.aws.region, **more)
 
     def sign_in(self, confirm_region=False):
-        """Checks the AWS credentials, and the region. Asks for the region if no default is known, or to confirm it."""
+        """Checks the AWS credentials and the region. Asks for the region if it is unknown or should be confirmed."""
         region = self.options.region or ("" if confirm_region else self.aws.default_region)
         if not region:
             questions.need_region(self.options, self.aws.default_region)

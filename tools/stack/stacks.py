@@ -19,7 +19,7 @@ def find(cloudformation, name):
 
 
 def is_missing(error):
-    """Whether CloudFormation says that a stack does not exist, for which it has no error code of its own."""
+    """Whether the error means that the stack does not exist. CloudFormation has no error code for this case."""
     return failures.code(error) == "ValidationError" and "does not exist" in failures.text(error)
 
 

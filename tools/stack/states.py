@@ -3,7 +3,7 @@
 from .problem import Problem
 
 _EMPTY = "REVIEW_IN_PROGRESS"
-# A stack in one of these can only be deleted.
+# A stack with one of these statuses can only be deleted.
 _FAILED_CREATION = {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
 
 
@@ -17,7 +17,7 @@ def before_deploy(stack, make):
             f"Delete what it left, then deploy again:\n  {make('delete')}",
         )
     raise Problem(
-        f"The stack {stack['StackName']} exists already ({status}).",
+        f"The stack {stack['StackName']} already exists ({status}).",
         f"To deploy this release to it, or to change settings:\n  {make('update')}\n"
         f"For a second stack, choose another name: {make('deploy', STACK='NAME')}",
     )
@@ -40,7 +40,7 @@ def before_update(stack, make):
 
 
 def before_delete(stack, make):
-    """Rejects a deletion if something else is going on, or the stack is protected."""
+    """Rejects a deletion if another operation is in progress, or if the stack is protected."""
     status = stack["StackStatus"]
     if status.endswith("_IN_PROGRESS") and status not in (_EMPTY, "DELETE_IN_PROGRESS"):
         raise _busy(stack, make)

@@ -101,7 +101,7 @@ class Typed(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = Path(tempfile.mkdtemp())
         cls.addClassCleanup(shutil.rmtree, cls.folder)
-        # The rules and options of the Makefile, but a program that prints SET instead of changing a stack.
+        # Has the rules and options of the real Makefile, but prints SET instead of changing a stack.
         cls.makefile = cls.folder / "Makefile"
         cls.makefile.write_text("include Makefile\nstack = printenv SET_TEXT \\#\n", encoding="utf-8")
 

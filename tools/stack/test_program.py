@@ -155,7 +155,7 @@ class Stacks(Program):
             self.expect_status("deploy", status, ["make delete REGION=us-east-1"])
         for status in BUSY:
             self.expect_status("deploy", status, ["make status REGION=us-east-1"])
-        self.expect_status("deploy", "UPDATE_ROLLBACK_COMPLETE", ["exists already", "make update REGION=us-east-1"])
+        self.expect_status("deploy", "UPDATE_ROLLBACK_COMPLETE", ["already exists", "make update REGION=us-east-1"])
         self.expect_status("deploy", "DELETE_FAILED", ["make delete", "docs/break-glass.md"])
         self.expect_status("deploy", "REVIEW_IN_PROGRESS", ["never executed", "make delete"])
 

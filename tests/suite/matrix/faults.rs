@@ -28,7 +28,7 @@ pub enum Kind {
     Outage,
     /// A proxy's page with status 200 in place of AWS's response.
     Proxy,
-    /// The AWS call took effect, but AWS responds with an error.
+    /// The AWS call took effect, but the response is an error.
     Worked500,
 }
 

@@ -17,7 +17,7 @@ pub struct Aim {
     pub how: AwsHow,
 }
 
-/// An aim, and the number of calls that matched its name and that were hit.
+/// An aim, with the number of calls that had its name and the number of those that were hit.
 #[derive(Default)]
 pub(super) struct Aimed {
     aim: Option<Aim>,

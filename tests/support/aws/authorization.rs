@@ -73,7 +73,7 @@ impl Shared {
             "secretsmanager" if action == "GetSecretValue" => facts.reading(call.param("SecretId")),
             "iam" if ON_A_USER.contains(&action) => facts.for_user(call, &self.account),
             "iam" if ON_A_POLICY.contains(&action) => on_policy(call, &self.account),
-            service => panic!("add {service}:{action} here: which resource does AWS authorize it on?"),
+            service => panic!("add {service}:{action} here, with the resource that AWS authorizes it against"),
         }
     }
 }

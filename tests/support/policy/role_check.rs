@@ -26,7 +26,7 @@ pub struct Counts {
     pub calls: usize,
     /// Calls that must be denied.
     pub forbidden: usize,
-    /// Policies with one mistake.
+    /// Copies of the policy with one mistake each.
     pub mutants: usize,
     /// Mutants that no call detected.
     pub survivors: usize,
