@@ -22,7 +22,7 @@ pub enum Error {
     /// Every property that is unknown or has an invalid value, so that one deployment reports all of them.
     #[error("{}", join(.0))]
     Properties(Vec<InvalidProperty>),
-    /// An Update that changes a property which identifies the connection.
+    /// An Update that changes a property that identifies the connection.
     #[error("{} cannot change after the stack is created", .0.join(", "))]
     Identity(Vec<String>),
     /// The secret that holds a token could not be read.
@@ -475,7 +475,7 @@ pub struct InvalidProperty {
 }
 
 impl InvalidProperty {
-    /// See the fields for the form of both texts.
+    /// The fields describe the form of both texts.
     pub fn new(property: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { property: property.into(), problem: problem.into() }
     }

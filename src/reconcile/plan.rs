@@ -136,7 +136,7 @@ pub enum Flow {
 }
 
 impl Flow {
-    /// Whether the flow does not contain any step.
+    /// Whether the flow contains no steps.
     pub fn is_empty(&self) -> bool {
         match self {
             Flow::Step(_) => false,

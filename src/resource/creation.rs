@@ -1,4 +1,4 @@
-//! When a run sends CreateAccessKey, and so which key it may have created.
+//! When a run sends CreateAccessKey, which shows whether it may have created a key.
 //!
 //! Only the response to CreateAccessKey contains the id of the new key. If Lambda kills the run or the response is lost,
 //! nobody knows the id. So the run writes this time into its lease before the call. IAM's date of the key then shows
@@ -27,7 +27,7 @@ pub struct Creation {
 impl Creation {
     /// In seconds: how far the clocks of Lambda and IAM may differ. IAM rounds the date of a key down to a second.
     const CLOCKS: i64 = 2;
-    /// In seconds: the timeout of an attempt, see [`crate::aws::shared`]. IAM may create the key until it expires.
+    /// In seconds: the timeout of an attempt, see [`crate::aws::shared`]. Until then, IAM may still create the key.
     const ATTEMPT: i64 = 10;
 
     /// A run that sends CreateAccessKey within `time` from now.
@@ -43,7 +43,8 @@ impl Creation {
         Self { others: others.map(|key| key.id.clone()).collect(), ..creation }
     }
 
-    /// The same for further attempts within `time` from now. With `all`, an earlier attempt may have created a key too.
+    /// A copy that allows further attempts within `time` from now. With `all`, it still covers the earlier attempts,
+    /// because one of them may have created a key.
     pub fn renewed(&self, time: Duration, all: bool) -> Self {
         let now = unix(SystemTime::now());
         Self { from: if all { self.from } else { now }, until: now + time.as_secs(), ..self.clone() }

@@ -37,7 +37,7 @@ def as_list(value):
 
 
 def _fault(actions, statement):
-    """The first fault, if all actions that a pattern matches have one."""
+    """The fault of the first action, if each of the actions that a pattern matches has a fault."""
     faults = [next(_faults(action, statement), None) for action in actions]
     return faults[:1] if all(faults) else []
 

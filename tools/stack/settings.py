@@ -87,7 +87,7 @@ def _plain(name, text, position, parameters):
     value = found[0].strip()
     for quote, opened, closed in (
         ('"', (value.count('"') + 1) // 2, value.count('"') // 2),
-        # An apostrophe, as in it's or users', opens nothing.
+        # An apostrophe, as in it's or users', does not open a quotation.
         ("'", len(re.findall(r"(?<!\S)'", value)), len(re.findall(r"'(?!\S)", value))),
     ):
         if opened > closed:
