@@ -382,8 +382,8 @@ impl Error {
             ),
             Error::KeyNotWorking { .. } => {
                 "Try again: a new key usually works within seconds. If it keeps failing, check the AWS Health Dashboard, and \
-                 look in CloudTrail for DeleteAccessKey and UpdateAccessKey: an automation in this account may delete \
-                 or deactivate new keys. If so, exempt this user from it."
+                 look in CloudTrail for DeleteAccessKey and UpdateAccessKey: an automated process in this account may \
+                 delete or deactivate new keys. If so, exempt this user from it."
                     .into()
             }
             Error::Busy(_) => {
