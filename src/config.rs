@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use crate::properties::names::Server;
-use crate::resource::trust::Pins;
 
 /// The settings. Each duration is an environment variable in milliseconds.
 #[derive(Debug, Clone)]
@@ -41,6 +40,32 @@ pub struct Config {
     /// Hosts other than S3 that may receive a response, with or without TLS. Each is `HOST` or `HOST:PORT`. Tests and
     /// emulators need them. `RESPONSE_URL_HOSTS`, separated by commas, default none.
     pub response_hosts: Vec<String>,
+}
+
+/// The secrets and the registry that the template names in the function's environment. `None` means that the variable
+/// does not exist, for example in tests or when the function is run by hand. Any value is then allowed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pins {
+    /// The only secret that is read as the Coiled token. `COILED_TOKEN_SECRET_ARN`.
+    pub token_secret: Option<String>,
+    /// The only secret that is read as the Docker Hub token; if empty, none is. `DOCKER_HUB_TOKEN_SECRET_ARN`.
+    pub hub_token_secret: Option<String>,
+    /// The only registry that the Docker Hub token is sent for; if empty, Docker Hub itself. `DOCKER_HUB_URI`.
+    pub hub_uri: Option<String>,
+    /// The only user that the Docker Hub token is sent for. `DOCKER_HUB_USERNAME`.
+    pub hub_username: Option<String>,
+}
+
+impl Pins {
+    /// Reads the environment. An empty variable does not count as missing.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
+        Self {
+            token_secret: variable("COILED_TOKEN_SECRET_ARN"),
+            hub_token_secret: variable("DOCKER_HUB_TOKEN_SECRET_ARN"),
+            hub_uri: variable("DOCKER_HUB_URI"),
+            hub_username: variable("DOCKER_HUB_USERNAME"),
+        }
+    }
 }
 
 impl Default for Config {

@@ -42,7 +42,7 @@ impl Function {
     /// # Errors
     /// Fails if the TLS backend cannot be initialized, because HTTPS requests need it.
     pub fn new(sdk: &SdkConfig, config: Config) -> Result<Self, reqwest::Error> {
-        let http = crate::coiled::http::client()?;
+        let http = crate::http::client()?;
         let sdk = shared(sdk);
         let sender = Sender::new(http.clone(), config.poll / 2);
         Ok(Self { iam: aws_sdk_iam::Client::new(&sdk), sdk, config, http, sender })

@@ -14,8 +14,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
-use crate::aws::reply::Trouble;
-use crate::error::Error;
+use crate::error::{Error, Trouble};
 
 /// The settings of every client. Each attempt has a timeout, because the SDK's own timeout covers only connecting. All
 /// clients share one HTTP client, because otherwise each would open its own connections and load the trusted

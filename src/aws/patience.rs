@@ -12,10 +12,10 @@ use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_iam::operation::RequestId;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::aws::reply::{Failed, Trouble};
+use crate::aws::reply::Failed;
 use crate::config::Config;
-use crate::error::Error;
-use crate::resource::context::locked;
+use crate::error::{Error, Trouble};
+use crate::lock::locked;
 
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);

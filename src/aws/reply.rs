@@ -7,26 +7,9 @@ use aws_sdk_iam::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 use aws_sdk_iam::operation::RequestId;
 
 use crate::certificate;
-use crate::error::Error;
 use crate::error::denial::Denial;
+use crate::error::{Error, Trouble};
 use crate::redact::shown;
-
-/// How an AWS call failed. This decides what happens next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
-    /// AWS rejected the call, and would reject it again.
-    Rejected,
-    /// A permission is missing or the credentials are unknown. For a new role, either may be temporary.
-    NotPermitted,
-    /// AWS is throttling calls or is unavailable.
-    Busy,
-    /// The connection broke, or the response never arrived or could not be read.
-    Lost,
-    /// The function could not connect. A wrong endpoint is a more likely cause than a short outage.
-    Unreachable,
-    /// The response came from something between the function and AWS, for example a proxy.
-    NotAws,
-}
 
 /// A failed attempt at an AWS call.
 #[derive(Debug, Clone, PartialEq, Eq)]

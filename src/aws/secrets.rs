@@ -10,33 +10,10 @@ use secrecy::SecretString;
 
 use crate::aws::patience::Patience;
 use crate::error::denial::Denial;
-use crate::error::{Error, Unreadable, is_denied};
+use crate::error::{Error, Unreadable, Unusable, is_denied};
 use crate::properties::arn;
 
 pub use content::{binary, text};
-
-/// Why the content of a secret is not a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unusable {
-    /// It has no content, or only white space.
-    Empty,
-    /// It is binary, without a byte order mark that says how to read it as text.
-    Binary,
-    /// It contains a tool's mask instead of the token, such as the `****` that CloudFormation shows for a `NoEcho`
-    /// parameter.
-    Masked,
-    /// The token has quotation marks around it.
-    Quoted,
-    /// It is JSON without the key `token`.
-    NoKey,
-    /// It is JSON, but the token in it is not a string.
-    NotText,
-    /// It begins like a JSON object or list, but cannot be parsed. A shell that removes quotation marks produces such
-    /// text.
-    BrokenJson,
-    /// It contains white space or characters that cannot be sent in an HTTP header.
-    Unsendable,
-}
 
 /// Reads a token. The secret contains it as plain text, or as JSON with the key `token`. The call goes to the region in
 /// the secret's ARN, which may differ from the stack's.

@@ -11,9 +11,10 @@ use crate::aws::code;
 use crate::aws::iam::Account;
 use crate::aws::iam::keys::NewKey;
 use crate::aws::patience::Patience;
-use crate::aws::reply::{Trouble, is_unknown_client};
+use crate::aws::reply::is_unknown_client;
 use crate::config::Config;
 use crate::error::Error;
+use crate::error::Trouble;
 use crate::error::denial::Denial;
 use crate::properties::names::partition_of;
 

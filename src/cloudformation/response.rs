@@ -146,7 +146,7 @@ impl Sender {
     /// One PUT. The pre-signed URL was signed for an empty Content-Type, so S3 rejects any other.
     async fn put(&self, url: &ResponseUrl, body: &[u8]) -> Result<(), String> {
         let request = self.http.put(url.expose()).header("content-type", "").body(body.to_vec());
-        let reply = request.send().await.map_err(|error| crate::coiled::http::cause(&error.without_url()))?;
+        let reply = request.send().await.map_err(|error| crate::http::cause(&error.without_url()))?;
         if reply.status().is_success() { Ok(()) } else { Err(format!("status {}", reply.status().as_u16())) }
     }
 }

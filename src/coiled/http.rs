@@ -6,9 +6,11 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{AGENT, Coiled};
-use crate::certificate::{self, Problem};
+use super::Coiled;
+use crate::certificate::Problem;
 use crate::error::Error;
+use crate::http::AGENT;
+use crate::http::cause;
 use crate::page;
 use crate::redact::shown;
 
@@ -85,11 +87,6 @@ fn text_in(value: &Value) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// Why a request failed, without its URL.
-pub fn cause(error: &reqwest::Error) -> String {
-    if error.is_timeout() { "no response in time".to_owned() } else { certificate::cause(error) }
 }
 
 impl Coiled {
@@ -180,18 +177,6 @@ async fn read(mut response: reqwest::Response) -> Result<String, reqwest::Error>
 
 fn is_transient(response: &Response) -> bool {
     matches!(response.status, 429 | 502 | 503 | 504) || response.action_required().as_deref() == Some("retry")
-}
-
-/// The HTTP client that all requests of the process share.
-pub fn client() -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder()
-        .user_agent(AGENT)
-        .connect_timeout(std::time::Duration::from_secs(5))
-        // Following a redirect would send the token to a server that is not configured.
-        .redirect(reqwest::redirect::Policy::none())
-        // The WebSocket client does not support proxies, so HTTP requests do not use them either.
-        .no_proxy()
-        .build()
 }
 
 #[cfg(test)]

@@ -16,12 +16,9 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use crate::config::Config;
+use crate::lock::locked;
 use crate::properties::names::Server;
 use crate::redact::scrub;
-use crate::resource::context::locked;
-
-/// The name and version sent to Coiled as `User-Agent` and `Client-Version`.
-pub const AGENT: &str = concat!("coiled-aws-stack/", env!("CARGO_PKG_VERSION"));
 
 /// A client for one Coiled server and one token.
 #[derive(Debug, Clone)]

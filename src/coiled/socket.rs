@@ -15,11 +15,12 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message as Frame};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
+use super::Coiled;
 use super::http::words;
 use super::registration::Message;
-use super::{AGENT, Coiled};
 use crate::certificate::innermost;
 use crate::error::Error;
+use crate::http::AGENT;
 use crate::redact::{shown, without_last_word};
 
 /// How long the server may keep sending after an error message before it closes the connection.

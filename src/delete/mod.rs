@@ -19,19 +19,17 @@ use crate::aws::{code, gone_is_fine, is_busy};
 use crate::cloudformation::response::Data;
 use crate::coiled::Coiled;
 use crate::coiled::connection::{Disconnected, Shown};
-use crate::coiled::registration::{Digests, is_ours, would_show};
 use crate::error::{Error, Failure, Unreadable, is_denied};
 use crate::properties::names::{Server, UserName, UserPath, partition_of};
-use crate::properties::tags::Tag;
 use crate::properties::{Remnant, Spec};
-use crate::reconcile::read_spec;
 use crate::resource::adopted::Adopted;
 use crate::resource::context::Context;
 use crate::resource::observe::SeenUser;
-use crate::resource::tags::{
-    ACCESS_KEY_ID, ADOPTED, FORCE_DISCONNECT, LEASE, Owner, PENDING, REGISTERED, SERVER, WORKSPACE, get,
-};
+use crate::resource::ownership::Owner;
+use crate::resource::record::{Digests, is_ours, would_show};
 use crate::resource::trust::{self, Workspace};
+use crate::tag::Tag;
+use crate::tag::{ACCESS_KEY_ID, ADOPTED, FORCE_DISCONNECT, LEASE, PENDING, REGISTERED, SERVER, WORKSPACE, get};
 use restore::restore;
 
 /// The longest wait for Coiled if its errors are ignored, because `ForceDisconnect` is set or nothing has to be
@@ -200,7 +198,7 @@ async fn find(context: &Context<'_>) -> Result<Option<Owned>, Error> {
         token_secret: remnant.token_secret,
         server: remnant.server,
         workspace: Workspace::named(remnant.workspace.as_deref(), physical_id.workspace()),
-        spec: read_spec(context, &context.envelope.properties).ok(),
+        spec: context.read_spec(&context.envelope.properties).ok(),
     }))
 }
 
@@ -342,7 +340,7 @@ async fn disconnect(context: &Context<'_>, owned: &Owned, tags: &[Tag]) -> Resul
             Ok(AtCoiled::ThisStack)
         }
         Err(Error::OtherWorkspace(other)) => {
-            let (slug, tagged) = (&other.named.slug, &other.tagged);
+            let (slug, tagged) = (&other.slug, &other.tagged);
             let kept_at_coiled = format!("the AWS credentials of workspace {slug} or {tagged} at {server}");
             tracing::warn!(error = %other, kept_at_coiled, "deleting the key without disconnecting either workspace");
             Ok(AtCoiled::ThisStack)

@@ -9,10 +9,12 @@ use crate::aws::iam::retag::back_to;
 use crate::aws::iam::user::User;
 use crate::error::Error;
 use crate::properties::names::UserName;
-use crate::properties::tags::{self, Tag};
+use crate::properties::tags;
 use crate::resource::adopted::{Adopted, AdoptedPolicy};
 use crate::resource::context::Context;
-use crate::resource::tags::{OWNER, Owner, PREFIX};
+use crate::resource::ownership::Owner;
+use crate::tag::Tag;
+use crate::tag::{OWNER, PREFIX};
 
 /// Restores the user and its policies. The user's ownership tags are removed last, so that another Delete can continue
 /// after a failure.

@@ -10,8 +10,8 @@ use super::{Owned, coiled_deadline, server_and_token, workspace};
 use crate::coiled::connection::Shown;
 use crate::coiled::settings_url;
 use crate::error::Error;
-use crate::properties::tags::Tag;
 use crate::resource::context::Context;
+use crate::tag::Tag;
 
 /// Logs whether the stack's workspace is connected. Does not disconnect it.
 pub(super) async fn report(context: &Context<'_>, owned: &Owned, tags: &[Tag]) {

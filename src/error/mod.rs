@@ -3,15 +3,18 @@
 
 pub mod advice;
 pub mod denial;
+mod failure;
+mod secret;
+mod workspace;
 
 use std::fmt;
 
-use crate::aws::reply::Trouble;
-use crate::aws::secrets::Unusable;
 use crate::certificate::Problem;
-use crate::error::denial::Denial;
-use crate::redact::{cut_middle, shorten};
-use crate::resource::trust::OtherWorkspace;
+use crate::redact::shorten;
+
+pub use failure::Failure;
+pub use secret::{Unreadable, Unusable};
+pub use workspace::{NamedBy, OtherWorkspace};
 
 /// One cause of a failed request. `Display` describes the cause. [`Error::fix`] says what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -189,135 +192,6 @@ pub enum Error {
     Several(Vec<Error>),
 }
 
-/// Why a secret could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unreadable {
-    /// No such secret exists.
-    Missing,
-    /// It exists, but has no current value.
-    NoValue,
-    /// It is scheduled for deletion.
-    Deleted,
-    /// Its KMS key cannot decrypt it.
-    Encrypted,
-    /// The function's role lacks a permission for its KMS key.
-    KeyDenied(Option<Denial>),
-    /// The function's role lacks a permission for the secret.
-    Denied {
-        /// The policy that denies the call, if AWS names it.
-        denial: Option<Denial>,
-        /// Whether the six characters after the secret's name may be missing from the ARN.
-        may_lack_suffix: bool,
-    },
-    /// Its content cannot be used as a token.
-    Unusable(Unusable),
-    /// A failure of the call that has nothing to do with the secret: the same call may succeed later.
-    Passing(Box<Error>),
-}
-
-impl Unreadable {
-    /// What the person who deploys the stack should do.
-    pub fn fix(&self) -> String {
-        match self {
-            Self::Missing => {
-                "Correct the secret's ARN in the parameters: no such secret exists in that account and region. Then \
-                 deploy again."
-                    .into()
-            }
-            Self::NoValue => format!(
-                "The secret exists but has no current value. If a rotation is in progress, let it finish. Otherwise, \
-                 no token has been stored yet. {STORE_TOKEN}"
-            ),
-            Self::Deleted => {
-                "Restore the secret (aws secretsmanager restore-secret --secret-id ARN), then deploy again.".into()
-            }
-            Self::Encrypted => {
-                "Enable the secret's KMS key, or cancel its deletion (KMS console). If it no longer exists, store the \
-                 token in a new secret. Then deploy again."
-                    .into()
-            }
-            Self::KeyDenied(denial) => denial.and_then(Denial::fix).unwrap_or_else(|| {
-                "Set CoiledTokenKmsKeyArn (Docker Hub: DockerHubTokenKmsKeyArn) to the ARN of the KMS key that encrypts \
-                 this secret, and allow the function's role in that key's policy. Then deploy again."
-                    .into()
-            }),
-            Self::Denied { denial, may_lack_suffix } => denied_secret_fix(*denial, *may_lack_suffix),
-            Self::Unusable(why) => why.fix().into(),
-            Self::Passing(error) => error.fix(),
-        }
-    }
-}
-
-fn denied_secret_fix(denial: Option<Denial>, may_lack_suffix: bool) -> String {
-    let suffix = if may_lack_suffix {
-        "A full ARN ends with a hyphen and six characters that Secrets Manager appended to the secret's name. If they \
-         are missing, copy the full ARN (aws secretsmanager describe-secret --secret-id NAME). "
-    } else {
-        ""
-    };
-    let fix = denial.and_then(Denial::fix).unwrap_or_else(|| {
-        "Allow the function's role to read this secret: check the secret's resource policy, \
-         FunctionPermissionsBoundaryArn and your service control policies. If the secret is encrypted with a \
-         customer managed KMS key, set CoiledTokenKmsKeyArn (Docker Hub: DockerHubTokenKmsKeyArn) to its ARN. Then \
-         deploy again."
-            .into()
-    });
-    format!("{suffix}{fix}")
-}
-
-/// How to store a token in a secret.
-const STORE_TOKEN: &str = "Set CoiledToken to the token, or store it in your secret (aws secretsmanager put-secret-value \
-                           --secret-id ARN --secret-string file://FILE). Then deploy again.";
-
-impl fmt::Display for Unusable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "it contains no token: its value is empty",
-            Self::Binary => "it contains no token: its value is binary",
-            Self::Masked => "it contains a mask such as **** instead of the token",
-            Self::Quoted => "the token in it is enclosed in quotation marks",
-            Self::NoKey => "it contains no token: it is JSON without the key `token`",
-            Self::NotText => "it contains no token: it is JSON whose `token` is not a string",
-            Self::BrokenJson => "it contains no token: it looks like JSON, but it is not valid JSON",
-            Self::Unsendable => "the token in it contains whitespace or non-ASCII characters",
-        })
-    }
-}
-
-impl Unusable {
-    /// What the person who deploys the stack should do.
-    fn fix(self) -> &'static str {
-        match self {
-            Self::Empty => STORE_TOKEN,
-            Self::Binary => {
-                "Store the token as text (aws secretsmanager put-secret-value with --secret-string, not --secret-binary). \
-                 Then deploy again."
-            }
-            Self::Masked => {
-                "Set CoiledToken again, or store the token in your secret again. CloudFormation shows a NoEcho \
-                 parameter as ****, and tools such as Terraform may send that text as the new value. Configure the \
-                 tool to keep the previous value. Then deploy again."
-            }
-            Self::Quoted => {
-                "Store the token without quotation marks (aws secretsmanager put-secret-value), then deploy again."
-            }
-            Self::NoKey => {
-                "Store the token as plain text, or as JSON with the key `token` (all lower case). Then deploy again."
-            }
-            Self::NotText => {
-                "Store the token as plain text, or as JSON of the form {\"token\": \"TOKEN\"}. Then deploy again."
-            }
-            Self::BrokenJson => {
-                "The shell may have removed unescaped quotation marks. Store the token as plain text, or as JSON from a \
-                 file (aws secretsmanager put-secret-value --secret-string file://FILE). Then deploy again."
-            }
-            Self::Unsendable => {
-                "Copy the token again, without any line breaks or surrounding text, and store it. Then deploy again."
-            }
-        }
-    }
-}
-
 impl Error {
     /// Combines errors into one. Returns `None` for an empty list.
     pub fn all(mut errors: Vec<Error>) -> Option<Error> {
@@ -487,64 +361,27 @@ impl fmt::Display for InvalidProperty {
     }
 }
 
-/// A failed request. [`Failure::reason`] is the text for the status reason, and `Display` the text for the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// The step that failed, by the name in the log.
-    pub step: String,
-    /// The cause.
-    pub error: Error,
-    /// ARNs of the resources that this run created and could not delete.
-    pub leftovers: Vec<String>,
-}
-
-impl Failure {
-    /// A failure without leftovers.
-    pub fn at(step: impl Into<String>, error: Error) -> Self {
-        Self { step: step.into(), error, leftovers: Vec::new() }
-    }
-}
-
-impl Failure {
-    /// The failure for the status reason. Long causes are shortened in the middle; the log contains them in full.
-    ///
-    /// [`crate::cloudformation::response::Response::encode`] cuts the middle of a long status reason once more. The leftovers must survive
-    /// that, so they follow the cause directly.
-    pub fn reason(&self) -> String {
-        self.text(&brief(&self.error))
-    }
-
-    fn text(&self, cause: &str) -> String {
-        let leftovers = match self.leftovers.as_slice() {
-            [] => String::new(),
-            leftovers => format!(" Left in the account: {}.", leftovers.join(", ")),
-        };
-        format!("{}: {}.{leftovers} {}", self.step, cause.trim_end_matches('.'), self.error.fix())
-    }
-}
-
-impl fmt::Display for Failure {
-    /// The full failure, for the log.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text(&self.error.to_string()))
-    }
-}
-
-/// The longest cause in a status reason, in bytes.
-const BRIEF: usize = 1800;
-
-/// The cause within [`BRIEF`]. Several causes share the space equally, so that a long one does not hide the others.
-fn brief(error: &Error) -> String {
-    match error {
-        Error::Several(errors) => several(errors, |error| cut_middle(&error.to_string(), BRIEF / errors.len().max(1))),
-        error => cut_middle(&error.to_string(), BRIEF),
-    }
+/// How an AWS call failed. This decides what happens next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// AWS rejected the call, and would reject it again.
+    Rejected,
+    /// A permission is missing or the credentials are unknown. For a new role, either may be temporary.
+    NotPermitted,
+    /// AWS is throttling calls or is unavailable.
+    Busy,
+    /// The connection broke, or the response never arrived or could not be read.
+    Lost,
+    /// The function could not connect. A wrong endpoint is a more likely cause than a short outage.
+    Unreachable,
+    /// The response came from something between the function and AWS, for example a proxy.
+    NotAws,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::trust::{NamedBy, Workspace};
+    use crate::error::denial::Denial;
 
     fn aws(code: &str, message: &str) -> Error {
         Error::Aws {
@@ -638,8 +475,8 @@ mod tests {
     }
 
     fn other_workspace(by: NamedBy) -> Error {
-        let named = Workspace { slug: "ada".into(), by };
-        Error::OtherWorkspace(Box::new(OtherWorkspace { user: "coiled".into(), named, tagged: "team".into() }))
+        let (user, slug, tagged) = ("coiled".into(), "ada".into(), "team".into());
+        Error::OtherWorkspace(Box::new(OtherWorkspace { user, slug, by, tagged }))
     }
 
     fn rejected_calls() -> Vec<Error> {

@@ -9,14 +9,13 @@ pub mod tags;
 
 use serde_json::{Map, Value};
 
-use crate::aws::iam::document::Kind;
 use crate::error::{Error, InvalidProperty};
 use crate::redact::shorten;
+use crate::tag::Tag;
 use names::{Server, UserName, UserPath, is_name_char, is_region, partition_of};
 use network::{Ingress, Network};
 use reader::Reader;
 use registry::Registry;
-use tags::Tag;
 
 /// The validated properties of a Create or an Update.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,11 +66,6 @@ impl Spec {
             Some(spec) if invalid.is_empty() => Ok(spec),
             _ => Err(Error::Properties(invalid)),
         }
-    }
-
-    /// Whether this policy is attached to the user. Both policies are created even if they are not attached.
-    pub fn attaches(&self, kind: Kind) -> bool {
-        kind == Kind::Ongoing || self.attach_setup
     }
 
     /// Reads every property before it returns `None`, so that all errors are reported.

@@ -5,25 +5,10 @@ use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
 use serde_json::Value;
 
 use super::reader::{Reader, in_any_case};
+use crate::tag::{PREFIX, Tag};
 
 /// IAM allows 50 tags per resource. The rest is reserved for ownership and state tags.
 const LIMIT: usize = 38;
-
-/// One tag of an IAM resource.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Tag {
-    /// The key. For users, IAM ignores its case.
-    pub key: String,
-    /// The value, which may be empty.
-    pub value: String,
-}
-
-impl Tag {
-    /// Creates a tag without validating it. [`tags()`] validates tags.
-    pub fn new(key: impl Into<String>, value: impl Into<String>) -> Self {
-        Self { key: key.into(), value: value.into() }
-    }
-}
 
 /// Reads and validates `Tags`.
 pub fn tags(reader: &mut Reader) -> Vec<Tag> {
@@ -96,7 +81,7 @@ fn value_of(text: &str) -> Result<String, String> {
 
 fn is_reserved(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    key.starts_with("aws:") || key.starts_with("coiled-stack:")
+    key.starts_with("aws:") || key.starts_with(PREFIX)
 }
 
 /// IAM's own rule for keys and values: `[\p{L}\p{Z}\p{N}_.:/=+\-@]`.

@@ -18,17 +18,20 @@ use crate::aws::iam::document::Kind;
 use crate::aws::iam::keys::NewKey;
 use crate::aws::sts::Working;
 use crate::coiled::connection::Shown;
-use crate::coiled::registration::{Digests, Message, held_key};
+use crate::coiled::registration::Message;
 use crate::coiled::socket::Socket;
 use crate::error::{Error, Failure};
-use crate::properties::tags::Tag;
+use crate::lock::locked;
 use crate::reconcile::plan::{Flow, Step};
 use crate::reconcile::undo::{Journal, Undo};
 use crate::reconcile::{Link, Prepared};
-use crate::resource::context::{Context, locked};
+use crate::resource::context::Context;
 use crate::resource::observe::{self, SeenUser};
-use crate::resource::tags::{ACCESS_KEY_ID, ADOPTED, Owner, PENDING, PENDING_REGION, REGISTERED};
-use crate::resource::tags::{LEASE, WORKSPACE, get};
+use crate::resource::ownership::Owner;
+use crate::resource::record::{Digests, held_key};
+use crate::tag::Tag;
+use crate::tag::{ACCESS_KEY_ID, ADOPTED, PENDING, PENDING_REGION, REGISTERED};
+use crate::tag::{LEASE, WORKSPACE, get};
 
 /// The outcome of the registration, as far as this run knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -348,7 +351,7 @@ impl<'a> Run<'a> {
 
     fn missing(&self, seen: Option<SeenUser>) -> Result<Vec<String>, Error> {
         let attached = seen.as_ref().map(|seen| seen.attached.clone()).unwrap_or_default();
-        let wanted = Kind::ALL.into_iter().filter(|kind| self.prepared.spec.attaches(*kind));
+        let wanted = Kind::ALL.into_iter().filter(|kind| kind.is_attached_by(&self.prepared.spec));
         let policies = wanted.map(|kind| self.arn(kind)).filter(|arn| !attached.contains(arn));
         let id = self.key()?.id;
         let key_exists = seen.is_some_and(|seen| seen.keys.iter().any(|key| key.id == id && key.active));

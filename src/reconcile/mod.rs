@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use secrecy::SecretString;
-use serde_json::Value;
 
 use crate::aws::iam::Account;
 use crate::aws::iam::document::Kind;
@@ -16,21 +15,24 @@ use crate::aws::iam::policy::Policy;
 use crate::cloudformation::request::RequestType;
 use crate::cloudformation::response::Data;
 use crate::coiled::connection::Shown;
-use crate::coiled::registration::{held_key, is_ours};
 use crate::coiled::socket::Socket;
 use crate::coiled::{Coiled, settings_url};
 use crate::error::{Error, Failure};
+use crate::lock::locked;
 use crate::properties::registry::Registry;
-use crate::properties::tags::{self, Tag};
+use crate::properties::tags;
 use crate::properties::{Remnant, Spec};
 use crate::reconcile::apply::Run;
 use crate::reconcile::plan::{Held, KeyRoom, Registration, Wanted, creation, key_room, plan, registration, suspects};
 use crate::reconcile::undo::Journal;
-use crate::resource::context::{Context, locked};
+use crate::resource::context::Context;
 use crate::resource::observe::{self, Observed, SeenUser};
+use crate::resource::ownership::Owner;
 use crate::resource::recognition::{is_own_connection, is_own_policy, reclaim};
-use crate::resource::tags::{ACCESS_KEY_ID, Owner, SERVER, WORKSPACE, get};
+use crate::resource::record::{held_key, is_ours};
 use crate::resource::trust::{self, Workspace};
+use crate::tag::Tag;
+use crate::tag::{ACCESS_KEY_ID, SERVER, WORKSPACE, get};
 
 /// What a run needs to register a key with Coiled.
 #[derive(Debug)]
@@ -150,16 +152,7 @@ fn parse(context: &Context<'_>) -> Result<Spec, Error> {
     if let Some(reason) = &context.envelope.malformed {
         return Err(Error::Request(reason.clone()));
     }
-    read_spec(context, &context.envelope.properties)
-}
-
-/// Validates properties, with the stack's region and partition as defaults.
-pub(crate) fn read_spec(context: &Context<'_>, properties: &Value) -> Result<Spec, Error> {
-    let stack = context.envelope.stack();
-    let own_region = context.sdk.region().map(|region| region.as_ref().to_owned()).unwrap_or_default();
-    let region = stack.region.unwrap_or(&own_region);
-    let partition = stack.partition.unwrap_or_else(|| crate::properties::names::partition_of(region));
-    Spec::parse(properties, region, partition)
+    context.read_spec(&context.envelope.properties)
 }
 
 /// Runs two rounds of parallel checks. The status reason lists every failed check of the second round, so that a single

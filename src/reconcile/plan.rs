@@ -7,13 +7,12 @@ use std::fmt;
 
 use crate::aws::iam::document::{Kind, same};
 use crate::aws::iam::policy::Policy;
-use crate::coiled::registration::Digests;
 use crate::properties::Spec;
-use crate::properties::tags::Tag;
 use crate::resource::observe::{Observed, SeenUser};
-use crate::resource::tags::{
-    ACCESS_KEY_ID, ADOPTED, LOGICAL_ID, Owner, PENDING, PENDING_REGION, REGISTERED, STACK_ID, get,
-};
+use crate::resource::ownership::Owner;
+use crate::resource::record::Digests;
+use crate::tag::Tag;
+use crate::tag::{ACCESS_KEY_ID, ADOPTED, LOGICAL_ID, PENDING, PENDING_REGION, REGISTERED, STACK_ID, get};
 
 use room::left_over;
 pub use room::{Held, KeyRoom, key_room};
@@ -314,7 +313,7 @@ fn policy_changes(kind: Kind, wanted: &Wanted, observed: &Observed) -> Vec<Step>
         Some(policy) => existing_policy(kind, policy, wanted),
     };
     let is_attached = observed.is_attached(kind);
-    match (wanted.spec.attaches(kind), is_attached) {
+    match (kind.is_attached_by(wanted.spec), is_attached) {
         (true, false) => steps.push(Step::Attach(kind)),
         (false, true) => steps.push(Step::Detach(kind)),
         _ => {}

@@ -12,13 +12,14 @@ use crate::aws::iam::retag::back_to;
 use crate::coiled::Coiled;
 use crate::coiled::connection::Shown;
 use crate::error::Error;
-use crate::properties::tags::Tag;
+use crate::lock::locked;
 use crate::reconcile::Link;
 use crate::reconcile::apply::{Outcome, Run};
 use crate::reconcile::plan::{has_unexplained_key, title};
-use crate::resource::context::locked;
 use crate::resource::observe;
-use crate::resource::tags::{ACCESS_KEY_ID, Owner, PENDING, PENDING_REGION, get};
+use crate::resource::ownership::Owner;
+use crate::tag::Tag;
+use crate::tag::{ACCESS_KEY_ID, PENDING, PENDING_REGION, get};
 
 /// How to undo one step. Its `Display` is the name that the log and a status reason show.
 #[derive(Debug, Clone, PartialEq, Eq)]

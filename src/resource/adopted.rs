@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use super::tags::{ACCESS_KEY_ID, ADOPTED, OWNER, get};
 use crate::aws::iam::document::Kind;
-use crate::properties::tags::Tag;
 use crate::resource::observe::Observed;
+use crate::tag::Tag;
+use crate::tag::{ACCESS_KEY_ID, ADOPTED, OWNER, get};
 
 /// A user before its adoption.
 ///

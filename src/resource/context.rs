@@ -4,12 +4,13 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use futures_util::FutureExt;
 use secrecy::SecretString;
+use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::aws::iam::{Account, Iam};
@@ -22,12 +23,16 @@ use crate::coiled::{Coiled, Pace};
 use crate::config::Config;
 use crate::deadline::Deadlines;
 use crate::error::{Error, Failure};
-use crate::properties::names::{Server, UserName};
-use crate::properties::tags::Tag;
+use crate::lock::locked;
+use crate::properties::Spec;
+use crate::properties::names::{Server, UserName, partition_of};
 use crate::redact::shown;
 use crate::resource::creation::Creation;
+use crate::resource::lease::Lease;
 use crate::resource::observe::{self, SeenUser};
-use crate::resource::tags::{LEASE, Lease, Owner, OwnershipTags};
+use crate::resource::ownership::{Owner, OwnershipTags};
+use crate::tag::LEASE;
+use crate::tag::Tag;
 
 /// One run: a request with its clients and deadlines.
 #[derive(Debug)]
@@ -110,6 +115,15 @@ impl<'a> Context<'a> {
             Some(slug) => id.in_workspace(slug),
             None => id,
         }
+    }
+
+    /// Validates properties, with the stack's region and partition as defaults.
+    pub fn read_spec(&self, properties: &Value) -> Result<Spec, Error> {
+        let stack = self.envelope.stack();
+        let own_region = self.sdk.region().map(|region| region.as_ref().to_owned()).unwrap_or_default();
+        let region = stack.region.unwrap_or(&own_region);
+        let partition = stack.partition.unwrap_or_else(|| partition_of(region));
+        Spec::parse(properties, region, partition)
     }
 
     /// A failure at the current step.
@@ -280,11 +294,6 @@ impl<'a> Context<'a> {
         let lease = Lease::read(tags).filter(|_| self.ownership.owner(tags) == Owner::Ours)?;
         (lease.is_live() && !lease.is_same_run(&self.lease)).then_some(lease)
     }
-}
-
-/// Locks a mutex even if a panic poisoned it, because the undo after a panic needs its content.
-pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {

@@ -3,7 +3,9 @@
 pub mod adopted;
 pub mod context;
 pub mod creation;
+pub mod lease;
 pub mod observe;
+pub mod ownership;
 pub mod recognition;
-pub mod tags;
+pub mod record;
 pub mod trust;

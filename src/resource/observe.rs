@@ -9,7 +9,8 @@ use crate::aws::iam::user::User;
 use crate::aws::iam::{Account, Iam};
 use crate::error::Error;
 use crate::properties::names::UserName;
-use crate::resource::tags::{Lease, Owner, OwnershipTags};
+use crate::resource::lease::Lease;
+use crate::resource::ownership::{Owner, OwnershipTags};
 
 /// The connection's resources in IAM, as far as they exist. All of this may be a few seconds stale.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -8,13 +8,13 @@ use crate::aws::iam::document::{Kind, same};
 use crate::aws::iam::policy::Policy;
 use crate::cloudformation::request::RequestType;
 use crate::coiled::connection::Shown;
-use crate::coiled::registration::{Digests, would_show};
 use crate::error::Error;
 use crate::properties::Spec;
-use crate::reconcile::read_spec;
 use crate::resource::context::Context;
 use crate::resource::observe::{self, Observed, SeenUser};
-use crate::resource::tags::{Owner, REGISTERED, get};
+use crate::resource::ownership::Owner;
+use crate::resource::record::{Digests, would_show};
+use crate::tag::{REGISTERED, get};
 
 /// Treats a user without ownership tags as the stack's own if one of the stack's policies is attached to it.
 ///
@@ -58,7 +58,7 @@ pub fn is_own_connection(context: &Context<'_>, spec: &Spec, seen: Option<&SeenU
     if is_recorded || !is_update(context) {
         return false;
     }
-    let old = read_spec(context, context.envelope.old_properties()).ok();
+    let old = context.read_spec(context.envelope.old_properties()).ok();
     old.iter().chain([spec]).any(|spec| would_show(spec, shown))
 }
 

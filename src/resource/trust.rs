@@ -5,15 +5,13 @@
 //! variables, and on the `PhysicalResourceId` that CloudFormation stores. It never depends on a tag, because anyone
 //! with `iam:TagUser` can change a tag.
 
-use std::fmt;
-
-use crate::config::Config;
-use crate::error::{Error, InvalidProperty};
+use crate::config::{Config, Pins};
+use crate::error::{Error, InvalidProperty, NamedBy, OtherWorkspace};
 use crate::properties::Spec;
 use crate::properties::names::Server;
 use crate::properties::registry::{DockerHub, Registry};
-use crate::properties::tags::Tag;
-use crate::resource::tags::{WORKSPACE, get};
+use crate::tag::Tag;
+use crate::tag::{WORKSPACE, get};
 
 /// A property, and the environment variable that contains the only value allowed for it.
 type Pinned = (&'static str, &'static str);
@@ -53,31 +51,7 @@ fn not_deployed_for((property, variable): Pinned) -> InvalidProperty {
     InvalidProperty::new(property, problem)
 }
 
-/// The secrets and the registry that the template names in the function's environment. `None` means that the variable
-/// does not exist, for example in tests or when the function is run by hand. Any value is then allowed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Pins {
-    /// The only secret that is read as the Coiled token. `COILED_TOKEN_SECRET_ARN`.
-    pub token_secret: Option<String>,
-    /// The only secret that is read as the Docker Hub token; if empty, none is. `DOCKER_HUB_TOKEN_SECRET_ARN`.
-    pub hub_token_secret: Option<String>,
-    /// The only registry that the Docker Hub token is sent for; if empty, Docker Hub itself. `DOCKER_HUB_URI`.
-    pub hub_uri: Option<String>,
-    /// The only user that the Docker Hub token is sent for. `DOCKER_HUB_USERNAME`.
-    pub hub_username: Option<String>,
-}
-
 impl Pins {
-    /// Reads the environment. An empty variable does not count as missing.
-    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
-        Self {
-            token_secret: variable("COILED_TOKEN_SECRET_ARN"),
-            hub_token_secret: variable("DOCKER_HUB_TOKEN_SECRET_ARN"),
-            hub_uri: variable("DOCKER_HUB_URI"),
-            hub_username: variable("DOCKER_HUB_USERNAME"),
-        }
-    }
-
     /// Whether this secret may be read as the Coiled token.
     fn allow_token(&self, secret: &str) -> bool {
         self.token_secret.as_ref().is_none_or(|pinned| pinned == secret)
@@ -101,27 +75,6 @@ const TOKEN_SECRET: Pinned = ("CoiledTokenSecretArn", "COILED_TOKEN_SECRET_ARN")
 const HUB_SECRET: Pinned = ("DockerHubTokenSecretArn", "DOCKER_HUB_TOKEN_SECRET_ARN");
 const HUB_URI: Pinned = ("DockerHubUri", "DOCKER_HUB_URI");
 const HUB_USERNAME: Pinned = ("DockerHubUsername", "DOCKER_HUB_USERNAME");
-
-/// Where the name of a request's workspace comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NamedBy {
-    /// The property `Workspace`.
-    Property,
-    /// The `PhysicalResourceId`: the stack was created without the property.
-    PhysicalId,
-    /// The token's default workspace.
-    Token,
-}
-
-impl fmt::Display for NamedBy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Property => "from the property Workspace",
-            Self::PhysicalId => "from the PhysicalResourceId that was set when the stack was created",
-            Self::Token => "the token's default workspace",
-        })
-    }
-}
 
 /// The workspace of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,48 +104,11 @@ impl Workspace {
     pub fn check_tag(&self, user: &str, tags: &[Tag]) -> Result<(), Error> {
         match get(tags, WORKSPACE) {
             Some(tagged) if tagged != self.slug => {
-                let other = OtherWorkspace { user: user.to_owned(), named: self.clone(), tagged: tagged.to_owned() };
+                let (slug, by) = (self.slug.clone(), self.by);
+                let other = OtherWorkspace { user: user.to_owned(), slug, by, tagged: tagged.to_owned() };
                 Err(Error::OtherWorkspace(Box::new(other)))
             }
             _ => Ok(()),
-        }
-    }
-}
-
-/// The user's tag and the stack name different workspaces.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OtherWorkspace {
-    /// The IAM user.
-    pub user: String,
-    /// The stack's workspace.
-    pub named: Workspace,
-    /// The slug in the tag.
-    pub tagged: String,
-}
-
-impl fmt::Display for OtherWorkspace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { user, named: Workspace { slug, by }, tagged } = self;
-        write!(f, "the workspace is {slug} ({by}), but the tag {WORKSPACE} of user {user} names {tagged}")
-    }
-}
-
-impl OtherWorkspace {
-    /// What to do about it.
-    ///
-    /// Without a workspace in the physical ID, the token's default workspace may have changed since the stack was
-    /// created. Otherwise only the tag can be wrong.
-    pub fn fix(&self) -> String {
-        let Self { user, named: Workspace { slug, by }, tagged } = self;
-        let set = format!("aws iam tag-user --user-name {user} --tags Key={WORKSPACE},Value={slug}");
-        match by {
-            NamedBy::Token => format!(
-                "Nothing was changed. If the stack's key is registered in {tagged}, set Workspace to {tagged}. If not, \
-                 correct the tag ({set}). Then deploy again."
-            ),
-            NamedBy::Property | NamedBy::PhysicalId => {
-                format!("Nothing was changed. Someone has changed the tag. Correct it ({set}), then deploy again.")
-            }
         }
     }
 }

@@ -7,12 +7,14 @@ use coiled_aws_stack::aws::secrets;
 use coiled_aws_stack::cloudformation::destination;
 use coiled_aws_stack::cloudformation::request::Envelope;
 use coiled_aws_stack::coiled::connection::Shown;
-use coiled_aws_stack::coiled::registration::{Digests, is_ours};
 use coiled_aws_stack::coiled::{http, socket};
-use coiled_aws_stack::properties::tags::{Tag, keys_leniently};
+use coiled_aws_stack::properties::tags::keys_leniently;
 use coiled_aws_stack::properties::{Remnant, Spec};
 use coiled_aws_stack::redact::{ResponseUrl, scrub, shorten};
-use coiled_aws_stack::resource::tags::{Lease, OwnershipTags};
+use coiled_aws_stack::resource::lease::Lease;
+use coiled_aws_stack::resource::ownership::OwnershipTags;
+use coiled_aws_stack::resource::record::{Digests, is_ours};
+use coiled_aws_stack::tag::Tag;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 

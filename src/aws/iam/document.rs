@@ -3,6 +3,7 @@
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+use crate::properties::Spec;
 use crate::properties::names::UserName;
 
 /// One of the two policies.
@@ -25,6 +26,12 @@ impl Kind {
             Kind::Setup => format!("{user}-setup"),
             Kind::Ongoing => format!("{user}-ongoing"),
         }
+    }
+
+    /// Whether the properties want this policy attached to the user. Both policies are created even if they are not
+    /// attached.
+    pub fn is_attached_by(self, spec: &Spec) -> bool {
+        self == Kind::Ongoing || spec.attach_setup
     }
 
     /// The policy document, as `coiled` 1.135.6 creates it.

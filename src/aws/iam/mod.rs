@@ -13,7 +13,7 @@ use aws_sdk_iam::Client;
 use aws_sdk_iam::types;
 
 use crate::aws::patience::Patience;
-use crate::properties::tags::Tag;
+use crate::tag::Tag;
 
 /// The IAM client, with the retry policy of one run.
 #[derive(Debug, Clone)]

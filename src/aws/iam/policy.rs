@@ -9,8 +9,8 @@ use super::document::same;
 use super::{Iam, from_sdk, to_sdk};
 use crate::aws::{absent_is_none, code, gone_is_fine};
 use crate::error::Error;
-use crate::properties::tags::Tag;
-use crate::resource::context::locked;
+use crate::lock::locked;
+use crate::tag::Tag;
 
 /// A policy as GetPolicy and GetPolicyVersion return it.
 #[derive(Debug, Clone, PartialEq, Eq)]

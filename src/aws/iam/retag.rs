@@ -2,7 +2,7 @@
 
 use super::Iam;
 use crate::error::Error;
-use crate::properties::tags::Tag;
+use crate::tag::Tag;
 
 /// The changes that restore earlier tags, in the order in which they are made.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use aws_sdk_iam::types;
 use super::{Iam, from_sdk, to_sdk};
 use crate::aws::{absent_is_none, code, gone_is_fine};
 use crate::error::{Error, is_denied};
-use crate::properties::tags::Tag;
-use crate::resource::tags::{STACK_ID, get};
+use crate::tag::Tag;
+use crate::tag::{STACK_ID, get};
 
 /// A user as GetUser returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]

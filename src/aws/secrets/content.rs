@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::Unusable;
+use crate::error::Unusable;
 
 /// Reads a secret's text: the token itself, or JSON with the key `token`.
 pub fn text(content: &SecretString) -> Result<SecretString, Unusable> {

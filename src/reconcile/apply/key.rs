@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{Run, locked};
+use super::Run;
 use crate::aws::iam::keys::{self, Key, NewKey};
 use crate::aws::sts::Sts;
 use crate::aws::{code, may_have_worked};
 use crate::error::Error;
+use crate::lock::locked;
 use crate::reconcile::plan::has_unexplained_key;
 use crate::reconcile::undo::Undo;
 

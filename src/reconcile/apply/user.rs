@@ -7,10 +7,11 @@ use tokio::time::{Instant, sleep};
 use super::Run;
 use crate::aws::code;
 use crate::error::Error;
-use crate::properties::tags::Tag;
 use crate::reconcile::undo::Undo;
 use crate::resource::adopted::Adopted;
-use crate::resource::tags::{Lease, Owner};
+use crate::resource::lease::Lease;
+use crate::resource::ownership::Owner;
+use crate::tag::Tag;
 
 impl Run<'_> {
     pub(super) async fn create_user(&self) -> Result<(), Error> {

@@ -8,7 +8,7 @@ use super::pending_is_recorded;
 use super::stray::strays;
 use crate::aws::iam::keys::{self, Key};
 use crate::resource::observe::{Observed, SeenUser};
-use crate::resource::tags::{ACCESS_KEY_ID, PENDING, get};
+use crate::tag::{ACCESS_KEY_ID, PENDING, get};
 
 /// Whether the user can have one more key.
 #[derive(Debug, Clone, PartialEq, Eq)]

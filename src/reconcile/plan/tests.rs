@@ -8,8 +8,10 @@ use crate::aws::iam::keys::{Key, LastUse};
 use crate::aws::iam::user::User;
 use crate::cloudformation::request::Envelope;
 use crate::properties::tags::keys_leniently;
+use crate::resource::lease::Lease;
 use crate::resource::observe::SeenUser;
-use crate::resource::tags::{LEASE, LOGICAL_ID, Lease, OwnershipTags, PENDING_REGION, SERVER, STACK_ID, WORKSPACE};
+use crate::resource::ownership::OwnershipTags;
+use crate::tag::{LEASE, LOGICAL_ID, PENDING_REGION, SERVER, STACK_ID, WORKSPACE};
 
 const SECRET: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:coiled-token-AbCdEf";
 const HUB: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:hub-token-AbCdEf";
@@ -178,8 +180,8 @@ fn the_key_that_coiled_holds_is_not_deleted_to_make_room() {
         let options = json!({"provider_name": "aws", "aws_region_name": region});
         crate::coiled::connection::Shown::new(json!({"backend": "vm", "options": options}))
     };
-    assert_eq!(crate::coiled::registration::held_key(&tags, &shown("eu-west-1")), None);
-    let held = Held::Key(crate::coiled::registration::held_key(&tags, &shown("us-east-2")).unwrap());
+    assert_eq!(crate::resource::record::held_key(&tags, &shown("eu-west-1")), None);
+    let held = Held::Key(crate::resource::record::held_key(&tags, &shown("us-east-2")).unwrap());
     let plan = plan(&Wanted { held, ..wanted(&spec, true) }, &observed).to_string();
     let new_key = "open the WebSocket to Coiled > make room for a new key (delete AKIA1) > create access key";
     assert!(plan.contains(new_key), "{plan}");

@@ -4,15 +4,15 @@
 //! user would then have two keys that Coiled may hold, and no room for the next Update's key. So the new key is
 //! registered once more, with the settings of the recorded key. If that works, Coiled certainly holds the new key.
 
-use crate::coiled::registration::{Digests, Message};
+use crate::coiled::registration::Message;
 use crate::error::Error;
 use crate::properties::Spec;
 use crate::properties::registry::Registry;
-use crate::properties::tags::Tag;
 use crate::reconcile::apply::{Outcome, Run};
-use crate::reconcile::read_spec;
-use crate::resource::tags::{ACCESS_KEY_ID, REGISTERED, get};
+use crate::resource::record::Digests;
 use crate::resource::trust;
+use crate::tag::Tag;
+use crate::tag::{ACCESS_KEY_ID, REGISTERED, get};
 
 impl Run<'_> {
     /// Registers the new key with the settings that the recorded key has. Returns `false` if both keys remain.
@@ -37,7 +37,7 @@ impl Run<'_> {
     /// and the API token always come from this run's own properties.
     fn recorded_settings(&self) -> Option<Spec> {
         let new = &self.prepared.spec;
-        let old = read_spec(self.context, self.context.envelope.old_properties()).ok()?;
+        let old = self.context.read_spec(self.context.envelope.old_properties()).ok()?;
         let spec = Spec { server: new.server.clone(), token_secret: new.token_secret.clone(), ..old };
         trust::check_pins(self.context.config, &spec).ok()?;
         let tags = &self.prepared.observed.owned()?.user.tags;

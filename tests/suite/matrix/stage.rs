@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_iam::types::Tag;
 use coiled_aws_stack::config::Config;
-use coiled_aws_stack::resource::trust::Pins;
+use coiled_aws_stack::config::Pins;
 use coiled_stand_in::{Call, Fault, How};
 use serde_json::{Value, json};
 

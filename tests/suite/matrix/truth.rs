@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use coiled_aws_stack::coiled::connection::Shown;
-use coiled_aws_stack::coiled::registration::Digests;
 use coiled_aws_stack::properties::Spec;
+use coiled_aws_stack::resource::record::Digests;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
