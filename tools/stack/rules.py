@@ -15,13 +15,23 @@ def _holds(condition, values):
     return _FUNCTIONS[function](arguments, values)
 
 
+def _value(argument, values):
+    return values[argument["Ref"]] if isinstance(argument, dict) else str(argument)
+
+
 def _equals(arguments, values):
-    one, other = (values[each["Ref"]] if isinstance(each, dict) else str(each) for each in arguments)
+    one, other = (_value(each, values) for each in arguments)
     return one == other
+
+
+def _contains(arguments, values):
+    texts, text = arguments
+    return _value(text, values) in [_value(each, values) for each in texts]
 
 
 _FUNCTIONS = {
     "Fn::And": lambda arguments, values: all(_holds(each, values) for each in arguments),
+    "Fn::Contains": _contains,
     "Fn::Equals": _equals,
     "Fn::Not": lambda arguments, values: not _holds(arguments[0], values),
     "Fn::Or": lambda arguments, values: any(_holds(each, values) for each in arguments),
