@@ -92,6 +92,9 @@ def own_arns(stack, stack_name):
         }
         if resource["Type"] in arns:
             yield arns[resource["Type"]]
+        elif resource["Type"] == "AWS::Lambda::Version":
+            function = resource["Properties"]["FunctionName"]["Ref"]
+            yield f"{here.format('lambda')}:function:{stack_name}-{function}-AbCdEfGhIjKl:1"
 
 
 def _named(kind, handlers):

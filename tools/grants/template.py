@@ -36,6 +36,7 @@ class Template:
     """A template and all policies in it."""
 
     def __init__(self, text):
+        self.text = text
         self.tree = yaml_parse(text)
         self.resources = self.tree["Resources"]
 

@@ -72,6 +72,13 @@ class TemplateFaults(unittest.TestCase):
         found = list(problems(*map(Template, texts), REFERENCE))
         self.assertTrue(any("Function.ReservedConcurrentExecutions: the stack sets it" in p for p in found), found)
 
+    def test_the_version_of_the_function_which_only_the_published_template_has_needs_permissions(self):
+        self.expect("lambda:publishversion: AWS's", "                  - lambda:PublishVersion\n")
+        # A version has the function's name and a number.
+        self.expect("AbCdEfGhIjKl:1", "-Function-*\n", "-Function-????????????\n")
+        setting = "FunctionVersion.ProvisionedConcurrencyConfig"
+        self.expect("the stack sets it", setting, "FunctionVersion.CodeSha256")
+
     def test_a_fixed_partition_region_or_account_is_found(self):
         self.expect("in one partition", "arn:${AWS::Partition}:lambda", "arn:aws:lambda")
         self.expect("in one partition", "lambda:${AWS::Region}", "lambda:us-east-1")
@@ -84,8 +91,8 @@ class TemplateFaults(unittest.TestCase):
         self.assertTrue(any("sqs:createqueue" in p for p in found), found)
 
     def test_a_permission_that_is_left_out_must_be_needed_and_not_granted(self):
-        self.expect("no handler needs it", "[lambda:PublishVersion]", "[lambda:PublishLayerVersion]")
-        self.expect("but it is granted", "[lambda:PublishVersion]", "[lambda:CreateFunction]")
+        self.expect("no handler needs it", "[lambda:GetLayerVersion]", "[lambda:PublishLayerVersion]")
+        self.expect("but it is granted", "[lambda:GetLayerVersion]", "[lambda:CreateFunction]")
 
     def test_a_role_without_a_path_of_its_own_falls_under_coileds_policy(self):
         self.expect("iam:PassRole on it", "      Path: /stack-deployer/\n")

@@ -41,14 +41,17 @@ def is_ours(body):
 
 
 def code(body):
-    """The bucket and key of the function's code in a deployed template; None if the template names no such place."""
+    """The bucket and key of the function's code in a deployed template; None if the template names no such place.
+
+    The published template names the place with intrinsic functions. That code does not belong to the stack.
+    """
     resources = (parse(body) or {}).get("Resources") or {}
     properties = resources.get("Function", {}).get("Properties", {})
     # `sam package` writes CodeUri. A template in which the SAM transform is already expanded has Code.
     place = properties.get("CodeUri") or properties.get("Code")
     if isinstance(place, str) and place.startswith("s3://"):
         return tuple(place.removeprefix("s3://").split("/", 1))
-    if isinstance(place, dict) and "S3Bucket" in place:
+    if isinstance(place, dict) and isinstance(place.get("S3Bucket"), str):
         return place["S3Bucket"], place["S3Key"]
     return None
 

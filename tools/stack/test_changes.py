@@ -90,7 +90,9 @@ class Templates(unittest.TestCase):
     def test_the_place_of_the_code(self):
         for properties in ({"CodeUri": "s3://a/b/c"}, {"Code": {"S3Bucket": "a", "S3Key": "b/c"}}):
             self.assertEqual(("a", "b/c"), template.code({"Resources": {"Function": {"Properties": properties}}}))
-        self.assertIsNone(template.code({"Resources": {"Function": {"Properties": {"CodeUri": "."}}}}))
+        published = {"S3Bucket": {"Fn::If": ["HasCodeBucket", {"Ref": "CodeS3Bucket"}, "a"]}, "S3Key": "b/c"}
+        for properties in ({"CodeUri": "."}, {"Code": published}, {"Code": {"ZipFile": ""}}):
+            self.assertIsNone(template.code({"Resources": {"Function": {"Properties": properties}}}))
 
     def test_a_change_names_its_causes(self):
         change = {"Action": "Modify", "LogicalResourceId": "A", "ResourceType": "B", "Replacement": "True"}
