@@ -13,16 +13,17 @@ USER = "coiled"
 class Account:
     """Reads an account, and returns plain values that can be compared."""
 
-    def __init__(self, url):
+    def __init__(self, url, region=REGION):
         self._url = url
+        self._region = region
         self.iam = self.client("iam")
 
-    def client(self, service):
+    def client(self, service, region=None):
         """A boto3 client for MiniStack that ignores proxies and the caller's AWS settings."""
         return boto3.session.Session(
             aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-            region_name=REGION,
+            region_name=region or self._region,
         ).client(service, endpoint_url=self._url, config=Config(proxies={}, retries={"max_attempts": 1}))
 
     def user(self):

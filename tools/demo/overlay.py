@@ -13,7 +13,14 @@ OVERLAY = Path("tools/demo/role-policy-overlay.yaml")
 
 def overlay():
     """Writes the template for MiniStack. Returns its path, and a diff against the template from `sam build`."""
-    template = yaml_parse(BUILT.read_text())
+    text, difference = overlaid(BUILT.read_text(), BUILT)
+    OVERLAID.write_text(text)
+    return OVERLAID, difference
+
+
+def overlaid(text, name):
+    """A template with the statements replaced, and the difference. `name` is the template's name in the difference."""
+    template = yaml_parse(text)
     before = yaml_dump(template)
     document = template["Resources"]["FunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]
     replacements = yaml_parse(OVERLAY.read_text())
@@ -21,9 +28,8 @@ def overlay():
     if replacements:
         raise SystemExit(f"{OVERLAY} replaces statements that FunctionRole does not have: {', '.join(replacements)}")
     after = yaml_dump(template)
-    OVERLAID.write_text(after)
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), str(BUILT), str(OVERLAID), lineterm="", n=2)
-    return OVERLAID, "\n".join(lines)
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), str(name), OVERLAID.name, lineterm="", n=2)
+    return after, "\n".join(lines)
 
 
 def _replaced(statement, replacements):
