@@ -111,6 +111,14 @@ demo: | python ## Create, update, roll back and delete a stack on this machine w
 demo-stop: $(SAM) ## Stop the stack and servers that make demo KEEP=1 left running
 	@$(demo) --stop
 
+# dist/ must name a bucket outside us-east-1. With SCREENSHOTS=docs/images, it also takes the screenshot of the form.
+DIST ?= dist
+.PHONY: launch-demo
+launch-demo: $(SAM) $(MINISTACK) $(BROWSER) stand-in ## Click on the launch page of the release in dist/: a browser creates the stack on this machine and deletes it
+	@$(call say,launch)
+	@PYTHONPATH=tools .tools/sam/bin/python -m launch --dist '$(DIST)' --ministack .tools/ministack/bin/ministack \
+		--stand-in '$(STAND_IN)' --node .tools/browser/bin/node
+
 .PHONY: test
 test: | python ## Run the unit tests and the suite (against moto and a stand-in for Coiled), then check the suite's AWS calls against the function's role
 	@$(steps) --title 'make test' --takes '$(TEST_TAKES)' \

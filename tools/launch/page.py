@@ -2,12 +2,14 @@
 
 import base64
 import hashlib
+import sys
 from html import escape
 from itertools import groupby
 from pathlib import Path
 from string import Template
 from urllib.parse import quote
 
+from release import buckets as lists
 from release import names
 from release.regions import regions
 
@@ -128,3 +130,8 @@ def _files(release, published):
 
 def _read(name):
     return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+# For the tests in browser/: python -m launch.page VERSION FILE
+if __name__ == "__main__":
+    print(render(sys.argv[1], lists.read(sys.argv[2])), end="")

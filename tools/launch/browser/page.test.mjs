@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url"
 import { axe, launch } from "./installed.mjs"
 import { shoot } from "./screenshots.mjs"
 
+// S3 reads a + as a space, so a link must encode it.
 const VERSION = "1.2.3+build.4"
 // The host is a bucket's, as after publication. Nothing is sent to it.
 const URL_OF_PAGE = "https://example-launch-us-east-1.s3.us-east-1.amazonaws.com/latest/index.html"
@@ -21,22 +22,22 @@ const buckets = readFileSync(new URL("buckets.txt", import.meta.url), "utf8")
   .split("\n")
   .filter((line) => line && !line.startsWith("#"))
   .map((line) => line.split(" "))
-const html = render("buckets.txt")
+const html = render(VERSION)
 let browser
 
 before(async () => (browser = await launch()))
 after(() => browser.close())
 
-function render(name) {
-  const file = fileURLToPath(new URL(name, import.meta.url))
-  return execFileSync(process.env.PYTHON, ["-m", "launch", "--release", VERSION, "--buckets", file], {
+function render(version) {
+  const file = fileURLToPath(new URL("buckets.txt", import.meta.url))
+  return execFileSync(process.env.PYTHON, ["-m", "launch.page", version, file], {
     env: { ...process.env, PYTHONPATH: fileURLToPath(new URL("../..", import.meta.url)) },
     encoding: "utf8",
   })
 }
 
 // Loads the page. The result has the tab, all URLs that it requested and everything that it reported.
-async function open(options = {}) {
+async function open(options = {}, body = html) {
   const context = await browser.newContext({ viewport: DESKTOP, ...options })
   const tab = await context.newPage()
   const requests = []
@@ -45,7 +46,7 @@ async function open(options = {}) {
   tab.on("pageerror", (error) => reports.push(String(error)))
   await context.route("**", (route) => {
     requests.push(route.request().url())
-    return route.request().url() === URL_OF_PAGE ? route.fulfill({ contentType: "text/html", body: html }) : route.abort()
+    return route.request().url() === URL_OF_PAGE ? route.fulfill({ contentType: "text/html", body }) : route.abort()
   })
   await tab.goto(URL_OF_PAGE)
   return { tab, requests, reports, [Symbol.asyncDispose]: () => context.close() }
@@ -132,7 +133,6 @@ function expected([region, bucket]) {
       pathname: "/cloudformation/home",
       view: "#/stacks/create/review",
       values: {
-        // S3 reads a + as a space, so it is encoded in the key, and once more in the link.
         templateURL:
           `https://${bucket}.s3.${region}.${suffixes[partition] ?? "amazonaws.com"}` +
           `/releases/1.2.3%2Bbuild.4/coiled.template.yaml`,
@@ -199,9 +199,9 @@ test("screenshots for the docs", { skip: !process.env.SCREENSHOTS }, async () =>
   for (const [name, options] of Object.entries({
     light: { colorScheme: "light" },
     dark: { colorScheme: "dark" },
-    phone: { colorScheme: "light", viewport: PHONE, deviceScaleFactor: 2 },
+    phone: { colorScheme: "light", viewport: PHONE },
   })) {
-    await using page = await open(options)
+    await using page = await open(options, render("0.1.0"))
     await shoot(page.tab, `launch-${name}`)
   }
 })

@@ -1,0 +1,113 @@
+// Launches the stack, or deletes it, as a person does in a browser. Reads a task from standard input, as JSON, and
+// prints what it found. Progress is printed to standard error.
+
+import assert from "node:assert/strict"
+import { text } from "node:stream/consumers"
+
+import { launch as launchBrowser } from "./installed.mjs"
+import { shoot } from "./screenshots.mjs"
+
+const task = JSON.parse(await text(process.stdin))
+const addresses = []
+// In milliseconds. Creating the stack takes some seconds.
+const PATIENCE = 120_000
+
+// The real host names stay in the address bar. Only these two are answered, each by its stand-in on this machine.
+const HOSTS = {
+  [new URL(task.page).host]: (url) => `${task.s3}/${url.host.split(".")[0]}${url.pathname}`,
+  [task.console]: (url) => `${task.stand_in}${url.pathname}${url.search}`,
+}
+
+async function answer(route) {
+  const url = new URL(route.request().url())
+  addresses.push(url.href)
+  const place = HOSTS[url.host]
+  return place ? route.fulfill({ response: await route.fetch({ url: place(url) }) }) : route.abort()
+}
+
+async function launch(tab) {
+  await tab.goto(task.page)
+  say(`Opened ${task.page}`)
+  await tab.getByRole("link", { name: `${task.title} ${task.region}` }).click()
+  await tab.waitForURL((url) => url.host === task.console)
+  say(`Clicked on ${task.title}. The console opened ${tab.url()}`)
+  await tab.locator("#groups fieldset").first().waitFor()
+  const form = await readForm(tab)
+  await fill(tab)
+  await tab.getByRole("button", { name: "Create stack" }).click()
+  say("Pasted the token, accepted the IAM resources and chose Create stack.")
+  return { ...form, ...(await end(tab, "CREATE")) }
+}
+
+async function readForm(tab) {
+  return {
+    template: await tab.textContent("#template-url"),
+    name: await tab.inputValue("#stack-name"),
+    groups: await tab.$$eval("#groups fieldset", (sets) =>
+      sets.map((set) => [...set.querySelectorAll("legend, label")].map((each) => each.textContent)),
+    ),
+    consents: await tab.$$eval("#capabilities input", (boxes) => boxes.map((box) => box.value)),
+  }
+}
+
+async function fill(tab) {
+  const token = tab.getByLabel("Coiled token", { exact: true })
+  assert.equal(await token.getAttribute("type"), "password")
+  await token.fill(task.token)
+  await shoot(tab, "launch-form")
+  // There is no Coiled on this machine, only a stand-in. On AWS this field keeps its default.
+  await tab.getByLabel("Coiled server", { exact: true }).fill(task.coiled)
+  await tab.getByRole("checkbox").check()
+}
+
+async function remove(tab) {
+  const stack = new URLSearchParams({ stackId: task.stack })
+  await tab.goto(`https://${task.console}/cloudformation/home?region=${task.region}#/stacks/stackinfo?${stack}`)
+  await tab.getByRole("button", { name: "Delete" }).click()
+  say("Chose Delete.")
+  return end(tab, "DELETE")
+}
+
+// Waits until the console has created or deleted the stack, or reports a problem. Then reads the stack's page.
+async function end(tab, action) {
+  await tab.waitForFunction(
+    (action) => {
+      const status = document.getElementById("status").textContent
+      const ended = status.endsWith("FAILED") || (/COMPLETE$/.test(status) && (action === "CREATE" || status.startsWith(action)))
+      return ended || !document.getElementById("problem").hidden
+    },
+    action,
+    { timeout: PATIENCE },
+  )
+  const status = await tab.textContent("#status")
+  say(`The stack is ${status || "not created"}.`)
+  return {
+    status,
+    stack: new URLSearchParams(new URL(tab.url()).hash.split("?")[1]).get("stackId") ?? "",
+    outputs: Object.fromEntries(await rows(tab, "outputs")),
+    events: await rows(tab, "events"),
+    problem: await tab.textContent("#problem"),
+  }
+}
+
+// The texts of a table's cells.
+async function rows(tab, id) {
+  return tab.$$eval(`#${id} tbody tr`, (found) => found.map((row) => [...row.cells].map((cell) => cell.textContent)))
+}
+
+function say(line) {
+  console.error(line)
+}
+
+const browser = await launchBrowser()
+try {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 1000 } })
+  context.setDefaultTimeout(30_000)
+  await context.route("**", answer)
+  const tab = await context.newPage()
+  tab.on("framenavigated", (frame) => addresses.push(frame.url()))
+  const found = await (task.action === "launch" ? launch(tab) : remove(tab))
+  console.log(JSON.stringify({ ...found, addresses }))
+} finally {
+  await browser.close()
+}
