@@ -34,8 +34,21 @@ class Aws:
         self.account = ""
 
     def client(self, service, region=None, quick=False):
-        """A client for a service, by default in the stack's region."""
-        return self._session.client(service, region_name=region or self.region, config=_QUICK if quick else _CONFIG)
+        """A client for a service, by default in the stack's region. Creating one takes longer than most requests."""
+        return self._client(service, region or self.region, _QUICK if quick else _CONFIG)
+
+    @cache
+    def _client(self, service, region, config):
+        return self._session.client(service, region_name=region, config=config)
+
+    def observe(self, on_response, on_no_response):
+        """Calls a function for each response, and another if there was none, for all clients created from now on."""
+        self._session.events.register("after-call", on_response)
+        self._session.events.register("after-call-error", on_no_response)
+
+    def partition(self):
+        """The stack's partition, such as aws or aws-cn."""
+        return self._session.get_partition_for_region(self.region)
 
     def sign_in(self, region=""):
         """Checks the credentials and, if a region is given, that they can be used there."""
@@ -75,8 +88,7 @@ class Aws:
 
     def partition_regions(self):
         """All regions of the stack's partition, enabled or not."""
-        partition = self._session.get_partition_for_region(self.region)
-        return self._session.get_available_regions("cloudformation", partition)
+        return self._session.get_available_regions("cloudformation", self.partition())
 
     def credentials(self):
         """The credentials as environment variables, for a child process.

@@ -2,11 +2,12 @@
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import build, failures, template
+from . import build, failures, stacks, template
 from .problem import Misuse, shell
 
+_SAMS_STACK = "aws-sam-cli-managed-default"
 # The beginning of the name that CloudFormation gives to SAM's bucket.
-_SAMS = "aws-sam-cli-managed-default-"
+_SAMS = f"{_SAMS_STACK}-"
 
 
 def check(aws, name):
@@ -43,17 +44,34 @@ def remove_code(aws, stack, body):
     if not name.startswith(_SAMS) or not key.startswith(folder):
         return f"{left}{key}. Delete it if nothing else uses it:\n  {shell('aws', 's3', 'rm', f's3://{name}/{key}')}"
     try:
-        _empty(aws, name, folder)
+        empty(aws, name, folder)
     except (BotoCoreError, ClientError) as error:
         command = shell("aws", "s3", "rm", "--recursive", f"s3://{name}/{folder}")
         return f"{left}{folder}, because it could not be deleted: {failures.explain(error).what}\n  {command}"
     return ""
 
 
-def _empty(aws, name, folder):
+def empty(aws, name, folder):
     """Deletes all objects in a folder with all their versions, because SAM's bucket keeps versions."""
     s3 = aws.client("s3")
-    owner = {"Bucket": name, "ExpectedBucketOwner": aws.account}
-    for page in s3.get_paginator("list_object_versions").paginate(Prefix=folder, **owner):
+    for key, version in versions(aws, name, folder):
+        s3.delete_object(Bucket=name, ExpectedBucketOwner=aws.account, Key=key, VersionId=version)
+
+
+def versions(aws, name, folder):
+    """Yields the key and the version ID of everything in a folder."""
+    pages = aws.client("s3").get_paginator("list_object_versions")
+    for page in pages.paginate(Bucket=name, ExpectedBucketOwner=aws.account, Prefix=folder):
         for version in page.get("Versions", []) + page.get("DeleteMarkers", []):
-            s3.delete_object(Key=version["Key"], VersionId=version["VersionId"], **owner)
+            yield version["Key"], version["VersionId"]
+
+
+def of_sam(cloudformation):
+    """The name of SAM's bucket; None if SAM has not created it yet."""
+    try:
+        found = cloudformation.describe_stack_resource(StackName=_SAMS_STACK, LogicalResourceId="SamCliSourceBucket")
+    except ClientError as error:
+        if stacks.is_missing(error):
+            return None
+        raise
+    return found["StackResourceDetail"]["PhysicalResourceId"]

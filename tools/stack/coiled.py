@@ -45,7 +45,7 @@ class Coiled:
 
     def user(self):
         """The token's owner: the user's name and default workspace."""
-        response = self._get("/api/v2/user/me")
+        response = self.get("/api/v2/user/me")
         if response.status_code in (401, 403):
             raise Problem(
                 f"Coiled ({self.server}) rejected the token.",
@@ -57,7 +57,7 @@ class Coiled:
 
     def connection(self, workspace):
         """The region of the workspace's connection to an AWS account; None if it is not connected to one."""
-        response = self._get(f"/api/v1/{requests.utils.quote(workspace, safe='')}/backend_options/")
+        response = self.get(f"/api/v1/{quoted(workspace)}/backend_options/")
         if response.status_code == 404:
             return None
         body = self._json(response) or {}
@@ -66,7 +66,8 @@ class Coiled:
         is_connected = body.get("backend") == "vm" and options.get("provider_name")
         return options.get("aws_region_name") or "?" if is_connected else None
 
-    def _get(self, path):
+    def get(self, path):
+        """The response to a GET request, whatever its status."""
         try:
             # A redirect would send the token to another address.
             return self._http.get(
@@ -87,11 +88,17 @@ class Coiled:
         if response.status_code == 200:
             with contextlib.suppress(ValueError):
                 return response.json()
-        said = self._token.masked_in(response.text[:300]).strip()
+        # Masked before it is cut, because a part of the token could not be recognized.
+        said = self._token.masked_in(response.text)[:300].strip()
         raise Problem(
             f"Coiled ({self.server}) did not respond as expected: status {response.status_code}. {said}",
             "Check the parameter CoiledServer and your proxy, or try again later.",
         )
+
+
+def quoted(workspace):
+    """A workspace's name as a segment of a path."""
+    return urllib.parse.quote(workspace, safe="")
 
 
 def _url(server):

@@ -70,12 +70,17 @@ def _handler(local):
 
         def do_POST(self):
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-            action = dict(urllib.parse.parse_qsl(body)).get("Action", "")
+            # Services with JSON name the action in a header.
+            action = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+            action = action or dict(urllib.parse.parse_qsl(body)).get("Action", "")
             scope = re.search(r"Credential=[^/]+/\d+/([a-z0-9-]+)/", self.headers.get("Authorization", ""))
             self._respond(scope[1] if scope else "", action)
 
         def do_GET(self):
             self._respond("", self.path)
+
+        def do_DELETE(self):
+            self._respond("", f"DELETE {self.path}")
 
         def _respond(self, region, what):
             local.requests.append((region, what, self.headers.get("Authorization")))

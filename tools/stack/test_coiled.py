@@ -56,6 +56,13 @@ class Requests(unittest.TestCase):
             with self.assertRaisesRegex(Problem, r"bad token \*\*\*"):
                 Coiled(server.url, Token("a-b")).user()
 
+    def test_a_long_error_does_not_end_with_a_part_of_the_token(self):
+        token = "canary-of-the-tests"
+        with local.Local({("", "/api/v2/user/me"): (400, "x" * 290 + token)}) as server:
+            with self.assertRaises(Problem) as caught:
+                Coiled(server.url, Token(token)).user()
+        self.assertNotIn("canary", caught.exception.what)
+
     def test_a_page_from_a_proxy_is_not_taken_for_a_response_from_coiled(self):
         with local.Local({("", "/api/v2/user/me"): (200, "<html>Sign in to the network</html>")}) as server:
             with self.assertRaisesRegex(Problem, "did not respond as expected"):
