@@ -36,8 +36,11 @@ export NODE_EXTRA_CA_CERTS ?= $(SSL_CERT_FILE)
 export REQUESTS_CA_BUNDLE ?= $(SSL_CERT_FILE)
 endif
 
-# The options of deploy, update, status and delete reach the program in its environment, exactly as typed. Otherwise make
-# would expand a $ in them, and a shell would parse their quotes.
+# The options of deploy, update, status, delete and acceptance reach the program in its environment, exactly as typed.
+# Otherwise make would expand a $ in them, and a shell would parse their quotes.
+ifneq ($(filter acceptance,$(MAKECMDGOALS)),)
+STACK ?= coiled-acceptance
+endif
 STACK ?= coiled
 OPTIONS := STACK SET YES REGION ROLE_ARN BUCKET
 $(foreach option,$(OPTIONS),$(eval override $(option) := $$(value $(option))))
@@ -46,7 +49,7 @@ export SET_TEXT $(filter-out SET,$(OPTIONS))
 
 # make itself ignores a variable that it does not know, and runs one goal after another. Without these checks,
 # make delete STACKNAME=old would delete the stack coiled, and make update SET=RotateKey=a b would set a.
-command := $(firstword $(filter deploy update status delete,$(MAKECMDGOALS)))
+command := $(firstword $(filter deploy update status delete acceptance,$(MAKECMDGOALS)))
 ifneq ($(command),)
 typed := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 unknown := $(filter-out $(OPTIONS) PYTHON AWS_% CARGO_% PIP_% SSL_CERT_FILE NO_COLOR %_PROXY %_proxy,$(typed))
@@ -98,7 +101,7 @@ say = $(call colored,printf '\033[1m==> %s\033[0m\n' '$(1)',printf '==> %s\n' '$
 .PHONY: help
 help: ## List these commands
 	@$(call colored,bold=$$(printf '\033[1m') plain=$$(printf '\033[0m'),bold= plain=); \
-		awk -F ':.*## ' -v "format=  $${bold}make %-11s$$plain %s\n" '/^[a-z-]+:.*## / { printf format, $$1, $$2 }' Makefile
+		awk -F ':.*## ' -v "format=  $${bold}make %-15s$$plain %s\n" '/^[a-z-]+:.*## / { printf format, $$1, $$2 }' Makefile
 
 .PHONY: demo
 demo: | python ## Create, update, roll back and delete a stack on this machine with the real sam deploy; KEEP=1 keeps it
@@ -155,6 +158,16 @@ status: $(SAM) ## Show the stack, its key and its connection to Coiled
 .PHONY: delete
 delete: $(SAM) ## Delete the stack and everything it created; shows what will be deleted, and asks for your consent
 	@$(stack) delete
+
+# .venv has Coiled's own client, which starts the clusters.
+.PHONY: acceptance
+acceptance: $(SAM) $(VENV) ## Try the stack on your AWS account and SET=Workspace=NAME, and write a report; first says what it will do, and asks
+	@PYTHONPATH=tools exec .tools/sam/bin/python -m acceptance
+
+.PHONY: acceptance-demo
+acceptance-demo: $(SAM) $(MINISTACK) stand-in ## Run make acceptance on this machine against MiniStack, without a cluster, and check its report
+	@$(call say,acceptance test without a cluster)
+	@PYTHONPATH=tools .tools/sam/bin/python -m acceptance.demo --ministack .tools/ministack/bin/ministack --stand-in '$(STAND_IN)'
 
 .PHONY: matrix
 matrix: $(VENV) ## Run the fault matrix, every call × every fault; options: MATRIX_ONLY=words of a cell's name, MATRIX_CELLS=n, MATRIX_SEED=text
