@@ -74,9 +74,8 @@ class Tests(unittest.TestCase):
         page = Page(render("1.2.3", [Bucket("eu-west-1", "b-eu", 1)]))
         policy = next(found["content"] for tag, found in page.elements if found.get("http-equiv"))
         digest = base64.b64encode(hashlib.sha256(page.style.encode()).digest()).decode()
-        self.assertEqual(
-            f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'", policy
-        )
+        directives = ["default-src 'none'", f"style-src 'sha256-{digest}'", "img-src data:"]
+        self.assertEqual([*directives, "base-uri 'none'", "form-action 'none'"], policy.split("; "))
 
     def test_nothing_in_the_page_can_load_or_run(self):
         page = Page(render("1.2.3", buckets.read(EVERY_REGION)))

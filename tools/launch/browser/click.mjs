@@ -36,7 +36,7 @@ async function launch(tab) {
   await fill(tab)
   await tab.getByRole("button", { name: "Create stack" }).click()
   say("Pasted the token, accepted the IAM resources and chose Create stack.")
-  return { ...form, ...(await end(tab, "CREATE")) }
+  return { ...form, ...(await end(tab)) }
 }
 
 async function readForm(tab) {
@@ -65,18 +65,19 @@ async function remove(tab) {
   await tab.goto(`https://${task.console}/cloudformation/home?region=${task.region}#/stacks/stackinfo?${stack}`)
   await tab.getByRole("button", { name: "Delete" }).click()
   say("Chose Delete.")
-  return end(tab, "DELETE")
+  return end(tab)
 }
 
 // Waits until the console has created or deleted the stack, or reports a problem. Then reads the stack's page.
-async function end(tab, action) {
+async function end(tab) {
   await tab.waitForFunction(
     (action) => {
       const status = document.getElementById("status").textContent
-      const ended = status.endsWith("FAILED") || (/COMPLETE$/.test(status) && (action === "CREATE" || status.startsWith(action)))
+      // A stack that is being deleted is still CREATE_COMPLETE for a moment.
+      const ended = /(COMPLETE|FAILED)$/.test(status) && !(action === "delete" && status === "CREATE_COMPLETE")
       return ended || !document.getElementById("problem").hidden
     },
-    action,
+    task.action,
     { timeout: PATIENCE },
   )
   const status = await tab.textContent("#status")

@@ -5,6 +5,7 @@ import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
 
 const folder = fileURLToPath(new URL("../../../.tools/browser/", import.meta.url))
+const fonts = fileURLToPath(new URL("fonts.conf", import.meta.url))
 const require = createRequire(folder)
 
 export const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8")
@@ -14,7 +15,7 @@ export async function launch() {
   return require("playwright-core").chromium.launch({
     executablePath: await unpacked(),
     // Only the fonts of the packages, so that a screenshot is the same on every machine.
-    env: { ...process.env, FONTCONFIG_FILE: fileURLToPath(new URL("fonts.conf", import.meta.url)), XDG_CACHE_HOME: folder },
+    env: { ...process.env, FONTCONFIG_FILE: fonts, XDG_CACHE_HOME: folder },
     args: ["--host-resolver-rules=MAP * ~NOTFOUND", "--disable-gpu"],
   })
 }

@@ -67,8 +67,8 @@ for (const colorScheme of ["light", "dark"]) {
 }
 
 function nodes(rule) {
-  // axe cannot tell the background of a text in the diagram. The diagram's pairs of colors also occur in the rest of the
-  // page, where axe checks them.
+  // axe cannot tell the background of a text in the diagram. The diagram's pairs of colors also occur in the rest of
+  // the page, where axe checks them.
   const known = (node) => rule.id.startsWith("color-contrast") && node.html.startsWith("<text ")
   const text = (node) => `${rule.id}: ${node.target} ${node.any.map((check) => check.message)}`
   return rule.nodes.filter((node) => !known(node)).map(text)
@@ -121,20 +121,25 @@ function read(href) {
   return [searchParams.get("region"), { protocol, host, pathname, view, values }]
 }
 
+const SUFFIXES = { cn: "amazonaws.com.cn", eusc: "amazonaws.eu" }
+const CONSOLES = {
+  cn: "console.amazonaws.cn",
+  eusc: "console.amazonaws-eusc.eu",
+  "us-gov": "console.amazonaws-us-gov.com",
+}
+
 function expected([region, bucket]) {
-  const suffixes = { cn: "amazonaws.com.cn", eusc: "amazonaws.eu" }
-  const consoles = { cn: "console.amazonaws.cn", eusc: "console.amazonaws-eusc.eu", "us-gov": "console.amazonaws-us-gov.com" }
   const partition = region.match(/^(cn|eusc|us-gov)-/)?.[1]
   return [
     region,
     {
       protocol: "https:",
-      host: `${region}.${consoles[partition] ?? "console.aws.amazon.com"}`,
+      host: `${region}.${CONSOLES[partition] ?? "console.aws.amazon.com"}`,
       pathname: "/cloudformation/home",
       view: "#/stacks/create/review",
       values: {
         templateURL:
-          `https://${bucket}.s3.${region}.${suffixes[partition] ?? "amazonaws.com"}` +
+          `https://${bucket}.s3.${region}.${SUFFIXES[partition] ?? "amazonaws.com"}` +
           `/releases/1.2.3%2Bbuild.4/coiled.template.yaml`,
         stackName: "coiled",
       },

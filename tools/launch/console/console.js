@@ -12,12 +12,12 @@ element("create").addEventListener("submit", (event) => {
   event.preventDefault()
   attempt(create)
 })
-element("delete").addEventListener("click", () => attempt(() => call("delete", { stack_id: address().values.get("stackId") })))
+element("delete").addEventListener("click", () => attempt(remove))
 show()
 
 function show() {
   const { view, values } = address()
-  element("create").hidden = view !== "/stacks/create/review"
+  element("create").hidden = true
   element("stack").hidden = view !== "/stacks/stackinfo"
   if (view === "/stacks/create/review") attempt(() => fill(values))
   else if (view === "/stacks/stackinfo") attempt(() => follow(values.get("stackId")))
@@ -50,7 +50,7 @@ async function call(name, args) {
   return answer
 }
 
-// The form of the template in templateURL. param_NAME sets a field, except a hidden one (AWS's page on quick-create links).
+// The form of the template in templateURL. param_NAME sets a field, except a hidden one.
 async function fill(values) {
   const url = values.get("templateURL")
   const template = await call("template", { template_url: url })
@@ -58,8 +58,11 @@ async function fill(values) {
   element("description").textContent = template.description
   element("stack-name").value = values.get("stackName") ?? ""
   element("groups").replaceChildren(...template.groups.map((group) => fieldset(group, values)))
-  element("capabilities-section").hidden = template.capabilities.length === 0
-  element("capabilities").replaceChildren(...[...template.capabilities, ...template.macros.map(() => "CAPABILITY_AUTO_EXPAND")].map(consent))
+  // A template with macros, such as the SAM transform, needs one more consent.
+  const capabilities = [...template.capabilities, ...template.macros.map(() => "CAPABILITY_AUTO_EXPAND")]
+  element("capabilities-section").hidden = capabilities.length === 0
+  element("capabilities").replaceChildren(...capabilities.map(consent))
+  element("create").hidden = false
 }
 
 function fieldset(group, values) {
@@ -96,6 +99,10 @@ async function create() {
     capabilities: boxes.map((box) => box.value),
   })
   location.hash = `/stacks/stackinfo?${new URLSearchParams({ stackId: id })}`
+}
+
+async function remove() {
+  await call("delete", { stack_id: address().values.get("stackId") })
 }
 
 // Shows a stack until it is deleted, or another view is opened.

@@ -19,6 +19,7 @@ _FILES = {
     "/console.css": ("console.css", "text/css"),
     "/console.js": ("console.js", "text/javascript"),
 }
+_EVENT = ("LogicalResourceId", "ResourceStatus", "ResourceStatusReason")
 
 
 class Console:
@@ -34,8 +35,10 @@ class Console:
         body = self._client("s3", bucket_region).get_object(Bucket=bucket, Key=key)["Body"].read().decode()
         # MiniStack's summary has no Metadata, where the groups and labels are.
         summary = self._cloudformation(region).get_template_summary(TemplateURL=self._place(template_url))
-        found = form(yaml_parse(body))
-        return found | {"capabilities": summary.get("Capabilities", []), "macros": summary.get("DeclaredTransforms", [])}
+        return form(yaml_parse(body)) | {
+            "capabilities": summary.get("Capabilities", []),
+            "macros": summary.get("DeclaredTransforms", []),
+        }
 
     def create(self, region, stack_name, template_url, parameters, capabilities):
         """Creates a stack, as the button Create stack does."""
@@ -55,9 +58,7 @@ class Console:
             "name": stack["StackName"],
             "status": stack["StackStatus"],
             "outputs": [[each["OutputKey"], each["OutputValue"]] for each in stack.get("Outputs", [])],
-            "events": [
-                [each["LogicalResourceId"], each["ResourceStatus"], each.get("ResourceStatusReason", "")] for each in events
-            ],
+            "events": [[each.get(key, "") for key in _EVENT] for each in events],
         }
 
     def delete(self, region, stack_id):
@@ -72,18 +73,13 @@ class Console:
 
 
 class Server:
-    """Serves one console, in a thread that ends with the program."""
+    """Serves a console, in a thread that ends with the program."""
 
     def __init__(self, console):
         handler = type("Handler", (_Handler,), {"console": console})
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
-
-    def stop(self):
-        """Stops the server."""
-        self._http.shutdown()
-        self._http.server_close()
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
 
 
 class _Handler(BaseHTTPRequestHandler):
