@@ -5,6 +5,7 @@ import functools
 import io
 import itertools
 import os
+import re
 import tempfile
 import unittest
 from pathlib import Path
@@ -77,6 +78,10 @@ class Program(unittest.TestCase):
         """The report contains a text."""
         self.assertIn(text, self.report)
 
+    def expect_step(self, name, result, text=""):
+        """The report contains the outcome of a step, whose text begins with these words."""
+        self.assertRegex(self.report, rf"\n\| {name} \| {result} \| \d+ \| {re.escape(text)}")
+
 
 class Success(Program):
     """Everything works."""
@@ -86,14 +91,14 @@ class Success(Program):
         self.expect("**Result:** No step failed, and nothing is left.")
         self.expect("Nothing of the stack. What Coiled itself created remains")
         for step in ("fresh", "deploy", "connected", "detach", "rotate", "delete", "disconnected", "leftovers"):
-            self.expect(f"| {step} | passed |")
+            self.expect_step(step, "passed")
         self.assertEqual(set(), self.world.exists)
         self.assertNotIn("has not ended", self.report)
 
     def test_a_stand_in_has_no_clusters_and_the_report_says_so(self):
         self.run_program()
         for step in ("first cluster", "second cluster"):
-            self.expect(f"| {step} | skipped | 0 | The Coiled server is on this machine.")
+            self.expect_step(step, "skipped", "The Coiled server is on this machine.")
         self.expect("| clusters | not started, because the Coiled server is on this machine |")
 
     def test_the_report_has_what_coiled_responds_in_each_state(self):
@@ -135,7 +140,7 @@ class Failure(Program):
         for step, failure in zip((*USES, "connected", "detach"), failures):
             with self.subTest(step, failure=failure), mock.patch.object(trial.Trial, step, side_effect=failure):
                 self.assertEqual(1, self.run_program())
-                self.expect(f"| {NAMES.get(step, step)} | FAILED |")
+                self.expect_step(NAMES.get(step, step), "FAILED")
                 self.expect("and nothing is left.")
                 self.assertEqual(set(), self.world.exists)
 
@@ -143,7 +148,7 @@ class Failure(Program):
         for step in ("delete", "delete_again", "disconnected", "look_for_leftovers"):
             with self.subTest(step), mock.patch.object(trial.Trial, step, side_effect=KeyboardInterrupt()):
                 self.assertEqual(1, self.run_program())
-                self.expect(f"| {NAMES.get(step, step)} | FAILED | 0 | interrupted |")
+                self.expect_step(NAMES.get(step, step), "FAILED", "interrupted")
                 # If the first deletion fails, delete_again calls the same method, which fails again.
                 left = set(EVERYTHING) if step == "delete" else set()
                 self.assertEqual(left, self.world.exists)
@@ -154,7 +159,7 @@ class Failure(Program):
             with self.subTest(command):
                 self.world.failing = [command]
                 self.assertEqual(1, self.run_program())
-                self.expect(f"| {command} | FAILED | 0 | the command for {command} failed because of *** |")
+                self.expect_step(command, "FAILED", f"the command for {command} failed because of ***")
                 self.expect(f"**Result:** These steps failed: {command}, and nothing is left.")
                 self.assertEqual(set(), self.world.exists)
 
@@ -162,18 +167,18 @@ class Failure(Program):
         self.world.failing = ["deploy"]
         self.run_program()
         self.assertNotIn("| detach |", self.report)
-        self.expect("| disconnected | passed |")
+        self.expect_step("disconnected", "passed")
 
     def test_after_an_interruption_the_stack_is_not_used(self):
         with mock.patch.object(trial.Trial, "connected", side_effect=KeyboardInterrupt()):
             self.run_program()
         self.assertNotIn("| detach |", self.report)
-        self.expect("| disconnected | passed |")
+        self.expect_step("disconnected", "passed")
 
     def test_after_another_failure_the_stack_is_still_used(self):
         with mock.patch.object(trial.Trial, "cluster", side_effect=Problem("VcpuLimitExceeded")):
             self.run_program()
-        self.expect("| rotate | passed |")
+        self.expect_step("rotate", "passed")
 
     def test_a_deployment_that_does_not_connect_the_workspace_is_a_failure(self):
         def without_connection(run):
@@ -182,13 +187,13 @@ class Failure(Program):
 
         with mock.patch.object(trial.deploy, "run", without_connection):
             self.assertEqual(1, self.run_program())
-        self.expect("| connected | FAILED | 0 | Coiled still shows no connection of the workspace. |")
+        self.expect_step("connected", "FAILED", "Coiled still shows no connection of the workspace.")
 
     def test_an_update_without_effect_is_a_failure(self):
         self.world.is_stale = True
         self.assertEqual(1, self.run_program())
         for step in ("detach", "rotate"):
-            self.expect(f"| {step} | FAILED | 0 | The IAM user does not have the expected policies")
+            self.expect_step(step, "FAILED", "The IAM user does not have the expected policies")
 
     def test_code_without_a_stack_is_deleted(self):
         def upload_only(_):
@@ -198,7 +203,7 @@ class Failure(Program):
         with mock.patch.object(trial.deploy, "run", upload_only):
             self.assertEqual(1, self.run_program())
         self.assertEqual(set(), self.world.exists)
-        self.expect("| delete | skipped | 0 | There was no stack. |")
+        self.expect_step("delete", "skipped", "There was no stack.")
 
     def test_after_an_interruption_the_deletion_waits_for_cloudformation(self):
         def interrupted(run):
@@ -208,24 +213,29 @@ class Failure(Program):
 
         with mock.patch.object(trial.deploy, "run", interrupted):
             self.assertEqual(1, self.run_program())
-        self.expect("| deploy | FAILED | 0 | interrupted |")
-        self.expect("| delete | passed |")
+        self.expect_step("deploy", "FAILED", "interrupted")
+        self.expect_step("delete", "passed")
         self.assertEqual(set(), self.world.exists)
 
     def test_what_only_the_report_needs_does_not_prevent_the_deletion(self):
         self.world.denied = {"FilterLogEvents", "ListStackResources"}
         self.assertEqual(1, self.run_program())
-        self.expect("| delete | passed |")
+        self.expect_step("delete", "passed")
         self.expect("- The function, its role, its log group or the secret may exist: could not list them")
         self.world.denied = {"FilterLogEvents"}
         self.assertEqual(0, self.run_program())
         self.expect("could not be read: You are not allowed to call FilterLogEvents")
 
+    def test_code_that_make_delete_leaves_in_the_bucket_is_deleted(self):
+        self.world.kept = {"code"}
+        self.assertEqual(0, self.run_program(), self.printed)
+        self.assertEqual(set(), self.world.exists)
+
     def test_a_deletion_that_fails_is_repeated_once(self):
         self.world.failing = ["delete"]
         self.assertEqual(1, self.run_program())
-        self.expect("| delete | FAILED |")
-        self.expect("| delete again | passed |")
+        self.expect_step("delete", "FAILED")
+        self.expect_step("delete again", "passed")
         self.expect("failed: delete, and nothing is left.")
 
 
