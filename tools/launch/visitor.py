@@ -51,12 +51,11 @@ class Visitor:
             check=False,
         )
         self.printed += [done.stdout, done.stderr]
-        found = json.loads(done.stdout) if done.returncode == 0 else {}
-        return Seen(found, done.stderr)
+        return Seen(json.loads(done.stdout or "{}"), done.stderr)
 
 
 class Seen:
-    """What the console showed at the end, and what the visitor did. Everything is empty after a failure."""
+    """What the visitor did, and what the console showed. What the visitor did not get to see is empty."""
 
     def __init__(self, found, story):
         self.story = story

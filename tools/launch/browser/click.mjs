@@ -1,5 +1,5 @@
 // Launches the stack, or deletes it, as a person does in a browser. Reads a task from standard input, as JSON, and
-// prints what it found. Progress is printed to standard error.
+// prints what it saw, even after a failure. Progress is printed to standard error.
 
 import assert from "node:assert/strict"
 import { text } from "node:stream/consumers"
@@ -8,7 +8,7 @@ import { launch as launchBrowser } from "./installed.mjs"
 import { shoot } from "./screenshots.mjs"
 
 const task = JSON.parse(await text(process.stdin))
-const addresses = []
+const seen = { addresses: [] }
 // In milliseconds. Creating the stack takes some seconds.
 const PATIENCE = 120_000
 
@@ -20,7 +20,7 @@ const HOSTS = {
 
 async function answer(route) {
   const url = new URL(route.request().url())
-  addresses.push(url.href)
+  seen.addresses.push(url.href)
   const place = HOSTS[url.host]
   return place ? route.fulfill({ response: await route.fetch({ url: place(url) }) }) : route.abort()
 }
@@ -31,12 +31,13 @@ async function launch(tab) {
   await tab.getByRole("link", { name: `${task.title} ${task.region}` }).click()
   await tab.waitForURL((url) => url.host === task.console)
   say(`Clicked on ${task.title}. The console opened ${tab.url()}`)
-  await tab.locator("#groups fieldset").first().waitFor()
-  const form = await readForm(tab)
+  await tab.locator("form, #problem").filter({ visible: true }).waitFor()
+  if (await tab.isVisible("#problem")) throw new Error(await tab.textContent("#problem"))
+  Object.assign(seen, await readForm(tab))
   await fill(tab)
   await tab.getByRole("button", { name: "Create stack" }).click()
   say("Pasted the token, accepted the IAM resources and chose Create stack.")
-  return { ...form, ...(await end(tab)) }
+  await end(tab)
 }
 
 async function readForm(tab) {
@@ -65,7 +66,7 @@ async function remove(tab) {
   await tab.goto(`https://${task.console}/cloudformation/home?region=${task.region}#/stacks/stackinfo?${stack}`)
   await tab.getByRole("button", { name: "Delete" }).click()
   say("Chose Delete.")
-  return end(tab)
+  await end(tab)
 }
 
 // Waits until the console has created or deleted the stack, or reports a problem. Then reads the stack's page.
@@ -80,15 +81,12 @@ async function end(tab) {
     task.action,
     { timeout: PATIENCE },
   )
-  const status = await tab.textContent("#status")
-  say(`The stack is ${status || "not created"}.`)
-  return {
-    status,
-    stack: new URLSearchParams(new URL(tab.url()).hash.split("?")[1]).get("stackId") ?? "",
-    outputs: Object.fromEntries(await rows(tab, "outputs")),
-    events: await rows(tab, "events"),
-    problem: await tab.textContent("#problem"),
-  }
+  seen.status = await tab.textContent("#status")
+  seen.stack = new URLSearchParams(new URL(tab.url()).hash.split("?")[1]).get("stackId") ?? ""
+  seen.outputs = Object.fromEntries(await rows(tab, "outputs"))
+  seen.events = await rows(tab, "events")
+  seen.problem = await tab.textContent("#problem")
+  say(`The stack is ${seen.status || `not created: ${seen.problem}`}.`)
 }
 
 // The texts of a table's cells.
@@ -103,12 +101,14 @@ function say(line) {
 const browser = await launchBrowser()
 try {
   const context = await browser.newContext({ viewport: { width: 1280, height: 1000 } })
-  context.setDefaultTimeout(30_000)
+  context.setDefaultTimeout(20_000)
   await context.route("**", answer)
   const tab = await context.newPage()
-  tab.on("framenavigated", (frame) => addresses.push(frame.url()))
-  const found = await (task.action === "launch" ? launch(tab) : remove(tab))
-  console.log(JSON.stringify({ ...found, addresses }))
+  tab.on("framenavigated", (frame) => seen.addresses.push(frame.url()))
+  await (task.action === "launch" ? launch(tab) : remove(tab))
+} catch (error) {
+  say(`This failed: ${error.message}`)
 } finally {
   await browser.close()
 }
+console.log(JSON.stringify(seen))
