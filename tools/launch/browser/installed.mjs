@@ -2,6 +2,7 @@
 
 import { mkdirSync, readFileSync } from "node:fs"
 import { createRequire } from "node:module"
+import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
 const folder = fileURLToPath(new URL("../../../.tools/browser/", import.meta.url))
@@ -12,28 +13,35 @@ export const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8")
 
 // Starts Chromium. It has no network: no host name resolves, and the tests answer each request themselves.
 export async function launch() {
+  const { program, libraries } = await unpack()
   return require("playwright-core").chromium.launch({
-    executablePath: await unpacked(),
-    // Only the fonts of the packages, so that a screenshot is the same on every machine.
-    env: { ...process.env, FONTCONFIG_FILE: fonts, XDG_CACHE_HOME: folder },
+    executablePath: program,
+    env: {
+      ...process.env,
+      // The few libraries that a system without a desktop lacks.
+      LD_LIBRARY_PATH: libraries,
+      // Only the fonts of the packages, so that a screenshot is the same on every machine.
+      FONTCONFIG_FILE: fonts,
+      XDG_CACHE_HOME: folder,
+    },
     args: ["--host-resolver-rules=MAP * ~NOTFOUND", "--disable-gpu"],
   })
 }
 
-// The path of Chromium, which is unpacked once, into os.tmpdir().
-async function unpacked() {
-  const { default: chromium } = require("@sparticuz/chromium")
-  // Without WebGL, which needs a second library.
-  chromium.setGraphicsMode = false
+// Unpacks Chromium and its libraries, unless that is done already. The package unpacks into the folder in TMPDIR.
+async function unpack() {
+  const { inflate } = require("@sparticuz/chromium")
+  const packed = join(dirname(require.resolve("@sparticuz/chromium")), "..", "bin")
   const before = process.env.TMPDIR
-  process.env.TMPDIR = `${folder}chromium`
+  process.env.TMPDIR = join(folder, "chromium")
   mkdirSync(process.env.TMPDIR, { recursive: true })
   try {
-    return await chromium.executablePath()
+    const program = await inflate(join(packed, "chromium.br"))
+    return { program, libraries: join(await inflate(join(packed, "al2023.tar.br")), "lib") }
   } finally {
     if (before === undefined) delete process.env.TMPDIR
     else process.env.TMPDIR = before
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await unpacked()
+if (process.argv[1] === fileURLToPath(import.meta.url)) await unpack()
