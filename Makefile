@@ -125,13 +125,16 @@ launch-demo: $(SAM) $(MINISTACK) $(BROWSER) stand-in ## Click on the launch page
 .PHONY: test
 test: | python ## Run the unit tests and the suite (against moto and a stand-in for Coiled), then check the suite's AWS calls against the function's role
 	@$(steps) --title 'make test' --takes '$(TEST_TAKES)' \
-		--chain 'Python packages for the tests=$(VENV)' 'Node and Chromium=$(BROWSER)' 'the launch page in Chromium=test-page' \
+		--chain 'Python packages for the tests=$(VENV)' $(page_steps) \
 		--chain 'the test programs=test-programs' \
 		-- cargo test --locked --workspace
 
 .PHONY: test-programs
 test-programs:
 	@cargo test --locked --workspace --no-run
+
+# The packaged Chromium is for Linux. On other systems, make test leaves the launch page out.
+page_steps = $(if $(filter Linux,$(shell uname -s)),'Node and Chromium=$(BROWSER)' 'the launch page in Chromium=test-page')
 
 # With SCREENSHOTS=docs/images, it also takes the screenshots of the launch page in docs/launch.md.
 .PHONY: test-page

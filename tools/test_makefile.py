@@ -20,7 +20,7 @@ TARGETS = re.findall(r"^\.PHONY: (.+)", Path("Makefile").read_text(encoding="utf
 WITHOUT_PYTHON = {"help", "bootstrap", "stand-in", "test-programs", "pins", "clean"}
 
 # Without date, grep, readlink, sed and stat, because GNU's and BSD's options differ.
-POSIX = ["awk", "cat", "chmod", "cksum", "cp", "env", "ls", "mkdir", "mv", "rm", "sh", "sort", "touch", "tr", "wc"]
+POSIX = "awk cat chmod cksum cp env ls mkdir mv rm sh sort touch tr uname wc".split()
 OUTSIDE = ["cargo", "git", "python3", "rustc", "uv"]
 
 DOUBLE = """
