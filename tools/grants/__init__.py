@@ -1,1 +1,1 @@
-"""Checks the IAM policies in template.yaml and deployer.yaml against AWS's own reference data."""
+"""Checks the IAM policies in the templates against AWS's own reference data."""

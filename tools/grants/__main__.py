@@ -1,4 +1,4 @@
-"""Checks template.yaml, what make release adds to it, and deployer.yaml. Exits with 0 only if there are no problems."""
+"""Checks the templates, and what make release adds to template.yaml. Exits with 0 only if there are no problems."""
 
 import sys
 from pathlib import Path
@@ -9,6 +9,8 @@ from . import check, handlers, quotas, roles, rules
 from .reference import FILE, Reference
 from .template import Template
 
+FILES = ("template.yaml", "deployer.yaml", "publisher.yaml")
+
 # sam deploy creates its bucket with these two, in a separate stack (samcli/lib/bootstrap/bootstrap.py). It does not
 # update or delete them.
 BUCKET_OF_SAM = ("AWS::S3::Bucket", "AWS::S3::BucketPolicy")
@@ -16,18 +18,24 @@ BUCKET_OF_SAM = ("AWS::S3::Bucket", "AWS::S3::BucketPolicy")
 
 def main():
     """Prints all problems."""
-    templates = (Template(Path(name).read_text()) for name in ("template.yaml", "deployer.yaml"))
-    found = list(problems(*templates, Reference(FILE)))
+    stack, deployer, publisher = (Template(Path(name).read_text()) for name in FILES)
+    reference = Reference(FILE)
+    found = [*problems(stack, deployer, reference), *problems_of_publisher(publisher, reference)]
     print("\n".join(found), end="\n" if found else "", file=sys.stderr)
     return 1 if found else 0
 
 
 def problems(stack, deployer, reference):
-    """Yields all problems of both templates."""
+    """Yields all problems of template.yaml and deployer.yaml."""
     folder = deployer.sample("StackName") + "/"
     yield from (f"template.yaml: {problem}" for problem in _of_one(stack, reference, folder))
     yield from (f"deployer.yaml: {problem}" for problem in _of_one(deployer, reference, folder))
     yield from (f"deployer.yaml: {problem}" for problem in _of_deployment(stack, deployer, reference))
+
+
+def problems_of_publisher(publisher, reference):
+    """Yields all problems of publisher.yaml, which has nothing to do with SAM's bucket."""
+    yield from (f"publisher.yaml: {problem}" for problem in _of_one(publisher, reference, folder=""))
 
 
 def _of_one(template, reference, folder):

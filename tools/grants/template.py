@@ -21,10 +21,13 @@ _SAMPLES = {
     "KmsKeyArn": f"arn:aws-us-gov:kms:{_HERE}:key/sample",
     "BoundaryArn": "arn:aws-us-gov:iam::111122223333:policy/sample",
     "Path": "/sample/",
+    "ProviderArn": "arn:aws-us-gov:iam::111122223333:oidc-provider/sample",
+    "Readers": "everyone",
 }
 _ATTRIBUTES = {
     "AWS::IAM::Role.Arn": "arn:aws-us-gov:iam::111122223333:role/sample",
     "AWS::Logs::LogGroup.Arn": f"arn:aws-us-gov:logs:{_HERE}:log-group:sample:*",
+    "AWS::S3::Bucket.Arn": "arn:aws-us-gov:s3:::sample",
     "AWS::SecretsManager::Secret.Id": _SAMPLES["SecretArn"],
     "AWS::Serverless::Function.Arn": f"arn:aws-us-gov:lambda:{_HERE}:function:sample",
 }
@@ -65,8 +68,8 @@ class Template:
             yield from (each for each in as_list(resolved) if each is not _NO_VALUE)
 
     def default(self, parameter):
-        """The default value of a parameter."""
-        return str(self.tree["Parameters"][parameter]["Default"])
+        """The default value of a parameter; empty if it has none."""
+        return str(self.tree["Parameters"][parameter].get("Default", ""))
 
     def sample(self, parameter):
         """A value that the template accepts for a parameter, of the maximum length if possible."""

@@ -4,13 +4,13 @@ import tomllib
 import unittest
 from pathlib import Path
 
-from .__main__ import problems
+from .__main__ import problems, problems_of_publisher
 from .arn import matches
 from .check import problems as of_statement
 from .reference import FILE, Reference
 from .template import Template
 
-TEMPLATE, DEPLOYER = (Path(name).read_text() for name in ("template.yaml", "deployer.yaml"))
+TEMPLATE, DEPLOYER, PUBLISHER = (Path(f"{name}.yaml").read_text() for name in ("template", "deployer", "publisher"))
 REFERENCE = Reference(FILE)
 
 IAM = "arn:${AWS::Partition}:iam::${AWS::AccountId}"
@@ -138,6 +138,35 @@ class TemplateFaults(unittest.TestCase):
     def test_a_policy_that_is_too_large_for_iam_is_found(self):
         actions = "".join(f"              - s3:GetObject{'?' * n}\n" for n in range(100))
         self.expect("IAM allows 6144", "              - s3:ListTagsForResource\n", actions)
+
+
+class PublisherFaults(unittest.TestCase):
+    """Faults in publisher.yaml."""
+
+    def expect(self, expected, old, new):
+        found = list(problems_of_publisher(Template(replaced(PUBLISHER, old, new)), REFERENCE))
+        self.assertTrue(any(expected in p for p in found), found)
+
+    def test_the_template_has_no_problems(self):
+        self.assertEqual([], list(problems_of_publisher(Template(PUBLISHER), REFERENCE)))
+
+    def test_faults_in_the_bucket_policy_are_found(self):
+        self.expect("condition key s3:if-none-matches", "s3:if-none-match:", "s3:if-none-matches:")
+        self.expect("s3:DeleteObject: never applies", "!Sub ${Bucket.Arn}/releases/*", "!GetAtt Bucket.Arn")
+        self.expect("AWS has no such action", "s3:DeleteObjectVersion", "s3:DeleteVersion")
+
+    def test_faults_in_the_role_are_found(self):
+        self.expect("in one partition", "arn:${AWS::Partition}:s3", "arn:aws:s3")
+        self.expect("s3:ListBucket: never applies", "-${AWS::AccountId}-*\n", "-${AWS::AccountId}-*/*\n")
+        self.expect("iam:PassRole on it", "      Path: /stack-publisher/\n", "")
+
+    def test_the_role_is_limited_to_buckets_of_its_own_account(self):
+        # No emulator evaluates this condition. A stranger's bucket may have a matching name.
+        statements = Template(PUBLISHER).statements()
+        found = [s for where, s in statements if where.startswith("Publisher, ") and "Resource" in s]
+        self.assertEqual(["Buckets", "Objects"], [statement["Sid"] for statement in found])
+        for statement in found:
+            self.assertEqual({"StringEquals": {"aws:ResourceAccount": "111122223333"}}, statement["Condition"])
 
 
 class StatementFaults(unittest.TestCase):
