@@ -5,6 +5,7 @@ import re
 from functools import cache
 
 import boto3
+from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -49,6 +50,11 @@ class Aws:
     def partition(self):
         """The stack's partition, such as aws or aws-cn."""
         return self._session.get_partition_for_region(self.region)
+
+    def anonymous(self, service, region):
+        """A client without credentials, which sees what everybody sees."""
+        config = _CONFIG.merge(Config(signature_version=UNSIGNED))
+        return self._session.client(service, region_name=region, config=config)
 
     def sign_in(self, region=""):
         """Checks the credentials and, if a region is given, that they can be used there."""
