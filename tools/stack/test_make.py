@@ -135,3 +135,15 @@ class Typed(unittest.TestCase):
                 self.assertNotEqual(0, code)
                 self.assertIn(expected, errors)
                 self.assertEqual("", printed)
+
+    def test_publish_does_not_start_with_an_option_that_it_does_not_have(self):
+        for typed, expected in (
+            ("BUCKETS=list DRYRUN=1", "no option DRYRUN. Its options are BUCKETS DRY_RUN MIRROR."),
+            ("list", "does not accept the argument list."),
+        ):
+            with self.subTest(typed):
+                code, printed, errors = self.make(typed, target="publish")
+                self.assertNotEqual(0, code)
+                self.assertIn(expected, errors)
+                self.assertNotIn("SET", errors)
+                self.assertEqual("", printed)

@@ -1,0 +1,1 @@
+"""Publishes a release: uploads dist/ to a bucket in each region."""
