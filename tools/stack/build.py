@@ -6,6 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from release import build as reproducible
+
 from . import template
 from .problem import Problem
 
@@ -16,7 +18,7 @@ _BUILT = Path(".aws-sam/build/template.yaml")
 def build(screen):
     """Builds the function into .aws-sam."""
     with screen.waiting("Building the function with sam build. The first time takes a few minutes"):
-        _run(["build"], {}, "The build failed. Nothing was changed in AWS.")
+        _run(["build"], _flags(), "The build failed. Nothing was changed in AWS.")
 
 
 def package(screen, aws, options):
@@ -41,6 +43,11 @@ def _upload_failed(options):
         f"The upload to {place} failed. The stack was not changed.\n"
         "If AWS denied it: docs/deployer.md lists the permissions. To use your own bucket: BUCKET=NAME"
     )
+
+
+def _flags():
+    """make deploy, make build and make release make the same binary."""
+    return reproducible.flags(Path(), reproducible.clean(os.environ))
 
 
 def _run(words, credentials, failed):
