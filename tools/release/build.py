@@ -15,6 +15,9 @@ from pathlib import Path
 
 from stack.problem import Problem, shell
 
+# Where the function runs. On another machine, cargo-lambda would build for that machine.
+TARGET = "x86_64-unknown-linux-gnu"
+
 # cargo-lambda and zig, in SAM's own environment.
 _TOOLS = Path(sys.executable).parent.absolute()
 
@@ -64,9 +67,11 @@ def function(source, environment):
 
 
 def check_rustc(source, environment):
-    """Rejects another compiler than the pinned one, for example one that is not managed by rustup."""
+    """Rejects another compiler than the pinned one, for example one that rustup does not manage."""
     pinned = tomllib.loads((source / "rust-toolchain.toml").read_text(encoding="utf-8"))["toolchain"]["channel"]
-    found = output(["rustc", "--version"], source, environment).strip()
+    found, *facts = output(["rustc", "--version", "--verbose"], source, environment).splitlines()
+    if f"host: {TARGET}" not in facts:
+        raise Problem(f"A release can be built only on {TARGET}. This machine's rustc says: {', '.join(facts)}")
     if not found.startswith(f"rustc {pinned} "):
         install = shell("rustup", "toolchain", "install", pinned, "--profile", "minimal")
         raise Problem(f"A release needs rustc {pinned}, but this is {found}.", f"Run {install}")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from stack.problem import Problem, shell
 
+from . import build
+
 TOOL = Path(".tools/cyclonedx/bin/cargo-cyclonedx").absolute()
-TARGET = "x86_64-unknown-linux-gnu"
 
 # The name of the file that the tool writes for the binary.
 _WRITTEN = "bootstrap_bin.cdx.json"
@@ -16,7 +17,7 @@ _WRITTEN = "bootstrap_bin.cdx.json"
 
 def make(folder, environment, binary):
     """The SBOM as text. `folder` is a copy of the sources, because the tool writes into it."""
-    command = [TOOL, "cyclonedx", "--format=json", "--spec-version=1.5", "--describe=binaries", f"--target={TARGET}"]
+    command = [TOOL, "cyclonedx", "--format=json", "--spec-version=1.5", "--describe=binaries", f"--target={build.TARGET}"]
     # With this variable, the tool writes no random serial number.
     _run(command, folder, environment | {"SOURCE_DATE_EPOCH": "0"})
     text = (folder / _WRITTEN).read_text(encoding="utf-8").replace(f"file://{folder}", "file:///src")
@@ -53,7 +54,7 @@ def _dependency(entry, kept):
 
 def _compiled(folder, environment):
     """The name and version of each crate that cargo compiles for the function, including build dependencies."""
-    command = ["cargo", "tree", "--locked", "--edges=normal,build", f"--target={TARGET}", "--no-dedupe"]
+    command = ["cargo", "tree", "--locked", "--edges=normal,build", f"--target={build.TARGET}", "--no-dedupe"]
     output = _run([*command, "--prefix=none", "--format={p}"], folder, environment)
     words = [line.split() for line in output.splitlines() if line]
     return {(name, version.removeprefix("v")) for name, version, *_ in words}

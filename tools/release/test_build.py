@@ -8,7 +8,9 @@ import tempfile
 import tomllib
 import unittest
 from pathlib import Path
+from unittest import mock
 
+from stack import build as of_stack
 from stack.problem import Problem
 
 from . import build, verify
@@ -65,16 +67,29 @@ class Environment(unittest.TestCase):
             folder = Path(place)
             write(folder, {
                 "rust-toolchain.toml": '[toolchain]\nchannel = "1.2.3"\n',
-                "rustc": "#!/bin/sh\necho $RUSTC\n",
+                "rustc": '#!/bin/sh\nprintf "%s\\nhost: %s\\n" "$RUSTC" "$HOST"\n',
             })
             (folder / "rustc").chmod(0o700)
-            environment = {"PATH": f"{folder}:{os.environ['PATH']}"}
+            environment = {"PATH": f"{folder}:{os.environ['PATH']}", "HOST": build.TARGET}
             build.check_rustc(folder, environment | {"RUSTC": "rustc 1.2.3 (abc 2026-01-01)"})
             for version in ("rustc 1.2.30 (abc 2026-01-01)", "rustc 1.2.3-nightly (abc 2026-01-01)"):
                 with self.subTest(version), self.assertRaises(Problem) as raised:
                     build.check_rustc(folder, environment | {"RUSTC": version})
                 self.assertEqual(f"A release needs rustc 1.2.3, but this is {version}.", raised.exception.what)
                 self.assertEqual("Run rustup toolchain install 1.2.3 --profile minimal", raised.exception.fix)
+
+            with self.assertRaises(Problem) as raised:
+                version = {"RUSTC": "rustc 1.2.3 (abc 2026-01-01)", "HOST": "aarch64-apple-darwin"}
+                build.check_rustc(folder, environment | version)
+            self.assertIn("only on x86_64-unknown-linux-gnu. This machine's rustc says: host: aarch64-apple-darwin",
+                          raised.exception.what)
+
+    def test_make_deploy_builds_with_the_same_settings(self):
+        with mock.patch.object(of_stack, "_run") as run:
+            of_stack.build(mock.MagicMock())
+        [words, environment, _] = run.call_args.args
+        self.assertEqual((["build"], build.flags(Path(), build.clean(os.environ))), (words, environment))
+        self.assertIn(f"--remap-path-prefix={Path.cwd()}=/src", environment["CARGO_ENCODED_RUSTFLAGS"])
 
     def test_a_binary_with_a_path_of_this_machine_is_rejected(self):
         build.check_paths(b"/src/main.rs", [Path("/home/a/project"), Path("/home/a/.cargo")])
