@@ -13,6 +13,8 @@ from .options import Options
 from .run import NOTHING_YET, Run
 
 _INTERRUPTED = 130
+# Responses to HEAD have no body, so there is only the status.
+_DENIED = failures.DENIED | {"403"}
 
 
 def main():
@@ -33,7 +35,7 @@ def main():
 
 
 def _explain(error):
-    if isinstance(error, ClientError) and failures.code(error) in failures.DENIED:
+    if isinstance(error, ClientError) and failures.code(error) in _DENIED:
         what = f"You are not allowed to call {error.operation_name}. AWS says: {failures.text(error)}"
         return Problem(what, "publisher.yaml has a role that is allowed everything this command does: docs/mirror.md")
     return failures.explain(error)

@@ -12,7 +12,7 @@ from .plan import digest, plan
 from .target import Target
 
 NOTHING_YET = "Nothing was uploaded."
-_BROKEN = "Some files were uploaded. Run the same command again: it uploads only what is missing."
+_BROKEN = "The upload had begun. Run the same command again: it uploads only what is missing."
 _DONE = "All files were uploaded."
 _OTHER_BUCKET = "publisher.yaml makes the buckets: docs/mirror.md"
 _OTHER_BYTES = (

@@ -12,6 +12,7 @@ from .world import ACCOUNT, STRANGER, World
 TEMPLATE = names.key("0.1.0", names.TEMPLATE)
 KEYS = [names.key("0.1.0", name) for name in (names.TEMPLATE, names.PAGE, names.SBOM, names.NOTES, names.SUMS)]
 EVERYTHING = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
+LISTING = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}}
 LATEST = sorted(names.latest_key(name) for name in (names.TEMPLATE, names.PAGE, names.SUMS))
 
 
@@ -241,6 +242,12 @@ class Broken(Publishing):
         self.publish()
         self.expect_complete()
 
+    def test_a_permission_to_upload_that_is_missing(self):
+        WORLD.key = WORLD.user("reader", LISTING)
+        printed = self.publish(1)
+        self.assertIn("You are not allowed to call PutObject.", printed)
+        self.assertIn("docs/mirror.md", printed)
+
     def test_a_response_that_is_lost_is_no_failure(self):
         def lose(upload):
             del WORLD.layer.on_upload[TEMPLATE]
@@ -358,6 +365,8 @@ class OneOrganization(Publishing):
         for client in (WORLD.anonymous(bucket.region), WORLD.s3(bucket.region, other)):
             with self.assertRaises(client.exceptions.ClientError):
                 client.get_object(Bucket=bucket.name, Key=TEMPLATE)
+        WORLD.key = WORLD.user("lister", LISTING)
+        self.refuse("You are not allowed to call HeadObject.", checkout=WORLD.checkout(self.buckets))
 
 
 if __name__ == "__main__":
