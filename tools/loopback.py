@@ -29,7 +29,7 @@ INVOKE = "/2015-03-31/functions/function/invocations"
 TIMEOUT_SECONDS = 300
 ROOT = Path(__file__).resolve().parent.parent
 # Starts the same moto as in the tests.
-MOTO = ROOT / "tests" / "support" / "emulator.py"
+MOTO = ROOT / "world" / "emulator.py"
 
 
 @dataclass(frozen=True)

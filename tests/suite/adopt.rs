@@ -2,11 +2,12 @@
 //! create them with direct API calls. `genuine_client/adoption.rs` runs Coiled's own client instead.
 
 use coiled_stand_in::{Call, Fault, How};
+use coiled_world::World;
+use coiled_world::account::AWS_POLICY;
+use coiled_world::aws::{AwsFault, AwsHow};
 use serde_json::{Value, json};
 
-use crate::support::World;
-use crate::support::account::AWS_POLICY;
-use crate::support::aws::{AwsFault, AwsHow};
+use crate::support::Deploy;
 
 const OLD_DOCUMENT: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:RunInstances","Resource":"*"}]}"#;

@@ -5,10 +5,11 @@ use std::time::Duration;
 use aws_sdk_secretsmanager::primitives::Blob;
 use coiled_aws_stack::config::Config;
 use coiled_stand_in::{Call, Fault, How};
+use coiled_world::aws::{AwsFault, AwsHow};
+use coiled_world::{FunctionResponse, World};
 use serde_json::json;
 
-use crate::support::aws::{AwsFault, AwsHow};
-use crate::support::{FunctionResponse, World, config};
+use crate::support::{Deploy, config};
 
 /// The wording comes from "Troubleshoot access denied error messages" in the IAM User Guide.
 const PERMANENT: [(&str, &str); 11] = [

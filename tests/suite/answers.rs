@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use coiled_stand_in::{Call, Fault, How};
+use coiled_world::World;
+use coiled_world::aws::{AwsFault, AwsHow};
 use serde_json::{Value, json};
 
-use crate::support::World;
-use crate::support::aws::{AwsFault, AwsHow};
+use crate::support::Deploy;
 
 #[tokio::test]
 async fn all_responses_of_a_stack_have_the_same_physical_id_even_after_a_failure() {

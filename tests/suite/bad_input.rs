@@ -1,9 +1,10 @@
 //! Invalid input is rejected before anything is created, and one response names every validation error.
 
 use coiled_stand_in::{Call, Fault, How, StandIn};
+use coiled_world::World;
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::Deploy;
 
 /// Sends a Create that must fail. Checks that it created nothing and that the Delete that follows succeeds.
 async fn rejected(world: &World, event: Value, words: &[&str]) {

@@ -2,9 +2,10 @@
 //! It fails before any change if the user is in a group or a policy is attached elsewhere, and names the command that
 //! removes the obstacle.
 
+use coiled_world::World;
 use serde_json::json;
 
-use crate::support::World;
+use crate::support::Deploy;
 
 async fn connected() -> World {
     let world = World::new().await;

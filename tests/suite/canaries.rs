@@ -4,11 +4,12 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use coiled_stand_in::{Call, Fault, How};
+use coiled_world::aws::{AwsFault, AwsHow};
+use coiled_world::canaries::{CANARY, found};
+use coiled_world::{World, bucket};
 use serde_json::json;
 
-use crate::support::aws::{AwsFault, AwsHow};
-use crate::support::canaries::{CANARY, found};
-use crate::support::{World, bucket};
+use crate::support::Deploy;
 
 /// The properties for Docker Hub, whose token has its own secret in Secrets Manager.
 async fn with_docker_hub(world: &World) -> serde_json::Value {

@@ -1,10 +1,11 @@
 //! IAM is eventually consistent: after each change, reads may be stale for seconds. A new role reaches different
 //! services at different times.
 
+use coiled_world::World;
+use coiled_world::aws::{AwsFault, AwsHow};
 use serde_json::json;
 
-use crate::support::World;
-use crate::support::aws::{AwsFault, AwsHow};
+use crate::support::Deploy;
 
 fn fault(world: &World, action: &'static str, status: u16, code: &'static str, times: u32) {
     world.aws.fault(AwsFault { action, how: AwsHow::Error(status, code, "in a moment"), times });

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use coiled_world::World;
+use coiled_world::account::AWS_POLICY;
+use coiled_world::aws::{AwsFault, AwsHow};
+use coiled_world::by_hand::{CERTIFICATE, DOCUMENT};
 use serde_json::json;
 
-use crate::support::World;
-use crate::support::account::AWS_POLICY;
-use crate::support::aws::{AwsFault, AwsHow};
-use crate::support::by_hand::{CERTIFICATE, DOCUMENT};
+use crate::support::Deploy;
 
 /// What the log calls each item.
 const LISTED: [&str; 12] = [

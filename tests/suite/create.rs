@@ -1,11 +1,12 @@
 //! Create either connects the workspace or leaves nothing behind.
 
 use coiled_stand_in::{Call, Fault, How};
+use coiled_world::World;
+use coiled_world::account::AWS_POLICY;
+use coiled_world::aws::{AwsFault, AwsHow, round_trips};
 use serde_json::json;
 
-use crate::support::World;
-use crate::support::account::AWS_POLICY;
-use crate::support::aws::{AwsFault, AwsHow, round_trips};
+use crate::support::Deploy;
 
 #[tokio::test]
 async fn create_connects_the_workspace_and_returns_all_attributes() {

@@ -1,10 +1,11 @@
 //! Delete removes all of the stack's resources and no others. It succeeds if some or all are already gone.
 
 use coiled_stand_in::{Call, Fault, How};
+use coiled_world::World;
+use coiled_world::aws::{AwsFault, AwsHow};
 use serde_json::{Value, json};
 
-use crate::support::World;
-use crate::support::aws::{AwsFault, AwsHow};
+use crate::support::Deploy;
 
 async fn connected(properties: Value) -> World {
     let world = World::new().await;

@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use coiled_stand_in::{Call, Fault, How};
+use coiled_world::World;
+use coiled_world::aws::{AwsFault, AwsHow};
+use coiled_world::canaries::CANARY;
 use serde_json::{Value, json};
 
-use crate::support::aws::{AwsFault, AwsHow};
-use crate::support::canaries::CANARY;
-use crate::support::{World, config};
+use crate::support::{Deploy, config};
 
 /// A connected stack whose first key was replaced. Coiled and AWS may repeat the old key, which later runs do not know.
 async fn with_an_earlier_key() -> (World, Value) {

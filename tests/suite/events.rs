@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use coiled_world::World;
+use coiled_world::account::AWS_POLICY;
 use serde_json::Value;
 
-use crate::support::World;
-use crate::support::account::AWS_POLICY;
+use crate::support::Deploy;
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("events")
@@ -37,7 +38,7 @@ async fn event(world: &World, name: &str) -> Value {
     event
 }
 
-async fn send(world: &World, name: &str) -> crate::support::FunctionResponse {
+async fn send(world: &World, name: &str) -> coiled_world::FunctionResponse {
     world.send(event(world, name).await).await
 }
 

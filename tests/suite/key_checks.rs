@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use coiled_aws_stack::config::Config;
+use coiled_world::World;
+use coiled_world::aws::{AwsCall, AwsFault, AwsHow, FUNCTION_KEY};
 use serde_json::json;
 
-use crate::support::aws::{AwsCall, AwsFault, AwsHow, FUNCTION_KEY};
-use crate::support::{World, config};
+use crate::support::{Deploy, config};
 
 /// The STS calls with new keys: the function's checks, and the check by the stand-in for Coiled when a registration
 /// arrives.

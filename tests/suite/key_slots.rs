@@ -2,9 +2,10 @@
 //! hold before it has registered another. This also applies to a key that a person created or deactivated.
 
 use coiled_stand_in::{Call, Fault, How};
+use coiled_world::World;
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::Deploy;
 
 async fn connected() -> World {
     let world = World::new().await;
@@ -230,8 +231,8 @@ async fn a_rejected_update_ends_with_one_key_that_coiled_holds() {
 #[tokio::test]
 async fn create_access_key_is_retried_if_iam_lists_fewer_keys_than_it_counts() {
     let world = connected().await;
-    let how = crate::support::aws::AwsHow::Error(409, "LimitExceeded", "Cannot exceed quota for AccessKeysPerUser: 2");
-    world.aws.fault(crate::support::aws::AwsFault { action: "CreateAccessKey", how, times: 3 });
+    let how = coiled_world::aws::AwsHow::Error(409, "LimitExceeded", "Cannot exceed quota for AccessKeysPerUser: 2");
+    world.aws.fault(coiled_world::aws::AwsFault { action: "CreateAccessKey", how, times: 3 });
     world.update(json!({}), rotated()).await.succeeded();
     world.connected().await;
 }

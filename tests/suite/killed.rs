@@ -1,11 +1,12 @@
 //! Lambda kills a run after each of its calls. The killed run undoes nothing and sends no response. The next event must
 //! reach the same state as it would without the kill.
 
+use coiled_world::World;
+use coiled_world::moments::Moment;
 use serde_json::{Value, json};
 
 use super::adopt::{adopt_existing, world_after_set_up};
-use crate::support::World;
-use crate::support::moments::Moment;
+use crate::support::Deploy;
 
 /// The request that is killed, and the state before it.
 struct Case {
@@ -154,7 +155,7 @@ fn update_in_place() -> Case {
     Case::update(json!({
         "AttachSetupPolicy": "false",
         "Tags": [{"Key": "team", "Value": "data"}],
-        "PermissionsBoundaryArn": crate::support::account::AWS_POLICY,
+        "PermissionsBoundaryArn": coiled_world::account::AWS_POLICY,
     }))
 }
 

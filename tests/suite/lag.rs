@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use coiled_aws_stack::config::Config;
 use coiled_stand_in::{Call, Fault, How};
+use coiled_world::World;
+use coiled_world::account::AWS_POLICY;
+use coiled_world::aws::{AwsFault, AwsHow};
+use coiled_world::moments::Moment;
 use serde_json::json;
 
-use crate::support::account::AWS_POLICY;
-use crate::support::aws::{AwsFault, AwsHow};
-use crate::support::moments::Moment;
-use crate::support::{World, config};
+use crate::support::{Deploy, config};
 
 /// The age of the state that IAM shows. In AWS it is a few seconds, and the function allows for 120 s. The times in
 /// these tests are about a twentieth of that.

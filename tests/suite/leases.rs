@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use coiled_stand_in::{Call, Fault, How};
+use coiled_world::World;
+use coiled_world::aws::{AwsFault, AwsHow};
 use serde_json::json;
 
-use crate::support::World;
-use crate::support::aws::{AwsFault, AwsHow};
+use crate::support::Deploy;
 
 /// In Unix seconds. A lease that ends then is valid, because Lambda allows a run 15 minutes.
 fn in_ten_minutes() -> u64 {

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use coiled_stand_in::{Call, Fault, How};
+use coiled_world::World;
+use coiled_world::account::AWS_POLICY;
+use coiled_world::aws::{Aim, AwsFault, AwsHow};
 use serde_json::{Value, json};
 
 use crate::adopt;
-use crate::support::World;
-use crate::support::account::AWS_POLICY;
-use crate::support::aws::{Aim, AwsFault, AwsHow};
+use crate::support::Deploy;
 
 /// Replies that do not show whether the call took effect. In these tests it did.
 const LOST: [AwsHow; 8] = [

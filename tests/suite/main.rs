@@ -1,9 +1,6 @@
 //! Tests the handler over the real protocols of AWS, Coiled and CloudFormation. Each test has its own account.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-// The binary `suite_role` compiles parts of `support` too. Neither binary uses all of it.
-#![allow(dead_code)]
-
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -25,7 +22,6 @@ mod key_checks;
 mod key_slots;
 mod killed;
 mod lag;
-mod layer;
 mod leases;
 mod lost_replies;
 mod matrix;

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use coiled_stand_in::{Call, Fault, How};
+use coiled_world::World;
 use serde_json::json;
 
-use crate::support::World;
+use crate::support::Deploy;
 
 /// The first attempt takes effect, but its result is lost. The second attempt meets the given fault.
 async fn second_attempt_meets(on: Call, how: How) -> World {

@@ -1,10 +1,11 @@
 //! The stack never changes or deletes a resource that does not belong to it.
 
 use coiled_stand_in::{Call, Fault, How};
+use coiled_world::World;
+use coiled_world::aws::{AwsFault, AwsHow};
 use serde_json::{Value, json};
 
-use crate::support::World;
-use crate::support::aws::{AwsFault, AwsHow};
+use crate::support::Deploy;
 
 /// Checks that the Create fails with these words, that the Delete that follows succeeds, and that nothing changes in
 /// AWS or at Coiled.

@@ -1,10 +1,11 @@
 //! IAM may return fewer items of a list than exist. In these tests every page of every list has one item.
 
+use coiled_world::World;
+use coiled_world::aws::{Aim, AwsHow};
+use coiled_world::by_hand::DOCUMENT;
 use serde_json::json;
 
-use crate::support::World;
-use crate::support::aws::{Aim, AwsHow};
-use crate::support::by_hand::DOCUMENT;
+use crate::support::Deploy;
 
 #[tokio::test]
 async fn create_finds_both_attachments_and_update_repeats_neither() {

@@ -5,12 +5,14 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::time::{Duration, Instant};
 
+use coiled_aws_stack::config::Config;
 use coiled_stand_in::{Call, Fault, How};
+use coiled_world::World;
+use coiled_world::aws::{AwsFault, AwsHow};
 use serde_json::{Value, json};
 
 use crate::adopt;
-use crate::support::World;
-use crate::support::aws::{AwsFault, AwsHow};
+use crate::support::{Deploy, config};
 
 /// More than the four attempts that the SDK's own retries would make.
 const OFTEN: u32 = 7;
@@ -265,10 +267,7 @@ async fn a_create_succeeds_if_a_service_does_not_know_the_functions_new_credenti
 /// Slow checks must not use up the time that the permissions for new resources may need.
 #[tokio::test]
 async fn the_grace_period_for_new_permissions_restarts_when_the_user_is_created() {
-    let config = coiled_aws_stack::config::Config {
-        access_denied_grace: Duration::from_millis(600),
-        ..crate::support::config()
-    };
+    let config = Config { access_denied_grace: Duration::from_millis(600), ..config() };
     let world = World::with(config).await;
     world.coiled.fault(Fault { on: Call::Me, how: How::Slow(Duration::from_millis(900)), times: 1 });
     for (action, code) in [("AttachUserPolicy", "AccessDenied"), ("CreateAccessKey", "InvalidClientTokenId")] {
@@ -281,10 +280,7 @@ async fn the_grace_period_for_new_permissions_restarts_when_the_user_is_created(
 /// STS in the other region knows the credentials, so the first region is the cause.
 #[tokio::test]
 async fn a_disabled_region_is_distinguished_from_unknown_credentials_by_asking_another_region() {
-    let config = coiled_aws_stack::config::Config {
-        access_denied_grace: Duration::from_millis(100),
-        ..crate::support::config()
-    };
+    let config = Config { access_denied_grace: Duration::from_millis(100), ..config() };
     let world = World::with(config.clone()).await;
     world.aws.disable_region("af-south-1");
     let region = json!({"Region": "af-south-1"});

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use coiled_world::World;
+use coiled_world::bucket::{PutHow, SIGNATURE};
 use serde_json::json;
 
-use crate::support::World;
-use crate::support::bucket::{PutHow, SIGNATURE};
+use crate::support::Deploy;
 
 /// crhelper#34, #39, #41: after a failed PUT the function sends the same bytes again, until S3 accepts them.
 #[tokio::test]

@@ -6,11 +6,12 @@ use aws_config::Region;
 use aws_sdk_iam::types::StatusType;
 use coiled_aws_stack::config::Config;
 use coiled_stand_in::{Call, Fault, How};
+use coiled_world::World;
+use coiled_world::aws::{Aim, AwsFault, AwsHow};
+use coiled_world::by_hand::DOCUMENT;
 use serde_json::json;
 
-use crate::support::aws::{Aim, AwsFault, AwsHow};
-use crate::support::by_hand::DOCUMENT;
-use crate::support::{World, config};
+use crate::support::{Deploy, config};
 
 /// A person revokes the new key while Coiled is registering it.
 #[tokio::test]

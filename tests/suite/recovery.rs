@@ -1,11 +1,12 @@
 //! The next Update or its rollback repairs what people deleted or changed by hand. Delete leaves nothing behind.
 
 use coiled_stand_in::{Call, Fault, How};
+use coiled_world::World;
+use coiled_world::account::AWS_POLICY;
+use coiled_world::by_hand::DOCUMENT;
 use serde_json::{Value, json};
 
-use crate::support::World;
-use crate::support::account::AWS_POLICY;
-use crate::support::by_hand::DOCUMENT;
+use crate::support::Deploy;
 
 const POLICIES: [&str; 2] = ["coiled-setup", "coiled-ongoing"];
 const OWNERSHIP: [&str; 2] = ["coiled-stack:stack-id", "coiled-stack:logical-id"];

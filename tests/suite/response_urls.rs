@@ -1,9 +1,10 @@
 //! The function sends nothing to a `ResponseURL` that is not CloudFormation's, and does not carry out the request.
 
+use coiled_world::World;
+use coiled_world::bucket::Bucket;
 use serde_json::{Value, json};
 
-use crate::support::World;
-use crate::support::bucket::Bucket;
+use crate::support::Deploy;
 
 /// Sends the event with this URL instead of its own, and checks that this has no effect.
 async fn nothing_happens(world: &World, mut event: Value, url: &str) {

@@ -6,11 +6,12 @@ use std::time::{Duration, SystemTime};
 use coiled_aws_stack::config::Config;
 use coiled_aws_stack::deadline::unix;
 use coiled_stand_in::{Call, Fault, How};
+use coiled_world::World;
+use coiled_world::aws::{AwsFault, AwsHow};
+use coiled_world::moments::Moment;
 use serde_json::{Value, json};
 
-use crate::support::aws::{AwsFault, AwsHow};
-use crate::support::moments::Moment;
-use crate::support::{World, config};
+use crate::support::{Deploy, config};
 
 fn rotated() -> Value {
     json!({"RotateKey": "2"})

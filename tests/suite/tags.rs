@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use coiled_world::World;
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::Deploy;
 
 async fn policy_tags(world: &World, name: &str) -> BTreeMap<String, String> {
     let response = world.iam.get_policy().policy_arn(world.policy_arn(name)).send().await.unwrap();

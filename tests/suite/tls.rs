@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use coiled_stand_in::Call;
+use coiled_world::lambda::Process;
+use coiled_world::tls::{Authority, Flaw, Front};
+use coiled_world::{FunctionResponse, World};
 use serde_json::{Value, json};
 use tokio_rustls::rustls::sign::CertifiedKey;
 
-use crate::support::lambda::Process;
-use crate::support::tls::{Authority, Flaw, Front};
-use crate::support::{FunctionResponse, World};
+use crate::support::{Deploy, binary};
 
 /// Each flaw, with the words that say what is wrong and what to do.
 const FLAWS: [(Flaw, &str, &str); 5] = [
@@ -33,7 +34,7 @@ struct Stage {
 
 impl Stage {
     async fn new() -> Self {
-        let (world, authority) = (World::new().await, Authority::new());
+        let (world, authority) = (World::new().await, Authority::create());
         Self {
             aws: Front::start(&world.aws.url(), authority.certificate()).await,
             coiled: Front::start(&world.coiled.url(), authority.certificate()).await,
@@ -58,12 +59,13 @@ impl Stage {
     }
 
     async fn run(&self, request_type: &str) -> Result<(), String> {
+        let authorities = self.authority.file();
         let process = Process {
-            authorities: &self.authority.file(),
             aws: self.aws.url(),
             coiled: self.coiled.url(),
             response_host: self.bucket.host(),
             timeout: self.timeout,
+            ..binary(&authorities)
         };
         self.world.run_binary(process, self.event(request_type)).await
     }
@@ -149,12 +151,13 @@ async fn a_server_that_does_not_speak_tls_is_named() {
     let plain = stage.world.coiled.url().replace("http://", "https://");
     let mut event = stage.event("Create");
     event["ResourceProperties"]["CoiledServer"] = json!(plain);
+    let authorities = stage.authority.file();
     let process = Process {
-        authorities: &stage.authority.file(),
         aws: stage.aws.url(),
         coiled: plain.clone(),
         response_host: stage.bucket.host(),
         timeout: stage.timeout,
+        ..binary(&authorities)
     };
     stage.world.run_binary(process, event).await.unwrap();
     let put = stage.world.bucket.puts().pop().unwrap();

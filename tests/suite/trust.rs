@@ -2,9 +2,10 @@
 //! secrets and the registry. The properties or the `PhysicalResourceId` name the workspace.
 
 use coiled_stand_in::{Call, Fault, How, StandIn};
+use coiled_world::World;
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::Deploy;
 
 /// A connection, created by a function that was deployed with the template's parameters for these properties.
 async fn deployed(properties: Value) -> World {
@@ -396,7 +397,7 @@ async fn a_stack_that_was_created_without_workspace_cannot_move_to_another() {
 
 // The physical ID
 
-fn id(answer: &crate::support::FunctionResponse) -> String {
+fn id(answer: &coiled_world::FunctionResponse) -> String {
     answer.value["PhysicalResourceId"].as_str().unwrap().to_owned()
 }
 

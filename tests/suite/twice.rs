@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use coiled_aws_stack::config::Config;
+use coiled_world::World;
+use coiled_world::account::AWS_POLICY;
+use coiled_world::moments::Moment;
 use serde_json::{Value, json};
 
-use crate::support::account::AWS_POLICY;
-use crate::support::moments::Moment;
-use crate::support::{World, config};
+use crate::support::{Deploy, config};
 
 /// An event. Before an Update or a Delete, a Create with the `old` properties runs.
 #[derive(Clone)]

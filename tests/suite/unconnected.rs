@@ -2,9 +2,10 @@
 //! about it.
 
 use coiled_stand_in::{Call, Fault, How};
+use coiled_world::World;
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::Deploy;
 
 /// The responses that Coiled may send for a workspace without a customer's account. `vm_aws`, `vm_gcp` and `vm_azure` are
 /// Coiled's own cloud: every new workspace runs there.

@@ -3,12 +3,13 @@
 //! look.
 
 use coiled_stand_in::{Call, Fault, How};
+use coiled_world::World;
+use coiled_world::aws::{AwsFault, AwsHow};
+use coiled_world::moments::Moment;
 use serde_json::{Value, json};
 
 use crate::adopt::{adopt_existing, world_after_set_up};
-use crate::support::World;
-use crate::support::aws::{AwsFault, AwsHow};
-use crate::support::moments::Moment;
+use crate::support::Deploy;
 
 const RECORDS: [&str; 2] = ["coiled-stack:access-key-id", "coiled-stack:registered"];
 const HINT: &str = "disconnect the workspace in its settings";

@@ -1,11 +1,12 @@
 //! Update changes resources in place, and only those that differ from the properties.
 
 use coiled_stand_in::{Call, Fault, How};
+use coiled_world::World;
+use coiled_world::account::AWS_POLICY;
+use coiled_world::aws::{AwsFault, AwsHow};
 use serde_json::{Value, json};
 
-use crate::support::World;
-use crate::support::account::AWS_POLICY;
-use crate::support::aws::{AwsFault, AwsHow};
+use crate::support::Deploy;
 
 async fn connected(properties: Value) -> World {
     let world = World::new().await;

@@ -3,9 +3,8 @@
 
 use coiled_aws_stack::aws::secrets::text;
 use coiled_aws_stack::properties::Spec;
+use coiled_world::policy::template::Template;
 use serde_json::{Value, json};
-
-use crate::support::policy::template::Template;
 
 const SECRET: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:coiled-token-AbCdEf";
 const HUB: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:hub-AbCdEf";

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use coiled_aws_stack::config::Config;
+use coiled_world::World;
+use coiled_world::aws::{AwsCall, AwsFault, AwsHow, round_trips};
 use serde_json::json;
 
-use crate::support::aws::{AwsCall, AwsFault, AwsHow, round_trips};
-use crate::support::{World, config};
+use crate::support::{Deploy, config};
 
 fn is_lease(call: &AwsCall) -> bool {
     call.action == "TagUser" && call.params.values().any(|value| value == "coiled-stack:lease")

@@ -1,94 +1,20 @@
-//! Everything around the function: an AWS account, Coiled, and the bucket for CloudFormation's responses. Each test has
-//! its own set.
+//! Deploys the function into the tests' world.
 
-pub mod account;
-mod answer;
-pub mod aws;
-pub mod bucket;
-pub mod by_hand;
-pub mod canaries;
-pub mod lambda;
-pub mod logs;
-pub mod moments;
-pub mod moto;
 pub mod parsers;
-pub mod policy;
-mod role;
-mod serve;
-pub mod snapshot;
-pub mod tls;
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::path::Path;
+use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_iam::config::Credentials;
-use coiled_aws_stack::config::Config;
-use coiled_aws_stack::config::Pins;
-use coiled_aws_stack::handler::{Function, Invocation};
-use coiled_stand_in::StandIn;
-use serde_json::{Map, Value, json};
-use tracing::subscriber::DefaultGuard;
-
-use account::TEST_KEY;
-pub use answer::FunctionResponse;
-use aws::{Aws, FUNCTION_KEY};
-use bucket::Bucket;
-use logs::Logs;
-
-/// Locks a mutex even if it is poisoned, so that one failed test does not fail the others.
-pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The function and the services that one test uses.
-pub struct World {
-    pub aws: Aws,
-    pub coiled: StandIn,
-    pub bucket: Bucket,
-    pub logs: Logs,
-    /// An IAM client for the test itself. Its calls are not recorded as the function's.
-    pub iam: aws_sdk_iam::Client,
-    /// A Secrets Manager client for the test itself.
-    pub secrets: aws_sdk_secretsmanager::Client,
-    /// The secret that contains the Coiled token.
-    pub secret_arn: String,
-    /// The name of the stack.
-    pub stack: String,
-    /// Whether the stack's KMS parameters name the keys of its secrets.
-    pub keys_are_named: bool,
-    /// Whether the function's role is missing a permission in this test.
-    pub role_lacks_something: bool,
-    /// The Lambda timeout of each invocation.
-    pub timeout: Duration,
-    function: Function,
-    requests: Mutex<u32>,
-    /// The IDs of the requests that were a Create.
-    creates: Mutex<BTreeSet<String>>,
-    /// Whether CloudFormation has a physical ID without a workspace, as for a stack that was created with `Workspace`.
-    has_plain_id: bool,
-    /// The errors that invocations returned, as Lambda would log them.
-    errors: Mutex<Vec<String>>,
-    // The subscriber belongs to the current thread. A #[tokio::test] stays on one thread, so the log is this test's
-    // own.
-    _guard: DefaultGuard,
-}
-
-fn sdk(url: &str, key: &str) -> SdkConfig {
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(url)
-        // Plain HTTP, because loading the trusted certificates is slow. The function builds its own HTTP client.
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .credentials_provider(aws_credentials(key))
-        .build()
-}
-
-fn aws_credentials(key: &str) -> aws_sdk_iam::config::SharedCredentialsProvider {
-    aws_sdk_iam::config::SharedCredentialsProvider::new(Credentials::new(key, "secret", None, None, "test"))
-}
+use aws_config::SdkConfig;
+use coiled_aws_stack::config::{Config, Pins};
+use coiled_aws_stack::handler;
+use coiled_world::aws::FUNCTION_KEY;
+use coiled_world::lambda::Process;
+use coiled_world::policy::record;
+use coiled_world::{Function, Invocation, World, sdk};
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use serde_json::{Value, json};
 
 /// The settle times and retry periods of the tests. They are as short as possible without a change in behavior.
 pub fn config() -> Config {
@@ -103,216 +29,112 @@ pub fn config() -> Config {
         coiled_retry: Duration::from_millis(800),
         server: None,
         pins: Pins::default(),
-        // `World::with` adds this world's bucket.
+        // `deploy` adds this world's bucket.
         response_hosts: Vec::new(),
     }
 }
 
-/// A function that may send its responses to this bucket.
-fn function(aws: &Aws, bucket: &Bucket, config: Config) -> Function {
-    let config = Config { response_hosts: vec![bucket.host()], ..config };
-    Function::new(&sdk(&aws.url(), FUNCTION_KEY), config).unwrap()
+/// The handler in this process.
+struct Deployed(handler::Function);
+
+impl Function for Deployed {
+    fn handle(&self, event: Value, Invocation { deadline, log }: Invocation) -> LocalBoxFuture<'_, Result<(), String>> {
+        let ended = self.0.handle(event, handler::Invocation { deadline, log });
+        ended.map(|ended| ended.map_err(|error| format!("{error} {error:?}"))).boxed_local()
+    }
 }
 
-impl World {
-    /// Starts a new account and a new Coiled server, and stores the token in a secret.
-    pub async fn new() -> Self {
+/// Worlds with this crate's function.
+pub trait Deploy: Sized {
+    /// A world whose function has the configuration of most tests.
+    async fn new() -> Self {
         Self::with(config()).await
     }
 
+    /// A world whose function has this configuration.
+    async fn with(config: Config) -> Self;
+
+    /// A world in which a Create has succeeded. Its AWS calls are forgotten.
+    async fn after_create() -> Self;
+
     /// A world for tests in which the function's role is missing a permission. The function retries AccessDenied for
     /// only 50 ms.
-    pub async fn where_role_lacks_something() -> Self {
-        let config = Config { access_denied_grace: Duration::from_millis(50), ..config() };
-        let mut world = Self::with(config).await;
-        world.role_lacks_something = true;
+    async fn where_role_lacks_something() -> Self;
+
+    /// Replaces the function with one that has this configuration and these AWS clients.
+    fn deploy_to(&mut self, sdk: &SdkConfig, config: Config);
+
+    /// Replaces the function with one that was deployed for this Coiled server.
+    fn deployed_for(&mut self, server: String);
+
+    /// Replaces the function with one that has the environment that the template gives it for these properties.
+    fn deployed_by_template(&mut self, more: Value);
+
+    /// Replaces the function with one whose AWS endpoints do not exist.
+    fn cannot_reach_aws(&mut self);
+}
+
+impl Deploy for World {
+    async fn with(config: Config) -> Self {
+        record::keep_in(Path::new(env!("CARGO_TARGET_TMPDIR")));
+        let mut world = Self::without_function().await;
+        world.log_with(coiled_aws_stack::log::lines("trace", world.logs.clone()));
+        world.deploy_to(&world.sdk_of_function(), config);
         world
     }
 
-    /// A world whose function has this configuration.
-    pub async fn with(config: Config) -> Self {
-        canaries::listen_to_panics();
-        let logs = Logs::default();
-        let guard = tracing::subscriber::set_default(coiled_aws_stack::log::lines("trace", logs.clone()));
-        let (aws, coiled, bucket) = (Aws::start().await, StandIn::start().await, Bucket::start().await);
-        // Coiled calls AWS with a new key before it stores the key. The stand-in does the same.
-        coiled.verify_keys_at(&aws.url_of_coiled());
-        let own = sdk(&aws.url(), TEST_KEY);
-        let secrets = aws_sdk_secretsmanager::Client::new(&own);
-        let token = secrets.create_secret().name("coiled-token").secret_string(coiled.token()).send().await.unwrap();
-        Self {
-            function: function(&aws, &bucket, config),
-            iam: aws_sdk_iam::Client::new(&own),
-            secrets,
-            secret_arn: token.arn.unwrap(),
-            stack: "coiled".into(),
-            keys_are_named: true,
-            role_lacks_something: false,
-            timeout: Duration::from_secs(20),
-            requests: Mutex::new(0),
-            creates: Mutex::default(),
-            has_plain_id: false,
-            errors: Mutex::default(),
-            aws,
-            coiled,
-            bucket,
-            logs,
-            _guard: guard,
-        }
-    }
-
-    /// Starts a world in which a Create has succeeded. Its AWS calls are forgotten.
-    pub async fn after_create() -> Self {
+    async fn after_create() -> Self {
         let world = Self::new().await;
         world.create(json!({})).await.succeeded();
         world.aws.forget_calls();
         world
     }
 
-    /// The properties that every stack passes, combined with `more`. A `null` in `more` removes a property.
-    pub fn properties(&self, more: Value) -> Value {
-        let mut map = Map::new();
-        map.insert("ServiceToken".into(), json!("arn:aws:lambda:us-east-1:111122223333:function:coiled"));
-        map.insert("CoiledTokenSecretArn".into(), json!(self.secret_arn));
-        map.insert("CoiledServer".into(), json!(self.coiled.url()));
-        map.extend(more.as_object().cloned().unwrap_or_default());
-        map.retain(|_, value| !value.is_null());
-        Value::Object(map)
+    async fn where_role_lacks_something() -> Self {
+        let mut world = Self::with(Config { access_denied_grace: Duration::from_millis(50), ..config() }).await;
+        world.role_lacks_something = true;
+        world
     }
 
-    /// Replaces the function with one that was deployed for this Coiled server.
-    pub fn deployed_for(&mut self, server: String) {
-        self.deploy_function(Config { server: Some(server), ..config() });
+    fn deploy_to(&mut self, sdk: &SdkConfig, config: Config) {
+        let config = Config { response_hosts: vec![self.bucket.host()], ..config };
+        self.run(Deployed(handler::Function::new(sdk, config).unwrap()));
     }
 
-    /// Replaces the function with one that has the environment that the template gives it for these properties.
-    pub fn deployed_by_template(&mut self, more: Value) {
+    fn deployed_for(&mut self, server: String) {
+        self.deploy_to(&self.sdk_of_function(), Config { server: Some(server), ..config() });
+    }
+
+    fn deployed_by_template(&mut self, more: Value) {
         let environment = self.environment(&self.properties(more));
         let variable = |name: &str| environment.get(name).cloned();
-        self.deploy_function(Config { server: variable("COILED_SERVER"), pins: Pins::read(variable), ..config() });
+        let config = Config { server: variable("COILED_SERVER"), pins: Pins::read(variable), ..config() };
+        self.deploy_to(&self.sdk_of_function(), config);
     }
 
-    /// The ARN of a secret with a Docker Hub token, which is created on the first call.
-    pub async fn hub_secret(&self) -> String {
-        let created = self.secrets.create_secret().name("hub-token").secret_string("hub-token-c4n4ry-0123456789");
-        match created.send().await {
-            Ok(created) => created.arn.unwrap(),
-            Err(_) => self.secrets.describe_secret().secret_id("hub-token").send().await.unwrap().arn.unwrap(),
-        }
-    }
-
-    fn deploy_function(&mut self, config: Config) {
-        self.function = function(&self.aws, &self.bucket, config);
-    }
-
-    /// From now on, CloudFormation sends the physical ID of a stack that was created with `Workspace`.
-    pub fn forget_workspace_in_id(&mut self) {
-        self.has_plain_id = true;
-    }
-
-    /// The physical ID that CloudFormation stored from the response to the last Create. It generates one if there was
-    /// no response.
-    fn physical_id(&self) -> String {
-        let creates = locked(&self.creates);
-        let is_create = |value: &Value| value["RequestId"].as_str().is_some_and(|id| creates.contains(id));
-        let puts = self.bucket.puts().into_iter().rev().filter(|put| put.confirmed);
-        let responses = puts.map(|put| serde_json::from_slice::<Value>(&put.body).unwrap_or_default());
-        let stored = responses.filter(is_create).find(|value| value["StackId"] == self.stack_id());
-        let id = stored.and_then(|value| value["PhysicalResourceId"].as_str().map(str::to_owned));
-        let id = id.unwrap_or_else(|| "coiled-Connection-1A2B3C4D5E6F".to_owned());
-        if self.has_plain_id { id.split('/').next().unwrap_or_default().to_owned() } else { id }
-    }
-
-    /// Rebuilds the function with endpoints on which nothing listens.
-    pub fn cannot_reach_aws(&mut self) {
+    fn cannot_reach_aws(&mut self) {
         // Nothing ever listens on port 1.
-        let config = Config { response_hosts: vec![self.bucket.host()], ..config() };
-        self.function = Function::new(&sdk("http://127.0.0.1:1", FUNCTION_KEY), config).unwrap();
+        self.deploy_to(&sdk("http://127.0.0.1:1", FUNCTION_KEY), config());
     }
+}
 
-    /// An event as CloudFormation sends it, with a new request ID.
-    pub fn event(&self, request_type: &str, properties: Value) -> Value {
-        let mut count = locked(&self.requests);
-        *count += 1;
-        let request_id = format!("00000000-0000-4000-8000-{count:012}");
-        let mut event = json!({
-            "RequestType": request_type,
-            "ServiceToken": "arn:aws:lambda:us-east-1:111122223333:function:coiled",
-            "ResponseURL": self.bucket.url(&request_id),
-            "StackId": self.stack_id(),
-            "RequestId": request_id,
-            "LogicalResourceId": "Connection",
-            "ResourceType": "Custom::CoiledConnection",
-            "ResourceProperties": properties,
-        });
-        if request_type == "Create" {
-            locked(&self.creates).insert(request_id);
-        } else {
-            event["PhysicalResourceId"] = json!(self.physical_id());
-        }
-        event
-    }
-
-    pub fn stack_id(&self) -> String {
-        let (account, stack) = (self.aws.account(), &self.stack);
-        format!("arn:aws:cloudformation:us-east-1:{account}:stack/{stack}/11111111-2222-4333-8444-555555555555")
-    }
-
-    /// Sends a Create with these properties in addition to the required ones.
-    pub async fn create(&self, more: Value) -> FunctionResponse {
-        self.send(self.event("Create", self.properties(more))).await
-    }
-
-    /// Sends an Update from the old to the new properties.
-    pub async fn update(&self, old: Value, new: Value) -> FunctionResponse {
-        self.send(self.update_event(old, new)).await
-    }
-
-    pub fn update_event(&self, old: Value, new: Value) -> Value {
-        let mut event = self.event("Update", self.properties(new));
-        event["OldResourceProperties"] = self.properties(old);
-        event
-    }
-
-    /// Sends a Delete with these properties in addition to the required ones.
-    pub async fn delete(&self, more: Value) -> FunctionResponse {
-        self.send(self.event("Delete", self.properties(more))).await
-    }
-
-    /// Sends an event and returns its only response, which CloudFormation must accept as valid.
-    pub async fn send(&self, event: Value) -> FunctionResponse {
-        let before = self.bucket.puts().len();
-        self.invoke(event).await.expect("the response is delivered");
-        let puts = self.bucket.puts().split_off(before);
-        let last = puts.last().expect("there is a response");
-        assert!(puts.iter().all(|put| put.body == last.body), "the PUTs have different bodies");
-        let confirmed = puts.iter().filter(|put| put.confirmed).count();
-        assert!(last.confirmed && confirmed == 1, "PUTs must stop after the first one that the bucket confirms");
-        assert_eq!(last.faults, Vec::<String>::new(), "{}", String::from_utf8_lossy(&last.body));
-        self.nothing_leaked();
-        assert_eq!(self.coiled.violations(), Vec::<String>::new(), "protocol violations at Coiled");
-        FunctionResponse { value: serde_json::from_slice(&last.body).unwrap() }
-    }
-
-    /// Sends an event to a function with the role of the event's stack. Returns an error if no response was delivered.
-    pub async fn invoke(&self, event: Value) -> Result<(), String> {
-        self.deploy(&event);
-        let ended = self.hand_over(event).await;
-        let denied = self.aws.denied();
-        assert!(
-            denied.is_empty() != self.role_lacks_something,
-            "permissions that the role in template.yaml does not grant: {denied:#?}"
-        );
-        ended
-    }
-
-    /// Passes an event to the function without a change to its role.
-    pub async fn hand_over(&self, event: Value) -> Result<(), String> {
-        self.bucket.expect(&event);
-        let log = format!("{}, stream {}", role::LOG_GROUP, policy::names::LOG_STREAM);
-        let invocation = Invocation { deadline: SystemTime::now() + self.timeout, log };
-        let ended = self.function.handle(event, invocation).await.map_err(|error| format!("{error} {error:?}"));
-        locked(&self.errors).extend(ended.as_ref().err().cloned());
-        ended
+/// The function's binary with the configuration of most tests, and with an authority that it trusts.
+pub fn binary(authorities: &Path) -> Process<'_> {
+    let (config, millis) = (config(), |duration: Duration| duration.as_millis().to_string());
+    Process {
+        program: Path::new(env!("CARGO_BIN_EXE_bootstrap")),
+        settings: vec![
+            ("KEY_SETTLE_MILLIS", millis(config.key_settle)),
+            ("LEASE_SETTLE_MILLIS", millis(config.lease_settle)),
+            ("LATE_CREATE_MILLIS", millis(config.late_create)),
+            ("POLL_MILLIS", millis(config.poll)),
+            ("CONSISTENCY_MILLIS", millis(config.consistency)),
+            ("COILED_RETRY_MILLIS", millis(config.coiled_retry)),
+        ],
+        authorities,
+        aws: String::new(),
+        coiled: String::new(),
+        response_host: String::new(),
+        timeout: Duration::from_secs(20),
     }
 }

@@ -1,5 +1,6 @@
 //! Passes arbitrary events to the function. The bucket checks each response as strictly as CloudFormation.
 
+use coiled_world::World;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use serde_json::{Map, Value, json};
@@ -8,7 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::anything::{json, object};
 use super::check;
 use super::one_thing_wrong::{Wrong, changes};
-use crate::support::World;
+use crate::support::Deploy;
 
 /// A world with its own runtime, because proptest does not support async.
 struct Stage {

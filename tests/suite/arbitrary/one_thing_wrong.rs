@@ -1,11 +1,11 @@
 //! Requests as CloudFormation sends them, with one error.
 
+use coiled_world::World;
+use coiled_world::account::AWS_POLICY;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::anything::json as any_json;
-use crate::support::World;
-use crate::support::account::AWS_POLICY;
 
 /// The places where an error may be, as JSON pointers.
 const PLACES: [&str; 33] = [

@@ -1,9 +1,10 @@
 //! AdoptExisting after `coiled setup aws`.
 
+use coiled_world::World;
 use serde_json::json;
 
 use super::GenuineClient;
-use crate::support::World;
+use crate::support::Deploy;
 
 #[tokio::test]
 async fn resources_that_setup_aws_created_are_adopted_and_deleted_with_the_stack() {

@@ -5,13 +5,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use coiled_stand_in::StandIn;
+use coiled_world::account::TEST_KEY;
+use coiled_world::moto::python;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-
-use crate::support::account::TEST_KEY;
-use crate::support::moto::python;
 
 /// The time limit of one client process. The client polls AWS in whole seconds, and other tests run in parallel.
 const PATIENCE: Duration = Duration::from_secs(180);

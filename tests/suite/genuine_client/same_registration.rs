@@ -1,10 +1,11 @@
 //! Compares the function's registrations with the client's for the same input. All fields except the keys must be
 //! equal.
 
+use coiled_world::World;
 use serde_json::{Value, json};
 
 use super::{comparable, registrations};
-use crate::support::World;
+use crate::support::Deploy;
 
 /// Pairs of function properties and equivalent client arguments.
 fn inputs() -> Vec<(Value, Value)> {

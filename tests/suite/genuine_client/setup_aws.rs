@@ -1,11 +1,12 @@
 //! Runs the whole `coiled setup aws` against the stand-in and the emulated account.
 
+use coiled_world::World;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::policies::permissions;
 use super::{GenuineClient, comparable, registration};
-use crate::support::World;
+use crate::support::Deploy;
 
 const SETUP: &str = include_str!("../../../policies/setup.json");
 const ONGOING: &str = include_str!("../../../policies/ongoing.json");

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use coiled_world::{FunctionResponse, locked};
 use serde_json::Value;
 
 use super::faults::{Fault, Kind};
@@ -10,15 +11,12 @@ use super::scenario::{Before, Event, Scenario};
 use super::stage::{PATIENT, Stage};
 use super::steps::{self, Step};
 use super::truth::Truth;
-use crate::support::{FunctionResponse, locked};
 
 /// A scenario, with the calls and the results of its run without faults.
 #[derive(Debug)]
 pub struct Recorded {
     pub scenario: Scenario,
     pub steps: Vec<Step>,
-    /// The state before the request.
-    pub start: Truth,
     /// The state after the request.
     pub done: Truth,
     /// The state after the request that CloudFormation sends if the first one fails.
@@ -46,7 +44,7 @@ impl Recorded {
             Event::Update | Event::Rollback => back.assert_complete(),
         }
         assert_eq!((&start.foreign, &done.foreign), (&done.foreign, &back.foreign), "{}", scenario.name);
-        Self { scenario, steps, start, done, back }
+        Self { scenario, steps, done, back }
     }
 }
 

@@ -4,12 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use coiled_stand_in::{Call, Fault as CoiledFault, How};
+use coiled_world::World;
+use coiled_world::aws::{Aim, AwsHow};
+use coiled_world::bucket::PutHow;
 use serde_json::json;
 
 use super::steps::Step;
-use crate::support::World;
-use crate::support::aws::{Aim, AwsHow};
-use crate::support::bucket::PutHow;
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

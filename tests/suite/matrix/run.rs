@@ -7,9 +7,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use coiled_world::locked;
+
 use super::cell::{Cell, CoiledAfter, Outcome, Recorded, Transcript};
 use super::scenario::Scenario;
-use crate::support::locked;
 
 /// The result of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,7 @@
 //! The requests that CloudFormation sends, and the state of the account and of Coiled when each arrives.
 
+use coiled_world::account::AWS_POLICY;
 use serde_json::{Value, json};
-
-use crate::support::account::AWS_POLICY;
 
 /// The state before the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

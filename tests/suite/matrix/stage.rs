@@ -6,11 +6,12 @@ use aws_sdk_iam::types::Tag;
 use coiled_aws_stack::config::Config;
 use coiled_aws_stack::config::Pins;
 use coiled_stand_in::{Call, Fault, How};
+use coiled_world::World;
 use serde_json::{Value, json};
 
 use super::scenario::{Before, Event, HUB, Scenario};
 use crate::adopt;
-use crate::support::World;
+use crate::support::Deploy;
 
 const DOCUMENT: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*"}]}"#;

@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use coiled_stand_in::Call;
-
-use crate::support::World;
+use coiled_world::World;
 
 /// One call of a run, identified by its name and its number among the calls with that name.
 ///
 /// Parallel calls come in any order, so a number across all calls would differ from run to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// An AWS call: its name as in [`AwsCall::name`](crate::support::aws::AwsCall::name), and its number from 1.
+    /// An AWS call: its name as in [`AwsCall::name`](coiled_world::aws::AwsCall::name), and its number from 1.
     Aws(String, usize),
     /// An HTTP request to Coiled or a stage of the WebSocket, and its number from 1.
     Coiled(Call, usize),

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use coiled_aws_stack::coiled::connection::Shown;
 use coiled_aws_stack::properties::Spec;
 use coiled_aws_stack::resource::record::Digests;
+use coiled_world::World;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::stage::Stage;
-use crate::support::World;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Truth {

@@ -1,9 +1,8 @@
 //! The template's parameters: which values they accept, and how they reach the function.
 
 use coiled_aws_stack::properties::Spec;
+use coiled_world::policy::template::{Parameters, Place, Stack, Template};
 use serde_json::json;
-
-use crate::support::policy::template::{Parameters, Place, Stack, Template};
 
 const SECRET: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:mine-AbCdEf";
 const HUB: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:hub-AbCdEf";

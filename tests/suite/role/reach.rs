@@ -1,10 +1,9 @@
 //! The table in docs/trust.md: what the holder of the access key can reach with Coiled's policies, and which secrets a
 //! stack update can make readable. Each statement there has a test here or in `tests/suite/trust.rs`.
 
+use coiled_world::policy::evaluate::{Policy, Request};
+use coiled_world::policy::template::{Parameters, Place, Template};
 use serde_json::Value;
-
-use crate::support::policy::evaluate::{Policy, Request};
-use crate::support::policy::template::{Parameters, Place, Template};
 
 const SETUP: &str = include_str!("../../../policies/setup.json");
 const ONGOING: &str = include_str!("../../../policies/ongoing.json");

@@ -1,10 +1,11 @@
 //! Permissions that depend on the stack's parameters: KMS keys of secrets, user paths and boundaries.
 
+use coiled_world::World;
+use coiled_world::account::AWS_POLICY;
+use coiled_world::aws::{AwsFault, AwsHow};
 use serde_json::json;
 
-use crate::support::World;
-use crate::support::account::AWS_POLICY;
-use crate::support::aws::{AwsFault, AwsHow};
+use crate::support::Deploy;
 
 const KEYS: [&str; 2] = [
     "arn:aws:kms:us-east-1:111122223333:key/1a2b3c4d-0000-4000-8000-000000000001",

@@ -4,7 +4,7 @@
 use super::Shared;
 use super::call::AwsCall;
 use super::reply::{Reply, all_inside, inside};
-use crate::support::locked;
+use crate::locked;
 
 /// What blocks the deletion of a user, from "Deleting an IAM user" in the IAM user guide: the read, the element in its
 /// reply, and the step that IAM's message names. moto already checks attached and inline policies.

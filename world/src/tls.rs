@@ -43,7 +43,7 @@ pub enum Flaw {
 
 impl Authority {
     /// Creates an authority and writes its certificate to a file.
-    pub fn new() -> Self {
+    pub fn create() -> Self {
         Self::named("authority of a test")
     }
 
@@ -75,7 +75,7 @@ impl Authority {
         let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
         match flaw {
             Flaw::UnknownAuthority => return Authority::named("another authority").sign(params),
-            Flaw::SameName => return Authority::new().sign(params),
+            Flaw::SameName => return Authority::create().sign(params),
             Flaw::Expired => {
                 (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 12, 31))
             }

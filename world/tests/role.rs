@@ -10,25 +10,21 @@
 //! test` runs it last.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-// Only the suite uses the other helpers.
-#![allow(dead_code)]
-
-#[path = "../support/policy/mod.rs"]
-mod policy;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::ExitCode;
 
-use policy::record::Entry;
-use policy::role_check::{Counts, RoleCheck};
-use policy::{combinations, record};
+use coiled_world::policy::record::Entry;
+use coiled_world::policy::role_check::{Counts, RoleCheck};
+use coiled_world::policy::{combinations, record};
 
 fn main() -> ExitCode {
     if let Some(only) = record::filter(std::env::args().skip(1)) {
         println!("Function role: skipped, because {only} selects only part of the suite.\n");
         return ExitCode::SUCCESS;
     }
-    let record = match record::read() {
+    let record = match record::read(Path::new(env!("CARGO_TARGET_TMPDIR"))) {
         Ok(record) => record,
         Err(why) => {
             eprintln!("Function role: not checked, because {why}. Run `cargo test --locked` without a filter.\n");

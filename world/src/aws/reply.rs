@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::call::AwsCall;
-use crate::support::serve::dropped;
+use crate::serve::dropped;
 
 pub(super) struct Reply {
     /// The HTTP status. Status 0 means [`Reply::none`], and status 1 means [`Reply::lost`]. Calls are recorded with

@@ -3,7 +3,7 @@
 use super::Shared;
 use super::call::AwsCall;
 use super::reply::{Reply, all_inside, inside};
-use crate::support::locked;
+use crate::locked;
 
 /// The lists of a ListEntitiesForPolicy reply. For each: the value of `EntityFilter`, the list's XML element, and the
 /// element of a name in it.

@@ -9,9 +9,9 @@ use aws_sdk_iam::primitives::{DateTime, DateTimeFormat};
 use super::call::AwsCall;
 use super::reply::{Reply, inside};
 use super::{FUNCTION_KEY, Facts, Shared};
-use crate::support::account::TEST_KEY;
-use crate::support::canaries::CANARY;
-use crate::support::locked;
+use crate::account::TEST_KEY;
+use crate::canaries::CANARY;
+use crate::locked;
 
 /// Replaces the beginning of a new secret access key with the canary and `/+`. AWS's secret access keys contain these
 /// two characters too, and JSON and URLs can encode them in several ways.
@@ -56,7 +56,7 @@ impl Use {
 }
 
 fn unix(at: SystemTime) -> i64 {
-    i64::try_from(coiled_aws_stack::deadline::unix(at)).unwrap()
+    i64::try_from(at.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()).unwrap()
 }
 
 impl Shared {

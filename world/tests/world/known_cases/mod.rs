@@ -9,8 +9,8 @@ mod sets;
 
 use serde_json::{Value, json};
 
-use crate::support::policy::evaluate::Decision::{self, Allowed, Denied, NotGranted};
-use crate::support::policy::evaluate::{Policy, Request};
+use coiled_world::policy::evaluate::Decision::{self, Allowed, Denied, NotGranted};
+use coiled_world::policy::evaluate::{Policy, Request};
 
 /// One case: a request, the statements, and the decision that AWS documents.
 pub(super) struct Case {

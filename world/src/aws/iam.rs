@@ -4,7 +4,7 @@ use super::call::AwsCall;
 use super::reply::{Reply, inside};
 use super::tags::duplicates;
 use super::{Shared, document};
-use crate::support::locked;
+use crate::locked;
 
 impl Shared {
     /// Rejects calls that AWS rejects but moto accepts, and handles actions that moto does not implement.

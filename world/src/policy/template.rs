@@ -1,7 +1,6 @@
 //! Renders template.yaml as CloudFormation does, for given parameters in a given place.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
@@ -78,8 +77,7 @@ impl Template {
     pub fn shipped() -> &'static Self {
         static SHIPPED: OnceLock<Template> = OnceLock::new();
         SHIPPED.get_or_init(|| {
-            let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("template.yaml");
-            Self::read(std::fs::read_to_string(path).expect("template.yaml"))
+            Self::read(std::fs::read_to_string(crate::project().join("template.yaml")).expect("template.yaml"))
         })
     }
 

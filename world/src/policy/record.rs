@@ -1,17 +1,18 @@
 //! A file with every distinct authorization request of the function's role, and the parameters of its stack. The suite
-//! writes the file, and `tests/role` checks it after the suite.
+//! writes the file, and `tests/role.rs` checks it after the suite.
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 use super::evaluate::Request;
 use super::template::{Parameters, Place};
+use crate::locked;
 
 /// One authorization request in one stack.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -33,30 +34,38 @@ struct Header {
 const ACCOUNT: &str = "111122223333";
 const ENDING: &str = "AbCdEf";
 
-/// Records a request, but only in the test binary `suite`.
-pub fn note(entry: &Entry) {
-    if env!("CARGO_CRATE_NAME") != "suite" {
-        return;
-    }
-    static RECORD: OnceLock<Mutex<(BTreeSet<String>, File)>> = OnceLock::new();
-    let record = RECORD.get_or_init(|| Mutex::new((BTreeSet::new(), begin())));
+/// The name of the file.
+const NAME: &str = "calls-of-the-suite.jsonl";
+
+/// Where the requests are recorded. Without it, nothing is recorded.
+static RECORD: OnceLock<Mutex<Record>> = OnceLock::new();
+
+struct Record {
+    lines: BTreeSet<String>,
+    file: File,
+}
+
+/// Records all further requests of this process in a new file in this folder.
+pub fn keep_in(folder: &Path) {
+    RECORD.get_or_init(|| Mutex::new(Record { lines: BTreeSet::new(), file: begin(folder) }));
+}
+
+/// Records a request if the process keeps a record.
+pub(crate) fn note(entry: &Entry) {
+    let Some(record) = RECORD.get() else { return };
     let line = normalized(&serde_json::to_string(entry).expect("an entry"), &entry.place.account);
-    let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
-    if !record.0.contains(&line) {
-        writeln!(record.1, "{line}").expect("the record can be written");
-        record.0.insert(line);
+    let mut record = locked(record);
+    if !record.lines.contains(&line) {
+        writeln!(record.file, "{line}").expect("the record can be written");
+        record.lines.insert(line);
     }
 }
 
-fn begin() -> File {
-    let mut file = File::create(path()).expect("the record can be written");
+fn begin(folder: &Path) -> File {
+    let mut file = File::create(folder.join(NAME)).expect("the record can be written");
     let header = Header { began: SystemTime::now(), only: filter(std::env::args().skip(1)) };
     writeln!(file, "{}", serde_json::to_string(&header).expect("a header")).expect("the record can be written");
     file
-}
-
-fn path() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("calls-of-the-suite.jsonl")
 }
 
 fn normalized(line: &str, account: &str) -> String {
@@ -85,9 +94,9 @@ pub fn filter(arguments: impl Iterator<Item = String>) -> Option<String> {
     None
 }
 
-/// The requests of the last run. Fails if that run was filtered or if a source file has changed since.
-pub fn read() -> Result<BTreeSet<Entry>, String> {
-    let text = std::fs::read_to_string(path());
+/// The requests of the last run that were recorded in this folder. Fails if that run was filtered or if a source file has changed since.
+pub fn read(folder: &Path) -> Result<BTreeSet<Entry>, String> {
+    let text = std::fs::read_to_string(folder.join(NAME));
     let text = text.map_err(|error| format!("the record of the suite's calls cannot be read ({error})"))?;
     let mut lines = text.lines();
     let header: Header =
@@ -104,9 +113,8 @@ pub fn read() -> Result<BTreeSet<Entry>, String> {
 
 /// The last modification of any file that can change the suite's calls.
 fn newest_source() -> (SystemTime, PathBuf) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut waiting: Vec<PathBuf> =
-        ["src", "tests", "events", "policies", "template.yaml", "Cargo.lock"].map(|name| root.join(name)).into();
+    let sources = ["src", "tests", "world", "stand-in", "events", "policies", "template.yaml", "Cargo.lock"];
+    let mut waiting: Vec<PathBuf> = sources.map(|name| crate::project().join(name)).into();
     let mut newest = (SystemTime::UNIX_EPOCH, PathBuf::new());
     while let Some(path) = waiting.pop() {
         if path.is_dir() {

@@ -10,9 +10,9 @@
 use super::call::AwsCall;
 use super::tags::tags;
 use super::{Facts, Shared};
-use crate::support::locked;
-use crate::support::policy::evaluate::Request;
-use crate::support::policy::names::{carries_boundary, service_of};
+use crate::locked;
+use crate::policy::evaluate::Request;
+use crate::policy::names::{carries_boundary, service_of};
 
 /// IAM actions whose resource is a user.
 const ON_A_USER: [&str; 29] = [

@@ -10,7 +10,7 @@ use super::Shared;
 use super::call::AwsCall;
 use super::reply::{Reply, inside};
 use super::tags::tags;
-use crate::support::locked;
+use crate::locked;
 
 const ATTACHED_POLICIES: usize = 10;
 const POLICY_SIZE: usize = 6144;

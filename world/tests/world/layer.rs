@@ -8,10 +8,10 @@ use aws_sdk_iam::types::{PolicyUsageType, StatusType, Tag};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use crate::support::World;
-use crate::support::account::TEST_KEY;
-use crate::support::aws::{AwsFault, AwsHow};
-use crate::support::by_hand::CERTIFICATE;
+use coiled_world::World;
+use coiled_world::account::TEST_KEY;
+use coiled_world::aws::{AwsFault, AwsHow};
+use coiled_world::by_hand::CERTIFICATE;
 
 const DOCUMENT: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"One","Effect":"Allow","Action":["s3:GetObject","s3:ListBucket"],"Resource":"*"}]}"#;
 
@@ -44,7 +44,7 @@ const CONTENTS: [(&str, &str); 9] = [
 
 #[tokio::test]
 async fn delete_user_fails_if_the_user_is_not_empty_and_names_the_contents() {
-    let world = World::new().await;
+    let world = World::without_function().await;
     let iam = &world.iam;
     for (name, _) in CONTENTS {
         iam.create_user().user_name(name).send().await.unwrap();
@@ -72,7 +72,7 @@ async fn delete_user_fails_if_the_user_is_not_empty_and_names_the_contents() {
 
 #[tokio::test]
 async fn delete_policy_fails_if_the_policy_is_attached_or_a_boundary_or_has_two_versions() {
-    let world = World::new().await;
+    let world = World::without_function().await;
     let iam = &world.iam;
     let [attached, bounds_user, bounds_role, versions] =
         ["attached", "bounds-user", "bounds-role", "versions"].map(|name| world.policy_arn(name));
@@ -93,7 +93,7 @@ async fn delete_policy_fails_if_the_policy_is_attached_or_a_boundary_or_has_two_
 /// The API reference on `PolicyUsageFilter`: "If it is not included, all policies are returned."
 #[tokio::test]
 async fn list_entities_for_policy_returns_attachments_boundaries_or_both() {
-    let world = World::new().await;
+    let world = World::without_function().await;
     let (iam, arn) = (&world.iam, world.create_policy_by_hand("/", "p").await);
     world.attach_elsewhere("user", &arn).await;
     iam.create_user().user_name("bounded").permissions_boundary(&arn).send().await.unwrap();
@@ -113,7 +113,7 @@ async fn list_entities_for_policy_returns_attachments_boundaries_or_both() {
 
 #[tokio::test]
 async fn get_access_key_last_used_returns_the_date_service_and_region_of_the_last_call() {
-    let world = World::new().await;
+    let world = World::without_function().await;
     world.iam.create_user().user_name("u").send().await.unwrap();
     let id = world.create_key_by_hand("u").await;
     let used = async || {
@@ -137,7 +137,7 @@ async fn get_access_key_last_used_returns_the_date_service_and_region_of_the_las
 
 #[tokio::test]
 async fn a_name_that_differs_only_in_case_and_path_already_exists() {
-    let world = World::new().await;
+    let world = World::without_function().await;
     let iam = &world.iam;
     iam.create_user().user_name("name").send().await.unwrap();
     iam.create_policy().policy_name("name").policy_document(DOCUMENT).send().await.unwrap();
@@ -149,7 +149,7 @@ async fn a_name_that_differs_only_in_case_and_path_already_exists() {
 
 #[tokio::test]
 async fn user_tag_keys_ignore_case_and_a_user_has_at_most_50_tags() {
-    let world = World::new().await;
+    let world = World::without_function().await;
     let iam = &world.iam;
     iam.create_user().user_name("u").tags(tag("owner")).send().await.unwrap();
     iam.tag_user().user_name("u").tags(tag("Owner")).send().await.unwrap();
@@ -165,7 +165,7 @@ async fn user_tag_keys_ignore_case_and_a_user_has_at_most_50_tags() {
 
 #[tokio::test]
 async fn calls_that_exceed_a_quota_fail() {
-    let world = World::new().await;
+    let world = World::without_function().await;
     let iam = &world.iam;
     iam.create_user().user_name("u").send().await.unwrap();
     for n in 0..11 {
@@ -180,7 +180,7 @@ async fn calls_that_exceed_a_quota_fail() {
 
 #[tokio::test]
 async fn get_policy_version_returns_the_document_percent_encoded_and_reordered() {
-    let world = World::new().await;
+    let world = World::without_function().await;
     world.iam.create_policy().policy_name("p").policy_document(DOCUMENT).send().await.unwrap();
     let document = world.document("p").await;
     assert!(document.starts_with("%7B"), "{document}");
@@ -192,7 +192,7 @@ async fn get_policy_version_returns_the_document_percent_encoded_and_reordered()
 /// `key_pattern` sets the results of a new key's first calls: here it fails, works and fails again.
 #[tokio::test]
 async fn a_key_works_only_if_it_is_active_and_the_region_is_enabled() {
-    let world = World::new().await;
+    let world = World::without_function().await;
     world.aws.disable_region("af-south-1");
     world.aws.key_pattern(&[false, true, false]);
     world.iam.create_user().user_name("u").send().await.unwrap();
@@ -215,7 +215,7 @@ async fn a_key_works_only_if_it_is_active_and_the_region_is_enabled() {
 /// The function must not rely on a page size. The test itself reads whole lists.
 #[tokio::test]
 async fn the_function_gets_one_list_item_per_page() {
-    let world = World::new().await;
+    let world = World::without_function().await;
     let (iam, function) = (&world.iam, world.as_the_function());
     iam.create_user().user_name("u").send().await.unwrap();
     let empty = function.list_user_policies().user_name("u").send().await.unwrap();
@@ -247,7 +247,7 @@ async fn the_function_gets_one_list_item_per_page() {
 /// ListEntitiesForPolicy returns three lists in one response. A page is cut from all three together.
 #[tokio::test]
 async fn the_function_gets_one_holder_of_a_policy_per_page() {
-    let world = World::new().await;
+    let world = World::without_function().await;
     let arn = world.create_policy_by_hand("/", "p").await;
     for kind in ["user", "role", "group"] {
         world.attach_elsewhere(kind, &arn).await;
@@ -264,7 +264,7 @@ async fn the_function_gets_one_holder_of_a_policy_per_page() {
 
 #[tokio::test]
 async fn each_world_has_its_own_account() {
-    let (one, other) = (World::new().await, World::new().await);
+    let (one, other) = (World::without_function().await, World::without_function().await);
     one.iam.create_user().user_name("u").send().await.unwrap();
     assert_ne!(one.aws.account(), other.aws.account());
     assert!(other.user_tags("u").await.is_none() && one.user_tags("u").await.is_some());
@@ -273,7 +273,7 @@ async fn each_world_has_its_own_account() {
 /// IAM shows the function an earlier state, and validates the function's calls against that state.
 #[tokio::test]
 async fn iam_is_stale_for_the_function_and_current_for_the_test() {
-    let world = World::new().await;
+    let world = World::without_function().await;
     let (lag, function) = (Duration::from_millis(400), world.as_the_function());
     world.aws.lag_by(lag);
     world.iam.create_user().user_name("u").send().await.unwrap();
@@ -294,7 +294,7 @@ async fn iam_is_stale_for_the_function_and_current_for_the_test() {
 
 #[tokio::test]
 async fn every_response_from_aws_has_its_own_request_id_and_garbage_has_none() {
-    let world = World::new().await;
+    let world = World::without_function().await;
     let iam = &world.iam;
     let mut ids = Vec::new();
     for _ in 0..2 {
@@ -324,7 +324,7 @@ fn is_uuid(id: &str) -> bool {
 
 #[tokio::test]
 async fn the_request_id_is_the_same_in_the_body_and_the_header() {
-    let world = World::new().await;
+    let world = World::without_function().await;
     for (service, call) in [
         ("iam", "Action=ListUsers"),
         ("iam", "Action=GetUser&UserName=x"),

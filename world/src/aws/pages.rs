@@ -11,7 +11,7 @@ use axum::body::Bytes;
 
 use super::call::AwsCall;
 use super::reply::{Reply, inside};
-use crate::support::account::TEST_KEY;
+use crate::account::TEST_KEY;
 
 /// Removes the paging parameters from a list's request, because moto must return the whole list.
 pub(super) fn whole_list(call: &AwsCall, body: Bytes) -> Bytes {

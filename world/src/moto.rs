@@ -22,14 +22,14 @@ pub fn url(account: &str) -> &'static str {
 /// The Python interpreter of the virtual environment that `make test` creates.
 pub fn python() -> PathBuf {
     let venv = std::env::var_os("COILED_VENV").map(PathBuf::from);
-    let venv = venv.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".venv"));
+    let venv = venv.unwrap_or_else(|| crate::project().join(".venv"));
     let python = venv.join("bin/python");
     assert!(python.exists(), "{} does not exist: create it with `make test`", python.display());
     python
 }
 
 fn start() -> Moto {
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/support/emulator.py");
+    let script = crate::project().join("world/emulator.py");
     let mut process = Command::new(python())
         .arg(script)
         .env_remove("MOTO_ACCOUNT_ID")

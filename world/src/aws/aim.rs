@@ -3,7 +3,7 @@
 use super::FUNCTION_KEY;
 use super::call::AwsCall;
 use super::fault::AwsHow;
-use crate::support::account::TEST_KEY;
+use crate::account::TEST_KEY;
 
 /// A fault and the call that it hits.
 #[derive(Debug, Clone)]

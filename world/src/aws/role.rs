@@ -7,11 +7,11 @@ use std::sync::Arc;
 use super::call::AwsCall;
 use super::reply::Reply;
 use super::{Aws, FUNCTION_KEY, Shared};
-use crate::support::locked;
-use crate::support::policy::evaluate::{Policy, Request};
-use crate::support::policy::names::LOG_STREAM;
-use crate::support::policy::record::{self, Entry};
-use crate::support::policy::template::{Parameters, Place, Template};
+use crate::locked;
+use crate::policy::evaluate::{Policy, Request};
+use crate::policy::names::LOG_STREAM;
+use crate::policy::record::{self, Entry};
+use crate::policy::template::{Parameters, Place, Template};
 
 /// The role in the stack of one request.
 pub struct Role {

@@ -26,6 +26,10 @@ use super::{World, locked};
 
 /// The settings of the function's process.
 pub struct Process<'a> {
+    /// The binary.
+    pub program: &'a Path,
+    /// Environment variables that only this binary knows.
+    pub settings: Vec<(&'static str, String)>,
     pub authorities: &'a Path,
     pub aws: String,
     pub coiled: String,
@@ -68,9 +72,7 @@ impl World {
 }
 
 fn command(process: &Process<'_>, runtime_api: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bootstrap"));
-    let config = super::config();
-    let millis = |duration: Duration| duration.as_millis().to_string();
+    let mut command = Command::new(process.program);
     command
         .env_clear()
         .env("AWS_LAMBDA_RUNTIME_API", runtime_api)
@@ -85,12 +87,7 @@ fn command(process: &Process<'_>, runtime_api: &str) -> Command {
         .env("COILED_SERVER", &process.coiled)
         .env("RESPONSE_URL_HOSTS", &process.response_host)
         .env("SSL_CERT_FILE", process.authorities)
-        .env("KEY_SETTLE_MILLIS", millis(config.key_settle))
-        .env("LEASE_SETTLE_MILLIS", millis(config.lease_settle))
-        .env("LATE_CREATE_MILLIS", millis(config.late_create))
-        .env("POLL_MILLIS", millis(config.poll))
-        .env("CONSISTENCY_MILLIS", millis(config.consistency))
-        .env("COILED_RETRY_MILLIS", millis(config.coiled_retry))
+        .envs(process.settings.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .kill_on_drop(true);

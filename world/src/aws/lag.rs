@@ -12,8 +12,8 @@ use super::conflicts::{ATTACHED, MORE_VERSIONS, conflict, first_delete};
 use super::iam::{name_is_taken, not_found};
 use super::limits::exceeded;
 use super::reply::{Reply, all_inside, inside};
-use crate::support::account::TEST_KEY;
-use crate::support::locked;
+use crate::account::TEST_KEY;
+use crate::locked;
 
 /// How stale reads are, and the earlier replies that they return.
 #[derive(Default)]

@@ -8,7 +8,7 @@ use super::Shared;
 use super::call::AwsCall;
 use super::limits::exceeded;
 use super::reply::Reply;
-use crate::support::locked;
+use crate::locked;
 
 /// The maximum number of tags on a user.
 const LIMIT: usize = 50;

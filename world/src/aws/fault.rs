@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Method, Uri};
 use super::call::AwsCall;
 use super::reply::Reply;
 use super::{FUNCTION_KEY, Shared};
-use crate::support::locked;
+use crate::locked;
 
 /// A fault in the calls of one action or service.
 #[derive(Debug, Clone)]
