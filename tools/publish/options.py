@@ -22,7 +22,7 @@ class Options:
         if not path:
             raise Misuse(
                 "BUCKETS=FILE is missing: the list of buckets to publish to.",
-                "Each line of the file is REGION BUCKET. publisher.yaml makes such buckets: docs/mirror.md",
+                "Each line of the file is REGION BUCKET. publisher.yaml creates such buckets: docs/mirror.md",
             )
         return cls(path, _flag("DRY_RUN", environment), _flag("MIRROR", environment))
 

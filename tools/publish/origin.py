@@ -14,16 +14,19 @@ def check(release, listed, options):
 
     A published version can never be corrected, so this must not be noticed only by whoever launches the stack.
     """
-    problems = list((_own, _of_mirror)[options.mirror](buckets_of(release), listed, options.buckets))
+    compare, fix = (_of_mirror, _NO_MIRROR) if options.mirror else (_own, _MAKE_AGAIN)
+    problems = list(compare(buckets_of(release), listed, options.buckets))
     if problems:
-        raise Problem("\n".join(problems), _FIX[options.mirror].format(file=options.buckets))
+        raise Problem("\n".join(problems), fix.format(file=options.buckets))
 
 
-_FIX = (
-    "Run make release BUCKETS={file}, and then this command again. To copy a release that somebody else has published"
-    " into your own buckets, add MIRROR=1.",
+_MAKE_AGAIN = (
+    "Run make release BUCKETS={file}, and then this command again. To copy a release that someone else has published"
+    " into your own buckets, add MIRROR=1."
+)
+_NO_MIRROR = (
     "The list of a mirror names only buckets that the release itself does not use. To publish your own release,"
-    " leave out MIRROR=1.",
+    " leave out MIRROR=1."
 )
 
 

@@ -20,6 +20,6 @@ def check(screen, release, targets, listed):
     open_to_all = parallel.each(lambda target: target.is_public(key), targets)
     closed = [target.bucket for target, is_open in zip(targets, open_to_all) if not is_open]
     if any(open_to_all) and closed:
-        lines = (f"{listed}:{b.line}: {b.name} is not open to everybody, but other buckets are." for b in closed)
+        lines = (f"{listed}:{b.line}: {b.name} is not open to everyone, but other buckets are." for b in closed)
         raise Problem("\n".join(lines), _FIX)
-    screen.row("readers", "those whom the bucket policies allow" if closed else "everybody")
+    screen.row("readers", "those whom the bucket policies allow" if closed else "everyone")

@@ -14,7 +14,7 @@ from .target import Target
 NOTHING_YET = "Nothing was uploaded."
 _BROKEN = "The upload had begun. Run the same command again: it uploads only what is missing."
 _DONE = "All files were uploaded."
-_OTHER_BUCKET = "publisher.yaml makes the buckets: docs/mirror.md"
+_OTHER_BUCKET = "publisher.yaml creates the buckets: docs/mirror.md"
 _OTHER_BYTES = (
     "A published version never changes. Give this release a new version in Cargo.toml, and run make release. Or, if"
     " the published files are the right ones, publish those: docs/mirror.md"

@@ -92,7 +92,7 @@ class Target:
         self._put(key, path, digest, CacheControl=ALWAYS_ASK)
 
     def is_public(self, key):
-        """Whether everybody can read an object."""
+        """Whether everyone can read an object."""
         try:
             self._anonymous.head_object(Bucket=self.bucket.name, Key=key)
         except ClientError as error:

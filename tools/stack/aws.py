@@ -52,7 +52,7 @@ class Aws:
         return self._session.get_partition_for_region(self.region)
 
     def anonymous(self, service, region):
-        """A client without credentials, which sees what everybody sees."""
+        """A client without credentials, which sees what everyone sees."""
         config = _CONFIG.merge(Config(signature_version=UNSIGNED))
         return self._session.client(service, region_name=region, config=config)
 

@@ -1,4 +1,4 @@
-"""A layer in front of MiniStack, on 127.0.0.1, that refuses what AWS refuses and MiniStack does not.
+"""A layer in front of MiniStack, on 127.0.0.1, that rejects what AWS rejects and MiniStack does not.
 
 MiniStack 1.5.33 is the closest emulation of S3 that was found, but:
 
@@ -31,7 +31,7 @@ class Layer:
         self.owners = {}
         # What to do with an upload, by its key: a function that gets the Upload. It may return an answer.
         self.on_upload = {}
-        # The uploads that S3 accepted or refused, as (bucket, key).
+        # The uploads that S3 accepted or rejected, as (bucket, key).
         self.uploads = []
         self._server = _Server((HOST, 0), _handler(self))
         self.url = f"http://{HOST}:{self._server.server_port}"
@@ -44,7 +44,7 @@ class Layer:
         self._server.shutdown()
         self._server.server_close()
 
-    def refusal(self, method, bucket, key, headers):
+    def rejection(self, method, bucket, key, headers):
         """What AWS would answer instead of MiniStack: status, code and message. None if MiniStack is right."""
         expected = headers.get("x-amz-expected-bucket-owner")
         if expected and bucket in self.owners and self.owners[bucket] != expected:
@@ -106,7 +106,7 @@ class Upload:
         return self._handler.forwarded()
 
 
-def answer(status, code, message="refused by the layer"):
+def answer(status, code, message="rejected by the layer"):
     """An answer of S3 with an error."""
     body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
     return status, [("Content-Type", "application/xml")], body
@@ -120,11 +120,11 @@ def _handler(layer):
 
         def _respond(self):
             bucket, _, key = urlsplit(self.path).path.lstrip("/").partition("/")
-            refusal = layer.refusal(self.command, bucket, key, self.headers)
+            rejection = layer.rejection(self.command, bucket, key, self.headers)
             interfere = layer.on_upload.get(key) if self.command == "PUT" and key else None
-            if refusal:
+            if rejection:
                 self._read()
-                self._send(answer(*refusal))
+                self._send(answer(*rejection))
             elif interfere:
                 self._send(interfere(Upload(self)) or self.forwarded())
             else:

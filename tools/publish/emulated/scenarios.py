@@ -1,4 +1,4 @@
-"""Publishes to three regions, and expects each refusal before anything is uploaded to any bucket."""
+"""Publishes to three regions, and expects each rejection before anything is uploaded to any bucket."""
 
 import dataclasses
 import signal
@@ -43,8 +43,8 @@ class Publishing(unittest.TestCase):
         self.assertEqual(code, got, printed)
         return printed
 
-    def refuse(self, *expected, code=1, checkout=None, **options):
-        """Expects a refusal that contains these texts, and that nothing was uploaded."""
+    def reject(self, *expected, code=1, checkout=None, **options):
+        """Expects a rejection that contains these texts, and that nothing was uploaded."""
         before = list(WORLD.layer.uploads)
         printed = self.publish(code, checkout, **options)
         for text in expected:
@@ -63,7 +63,7 @@ class Publishing(unittest.TestCase):
         return sorted(item["Key"] for item in found)
 
     def read(self, bucket, key):
-        """An object as everybody can read it."""
+        """An object as everyone can read it."""
         return WORLD.anonymous(bucket.region).get_object(Bucket=bucket.name, Key=key)
 
     def put(self, bucket, key, content):
@@ -101,7 +101,7 @@ class Published(Publishing):
         self.assertEqual("text/plain; charset=utf-8", template["ContentType"])
 
     def test_a_dry_run_uploads_nothing_and_says_what_it_would_upload(self):
-        self.refuse(TEMPLATE, "latest/index.html", "This was a dry run.", code=0, DRY_RUN="1")
+        self.reject(TEMPLATE, "latest/index.html", "This was a dry run.", code=0, DRY_RUN="1")
 
     def test_a_second_run_uploads_nothing(self):
         self.publish()
@@ -140,7 +140,7 @@ class Published(Publishing):
         mirror = WORLD.checkout(self.buckets)
         copies = WORLD.buckets()
         (mirror / "list").write_text("".join(f"{b.region} {b.name}\n" for b in copies), encoding="utf-8")
-        self.refuse("the template in dist/ has", "MIRROR=1", checkout=mirror)
+        self.reject("the template in dist/ has", "MIRROR=1", checkout=mirror)
         printed = self.publish(checkout=mirror, MIRROR="1")
         self.buckets = copies
         self.expect_complete(mirror)
@@ -148,66 +148,66 @@ class Published(Publishing):
             self.assertIn(f"&param_CodeS3Bucket={bucket.name}\n", printed)
             self.assertNotIn("latest/index.html", self.keys(bucket))
         self.assertNotIn("Launch page", printed)
-        self.refuse("is a bucket of the release itself", MIRROR="1")
+        self.reject("is a bucket of the release itself", MIRROR="1")
 
 
-class Refused(Publishing):
-    """What must stop the command before the first upload. Each refusal names the line of the list."""
+class Rejected(Publishing):
+    """What must stop the command before the first upload. Each rejection names the line of the list."""
 
     def test_a_bucket_in_another_region(self):
         elsewhere = self.buckets.pop(1)
         checkout = self.relist(1, name=elsewhere.name)
-        self.refuse(f"list:2: the bucket {elsewhere.name} is in eu-west-1, not in ap-southeast-2.", checkout=checkout)
+        self.reject(f"list:2: the bucket {elsewhere.name} is in eu-west-1, not in ap-southeast-2.", checkout=checkout)
 
     def test_a_bucket_that_does_not_exist(self):
         checkout = self.relist(1, name="there-is-none")
-        self.refuse("list:2: there is no bucket there-is-none.", "publisher.yaml", checkout=checkout)
+        self.reject("list:2: there is no bucket there-is-none.", "publisher.yaml", checkout=checkout)
 
     def test_a_strangers_bucket_that_everybody_can_write_to(self):
         # An administrator can write to it too, so only ExpectedBucketOwner tells it from an own bucket. MiniStack
-        # ignores this parameter: the layer refuses.
+        # ignores this parameter: the layer rejects.
         WORLD.key = ADMINISTRATOR
         name = WORLD.strangers_bucket("eu-west-1")
         checkout = self.relist(1, name=name)
-        self.refuse(f"list:2: the bucket {name} belongs to another account than yours, {ACCOUNT}.", checkout=checkout)
+        self.reject(f"list:2: the bucket {name} belongs to another account than yours, {ACCOUNT}.", checkout=checkout)
 
     def test_a_strangers_bucket_that_is_closed(self):
         name = WORLD.strangers_bucket("eu-west-1")
         WORLD.admin("s3", "eu-west-1", STRANGER).delete_bucket_policy(Bucket=name)
-        self.refuse(f"list:2: the bucket {name} belongs to another account", checkout=self.relist(1, name=name))
+        self.reject(f"list:2: the bucket {name} belongs to another account", checkout=self.relist(1, name=name))
 
     def test_other_bytes_under_the_same_name(self):
         self.put(self.buckets[2], TEMPLATE, b"something else")
-        self.refuse(f"list:3: s3://{self.buckets[2].name}/{TEMPLATE} has other bytes than dist/", "new version")
+        self.reject(f"list:3: s3://{self.buckets[2].name}/{TEMPLATE} has other bytes than dist/", "new version")
 
     def test_another_build_of_the_same_version(self):
         self.publish()
         again = WORLD.checkout(self.buckets, code=b"another build")
         found = f"s3://{self.buckets[0].name}/releases/0.1.0/coiled-0.1.0-"
-        self.refuse(f"list:1: {found}", "another build of this version was published", checkout=again)
+        self.reject(f"list:1: {found}", "another build of this version was published", checkout=again)
 
     def test_a_release_for_other_buckets(self):
         self.buckets.append(dataclasses.replace(self.buckets[0], region="us-west-2", name="one-more"))
         checkout = WORLD.checkout(self.buckets)
         (checkout / "list").write_text((self.checkout / "list").read_text(), encoding="utf-8")
-        self.refuse("list: us-west-2 is missing. The template in dist/ has the bucket one-more", checkout=checkout)
+        self.reject("list: us-west-2 is missing. The template in dist/ has the bucket one-more", checkout=checkout)
 
     def test_a_damaged_dist(self):
         (self.checkout / "dist" / names.TEMPLATE).write_bytes(b"")
-        self.refuse(f"dist/{names.TEMPLATE}: its SHA-256 is not the one in SHA256SUMS.")
+        self.reject(f"dist/{names.TEMPLATE}: its SHA-256 is not the one in SHA256SUMS.")
 
     def test_a_wrong_list(self):
         (self.checkout / "list").write_text("us-east-1 one-bucket\nus-east-1 another-bucket\n", encoding="utf-8")
-        self.refuse("list:2: us-east-1 is already on line 1.", code=2)
-        self.refuse("BUCKETS=FILE is missing", code=2, BUCKETS="")
-        self.refuse("DRY_RUN=maybe", code=2, DRY_RUN="maybe")
+        self.reject("list:2: us-east-1 is already on line 1.", code=2)
+        self.reject("BUCKETS=FILE is missing", code=2, BUCKETS="")
+        self.reject("DRY_RUN=maybe", code=2, DRY_RUN="maybe")
 
     def test_a_list_without_a_bucket_in_the_partition_of_the_credentials(self):
-        self.refuse("no bucket is in the partition aws-cn", AWS_DEFAULT_REGION="cn-north-1")
+        self.reject("no bucket is in the partition aws-cn", AWS_DEFAULT_REGION="cn-north-1")
 
     def test_all_wrong_buckets_are_named_at_once(self):
         changed = [dataclasses.replace(bucket, name=f"none-{bucket.line}") for bucket in self.buckets]
-        self.refuse(*(f"list:{n}: there is no bucket none-{n}." for n in (1, 2, 3)), checkout=WORLD.checkout(changed))
+        self.reject(*(f"list:{n}: there is no bucket none-{n}." for n in (1, 2, 3)), checkout=WORLD.checkout(changed))
 
 
 class Broken(Publishing):
@@ -345,7 +345,7 @@ class Template(Publishing):
         admin.delete_bucket_policy(Bucket=self.bucket.name)
         printed = self.publish(1)
         admin.put_bucket_policy(Bucket=self.bucket.name, Policy=policy)
-        self.assertIn(f"list:2: {self.bucket.name} is not open to everybody", printed)
+        self.assertIn(f"list:2: {self.bucket.name} is not open to everyone", printed)
 
 
 class OneOrganization(Publishing):
@@ -366,7 +366,7 @@ class OneOrganization(Publishing):
             with self.assertRaises(client.exceptions.ClientError):
                 client.get_object(Bucket=bucket.name, Key=TEMPLATE)
         WORLD.key = WORLD.user("lister", LISTING)
-        self.refuse("You are not allowed to call HeadObject.", checkout=WORLD.checkout(self.buckets))
+        self.reject("You are not allowed to call HeadObject.", checkout=WORLD.checkout(self.buckets))
 
 
 if __name__ == "__main__":

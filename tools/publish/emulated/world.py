@@ -135,7 +135,7 @@ class World:
                 s3.delete_object(Bucket=bucket.name, Key=version["Key"], VersionId=version["VersionId"])
 
     def strangers_bucket(self, region):
-        """The name of a bucket of another account, which everybody can use."""
+        """The name of a bucket of another account, which everyone can use."""
         self._number += 1
         name = f"stranger-{self._number}"
         s3 = self.admin("s3", region, STRANGER)
