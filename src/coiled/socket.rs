@@ -1,6 +1,5 @@
 //! Registers a key over a WebSocket: opens it, waits for the greeting, sends one message and reads until the end.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -105,14 +104,14 @@ impl Coiled {
 
     /// Sends the message, repeatedly if necessary, until its outcome is known or time runs out.
     ///
-    /// Sending the same message again is safe. `sent` is set before the first byte is sent, because from then on Coiled
-    /// may hold the key.
+    /// Sending the same message again is safe. `before_send` runs before the first byte is sent, because from then on
+    /// Coiled may hold the key.
     pub async fn register(
         &self,
         workspace: &str,
         message: &Message,
         first: Option<Socket>,
-        sent: &AtomicBool,
+        before_send: impl Fn(),
     ) -> Result<(), Error> {
         let mut socket = first;
         let mut unknown: Option<String> = None;
@@ -124,7 +123,7 @@ impl Coiled {
             };
             let ending = match (open, &unknown) {
                 (Ok(socket), _) => {
-                    sent.store(true, Ordering::SeqCst);
+                    before_send();
                     self.send_once(socket, message).await
                 }
                 (Err(error), None) => return Err(error),

@@ -96,7 +96,7 @@ pub async fn run(context: &Context<'_>) -> Result<Data, Failure> {
         && let Some(name) = Remnant::read(&context.envelope.properties).user
     {
         // Otherwise the next Delete would wait until this run's lease expires at its deadline.
-        let expire_lease = async { context.end_lease(name.as_str()).await.map_err(|error| context.failure(error)) };
+        let expire_lease = async { context.end_lease(name.as_str(), &context.lease).await.map_err(|error| context.failure(error)) };
         if let Err(failure) = context.guarded(context.deadlines.undo, expire_lease).await {
             tracing::warn!(%failure, "could not expire the lease; it expires at this run's deadline");
         }
@@ -114,7 +114,8 @@ async fn delete(context: &Context<'_>) -> Result<(), Failure> {
     let (iam, name) = (&context.iam, owned.name.as_str());
     if let Some(user) = &owned.user {
         let record = lost_record(&owned, user);
-        let lease = Vec::from_iter(record.iter().cloned().chain([context.lease_tag()]));
+        let lease = Vec::from_iter(record.iter().cloned().chain([context.lease.tag()]));
+        context.note_lease();
         // IAM may still show a user that was just deleted.
         context.step("acquire the lease", async { gone_is_fine(iam.tag_user(name, &lease).await) }).await?;
         let tags = Vec::from_iter(user.user.tags.iter().cloned().chain(record));

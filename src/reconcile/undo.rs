@@ -1,9 +1,6 @@
 //! Undoes the changes of a failed run in reverse order.
 
-use std::fmt;
 mod reregister;
-
-use std::sync::Mutex;
 
 use tokio::time::{Instant, sleep};
 
@@ -12,114 +9,17 @@ use crate::aws::iam::retag::back_to;
 use crate::coiled::Coiled;
 use crate::coiled::connection::Shown;
 use crate::error::Error;
-use crate::lock::locked;
-use crate::reconcile::Link;
-use crate::reconcile::apply::{Outcome, Run};
-use crate::reconcile::plan::{has_unexplained_key, title};
+use crate::reconcile::journal::Outcome;
+use crate::reconcile::link::Link;
+use crate::reconcile::plan::has_unexplained_key;
+use crate::reconcile::run::Run;
+use crate::reconcile::step::Undo;
 use crate::resource::observe;
 use crate::resource::ownership::Owner;
-use crate::tag::Tag;
-use crate::tag::{ACCESS_KEY_ID, PENDING, PENDING_REGION, get};
-
-/// How to undo one step. Its `Display` is the name that the log and a status reason show.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Undo {
-    /// Delete the user that this run created.
-    User,
-    /// Restore the tags of an adopted user.
-    UserTags,
-    /// Delete a policy that this run created.
-    Policy(Kind),
-    /// Restore the tags of an adopted policy.
-    PolicyTags(Kind),
-    /// Set this version of a policy as the default again, for example `v2`.
-    Document(Kind, String),
-    /// Detach a policy that this run attached.
-    Attachment(Kind),
-    /// Attach a policy that this run detached.
-    Detachment(Kind),
-    /// Set the permissions boundary with this ARN again. `None` means that the user had no boundary, so delete it.
-    Boundary(Option<String>),
-    /// Delete the new access key. If its ID is unknown, delete every key that this run may have created.
-    NewKeys,
-    /// Restore these pending tags, which name an earlier key. If there are none, remove the pending tags.
-    Pending(Vec<Tag>),
-    /// Disconnect the workspace if Coiled may hold the new key.
-    Registration,
-}
-
-impl fmt::Display for Undo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Undo::User => write!(f, "delete the user"),
-            Undo::UserTags => write!(f, "restore the user's tags"),
-            Undo::Policy(kind) => write!(f, "delete the {}", title(*kind)),
-            Undo::PolicyTags(kind) => write!(f, "restore the tags of the {}", title(*kind)),
-            Undo::Document(kind, version) => write!(f, "set {version} as the default version of the {}", title(*kind)),
-            Undo::Attachment(kind) => write!(f, "detach the {}", title(*kind)),
-            Undo::Detachment(kind) => write!(f, "attach the {}", title(*kind)),
-            Undo::Boundary(Some(arn)) => write!(f, "set permissions boundary {arn}"),
-            Undo::Boundary(None) => write!(f, "delete the permissions boundary"),
-            Undo::NewKeys => write!(f, "delete the access key"),
-            Undo::Pending(_) => write!(f, "restore the pending tags"),
-            Undo::Registration => write!(f, "disconnect the workspace"),
-        }
-    }
-}
+use crate::tag::{ACCESS_KEY_ID, PENDING, PENDING_REGION, Tag, get};
 
 /// Why it is uncertain whether the undo of a key is complete.
 const KEY_MAY_APPEAR: &str = "CreateAccessKey may have created a key that IAM does not list yet";
-
-impl Undo {
-    fn is_on_user(&self) -> bool {
-        !matches!(self, Undo::Policy(_) | Undo::PolicyTags(_) | Undo::Document(..) | Undo::Registration)
-    }
-}
-
-/// The undos of one run, in the order of its steps.
-#[derive(Debug, Default)]
-pub struct Journal {
-    undos: Mutex<Vec<Undo>>,
-    confirmed: Mutex<Vec<Undo>>,
-}
-
-impl Journal {
-    /// Adds an undo. Call it before the step's first request, because a request that times out may have worked.
-    pub fn note(&self, undo: Undo) {
-        locked(&self.undos).push(undo);
-    }
-
-    /// Notes that the undo's step succeeded, so the resource exists even if IAM does not show it yet.
-    pub fn confirm(&self, undo: Undo) {
-        locked(&self.confirmed).push(undo);
-    }
-
-    fn is_confirmed(&self, undo: &Undo) -> bool {
-        locked(&self.undos).contains(undo) && locked(&self.confirmed).contains(undo)
-    }
-
-    /// Drops the undo of a step that certainly changed nothing.
-    pub fn discard(&self, undo: &Undo) {
-        locked(&self.undos).retain(|other| other != undo);
-    }
-
-    fn last(&self) -> Option<Undo> {
-        locked(&self.undos).last().cloned()
-    }
-
-    fn remove_last(&self) {
-        locked(&self.undos).pop();
-    }
-
-    fn remaining(&self) -> Vec<Undo> {
-        locked(&self.undos).iter().rev().cloned().collect()
-    }
-
-    /// Drops every undo except those of the new key.
-    fn keep_keys_only(&self) {
-        locked(&self.undos).retain(|undo| matches!(undo, Undo::NewKeys | Undo::Pending(_)));
-    }
-}
 
 impl Run<'_> {
     /// Undoes this run's changes and returns the ARNs of the resources that it could not undo.
@@ -195,12 +95,13 @@ impl Run<'_> {
             Undo::Attachment(kind) | Undo::Detachment(kind) => vec![self.arn(*kind)],
             Undo::NewKeys => {
                 let key = self
-                    .new_key_id()
+                    .journal
+                    .key_id()
                     .map_or_else(|| "its newest access key".to_owned(), |id| format!("access key {id}"));
                 vec![format!("{user} with {key}")]
             }
             Undo::Registration => {
-                let workspace = self.prepared.link.as_ref().map(|link| link.workspace.as_str()).unwrap_or_default();
+                let workspace = self.prepared.key.way().map(|link| link.workspace.as_str()).unwrap_or_default();
                 vec![format!("the AWS credentials of workspace {workspace} at Coiled")]
             }
         }
@@ -208,7 +109,7 @@ impl Run<'_> {
 
     async fn undo(&self, undo: &Undo) -> Result<(), Error> {
         // The ID identifies the key as this run's, even if another run has taken over the user.
-        if let (Undo::NewKeys, Some(id), false) = (undo, self.new_key_id(), self.lost_a_key()) {
+        if let (Undo::NewKeys, Some(id), false) = (undo, self.journal.key_id(), self.journal.lost_a_key()) {
             return self.context.iam.delete_key(self.user(), &id).await;
         }
         // The user may belong to someone else, because CreateUser may have failed with EntityAlreadyExists.
@@ -236,7 +137,7 @@ impl Run<'_> {
     /// order to check it. Coiled does not hold it if the workspace is not connected, or if Coiled still shows the
     /// earlier connection and its region differs.
     async fn coiled_may_hold_key(&self) -> bool {
-        match self.outcome() {
+        match self.journal.outcome() {
             Outcome::NotSent => false,
             Outcome::Unknown | Outcome::Registered => true,
             Outcome::Rejected => !self.coiled_shows_another_key().await.unwrap_or(false),
@@ -244,7 +145,7 @@ impl Run<'_> {
     }
 
     async fn coiled_shows_another_key(&self) -> Result<bool, Error> {
-        let link = self.link()?;
+        let Some(link) = self.prepared.key.way() else { return Ok(false) };
         let shown = self.coiled_for_undo(link).shown(&link.workspace).await?;
         let as_before = shown.digest() == link.before.digest();
         Ok(!shown.is_connected() || (as_before && !shown.is_aws_in(&self.prepared.spec.region)))
@@ -276,7 +177,7 @@ impl Run<'_> {
             }
         }
         let attached = Kind::ALL.map(Undo::Attachment).iter().filter(|undo| self.journal.is_confirmed(undo)).count();
-        let key = self.new_key_id();
+        let key = self.journal.key_id();
         if attached == 0 && key.is_none() && !self.journal.is_confirmed(&Undo::User) {
             return Ok(true);
         }
@@ -292,7 +193,7 @@ impl Run<'_> {
     }
 
     async fn expire_lease(&self) {
-        if let Err(error) = self.context.end_lease(self.user()).await {
+        if let Err(error) = self.context.end_lease(self.user(), &self.lease()).await {
             tracing::warn!(%error, "could not expire the lease; it expires at this run's deadline");
         }
     }
@@ -302,7 +203,7 @@ impl Run<'_> {
     async fn undo_pending(&self, before: &[Tag]) -> Result<(), Error> {
         let (iam, user) = (&self.context.iam, self.user());
         let tags = iam.known_user(user).await?.tags;
-        if get(&tags, PENDING) != self.new_key_id().as_deref() {
+        if get(&tags, PENDING) != self.journal.key_id().as_deref() {
             return Ok(());
         }
         match get(before, PENDING) {
@@ -314,7 +215,7 @@ impl Run<'_> {
     /// Deletes every key that this run has created. A CreateAccessKey call whose response was lost may have created a
     /// key that IAM lists late.
     async fn undo_keys(&self) -> Result<(), Error> {
-        let consistent_at = self.lost_key_at().unwrap_or_else(Instant::now) + self.context.config.consistency;
+        let consistent_at = self.journal.lost_key_at().unwrap_or_else(Instant::now) + self.context.config.consistency;
         let until = consistent_at.min(self.undo_until());
         // If this run also deletes the user, no key can remain: DeleteUser fails while the user has one.
         while !self.delete_new_keys().await? && !self.journal.remaining().contains(&Undo::User) {
@@ -329,7 +230,7 @@ impl Run<'_> {
 
     /// Deletes this run's key and all keys whose responses were lost. Returns whether it found a lost key.
     async fn delete_new_keys(&self) -> Result<bool, Error> {
-        if let Some(id) = self.new_key_id() {
+        if let Some(id) = self.journal.key_id() {
             self.context.iam.delete_key(self.user(), &id).await?;
         }
         self.delete_keys_without_secret().await
@@ -357,11 +258,8 @@ impl Run<'_> {
 
     /// Disconnects the workspace, unless Coiled's response proves that Coiled does not hold this run's key.
     async fn undo_registration(&self) -> Result<(), Error> {
-        let outcome = self.outcome();
-        if outcome == Outcome::NotSent {
-            return Ok(());
-        }
-        let link = self.link()?;
+        let outcome = self.journal.outcome();
+        let Some(link) = self.prepared.key.way().filter(|_| outcome != Outcome::NotSent) else { return Ok(()) };
         let coiled = self.coiled_for_undo(link);
         let shown = match outcome {
             Outcome::Unknown => self.wait_for_connection(&coiled, &link.workspace).await?,

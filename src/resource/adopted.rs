@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::aws::iam::document::Kind;
 use crate::resource::observe::Observed;
-use crate::tag::Tag;
-use crate::tag::{ACCESS_KEY_ID, ADOPTED, OWNER, get};
+use crate::tag::{ACCESS_KEY_ID, ADOPTED, OWNER, Tag, get};
 
 /// A user before its adoption.
 ///

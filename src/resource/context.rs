@@ -1,17 +1,16 @@
-//! The state of one run: request, clients, deadlines and lease. Also waits for other runs that hold the lease.
+//! The state of one run: request, clients, deadlines and lease. It turns timeouts and panics into failures.
 
 use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use futures_util::FutureExt;
 use secrecy::SecretString;
 use serde_json::Value;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::aws::iam::{Account, Iam};
 use crate::aws::patience::Patience;
@@ -25,14 +24,10 @@ use crate::deadline::Deadlines;
 use crate::error::{Error, Failure};
 use crate::lock::locked;
 use crate::properties::Spec;
-use crate::properties::names::{Server, UserName, partition_of};
+use crate::properties::names::{Server, partition_of};
 use crate::redact::shown;
-use crate::resource::creation::Creation;
 use crate::resource::lease::Lease;
-use crate::resource::observe::{self, SeenUser};
-use crate::resource::ownership::{Owner, OwnershipTags};
-use crate::tag::LEASE;
-use crate::tag::Tag;
+use crate::resource::ownership::OwnershipTags;
 
 /// One run: a request with its clients and deadlines.
 #[derive(Debug)]
@@ -56,10 +51,18 @@ pub struct Context<'a> {
     /// The IAM client, with retries.
     pub iam: Iam,
     began: Instant,
-    step: Mutex<String>,
-    writes_lease: AtomicBool,
-    creation: Mutex<Option<Creation>>,
-    default_workspace: OnceLock<String>,
+    progress: Mutex<Progress>,
+}
+
+/// What the response needs to know even if the run's future was canceled.
+#[derive(Debug)]
+struct Progress {
+    /// The current step.
+    step: String,
+    /// The workspace in which a stack without the property `Workspace` is created.
+    created_in: Option<String>,
+    /// Whether this run may have written its lease.
+    has_lease: bool,
 }
 
 /// AWS calls stop at most this long before the end of their phase.
@@ -88,30 +91,42 @@ impl<'a> Context<'a> {
             iam: Iam::new(iam, patience.clone()),
             patience,
             began: Instant::now(),
-            step: Mutex::new("start".into()),
-            writes_lease: AtomicBool::new(false),
-            creation: Mutex::default(),
-            default_workspace: OnceLock::new(),
+            progress: Mutex::new(Progress { step: "start".into(), created_in: None, has_lease: false }),
         }
     }
 
     /// Sets the current step. If the run is canceled or panics, the status reason names this step.
     pub fn enter(&self, step: impl Into<String>) {
-        *locked(&self.step) = step.into();
+        locked(&self.progress).step = step.into();
+    }
+
+    /// The current step.
+    pub fn current_step(&self) -> String {
+        locked(&self.progress).step.clone()
+    }
+
+    /// Notes that this run is about to write its lease. From then on, the run ends or releases the lease when it ends.
+    pub fn note_lease(&self) {
+        locked(&self.progress).has_lease = true;
+    }
+
+    /// Whether this run may have written its lease.
+    pub fn may_have_lease(&self) -> bool {
+        locked(&self.progress).has_lease
     }
 
     /// Records the workspace in which a stack without the property `Workspace` is created. The physical ID contains it
     /// and never changes afterwards, so only a Create records a workspace.
     pub fn created_in(&self, slug: &str) {
         if self.envelope.request == Request::Create {
-            self.default_workspace.get_or_init(|| slug.to_owned());
+            locked(&self.progress).created_in.get_or_insert_with(|| slug.to_owned());
         }
     }
 
     /// The physical ID to respond with.
     pub fn physical_id(&self) -> PhysicalId {
         let id = self.envelope.physical_resource_id();
-        match self.default_workspace.get() {
+        match &locked(&self.progress).created_in {
             Some(slug) => id.in_workspace(slug),
             None => id,
         }
@@ -128,7 +143,7 @@ impl<'a> Context<'a> {
 
     /// A failure at the current step.
     pub fn failure(&self, error: Error) -> Failure {
-        Failure::at(locked(&self.step).clone(), error)
+        Failure::at(self.current_step(), error)
     }
 
     /// Runs one step and logs its duration. A failure names the step.
@@ -184,115 +199,6 @@ impl<'a> Context<'a> {
     /// The function's account, from STS in `region`.
     pub async fn account(&self, region: &str) -> Result<Account, Error> {
         Sts::new(self.sdk, region).account(&self.patience, self.sdk).await
-    }
-
-    /// Reads the user. If another run of this stack holds the lease, waits until it releases the lease or the lease
-    /// expires.
-    pub async fn user_at_rest(&self, name: &UserName) -> Result<Option<SeenUser>, Error> {
-        let before = locked(&self.step).clone();
-        loop {
-            let seen = observe::user(&self.iam, &self.ownership, name).await?;
-            let lease = seen.as_ref().and_then(|seen| self.live_lease_of_another_run(&seen.user.tags));
-            let Some(lease) = lease else {
-                self.enter(before);
-                return Ok(seen);
-            };
-            // CloudFormation is already deleting the resource, so this event is late. Nothing would ever delete the
-            // resources that this run creates.
-            if lease.deletes() && !self.lease.deletes() {
-                return Err(Error::Busy(format!("a Delete, {}", lease.describe())));
-            }
-            if Instant::now() + self.config.poll >= self.work_until() {
-                return Err(Error::Busy(lease.describe()));
-            }
-            tracing::info!(lease = %lease.describe(), "another run is working on this user; waiting until it ends");
-            // If the deadline ends the wait, the status reason names the other run.
-            self.enter(format!("wait for another run ({})", lease.describe()));
-            sleep(self.config.poll).await;
-        }
-    }
-
-    /// Checks that this run holds the lease. Retries while IAM may still show the tags from before the lease was
-    /// written.
-    pub async fn holds_lease(&self, name: &str) -> Result<(), Error> {
-        let until = Instant::now() + self.config.consistency;
-        loop {
-            if self.shows_lease(&self.iam.known_user(name).await?.tags, until)? {
-                return Ok(());
-            }
-            sleep(self.config.poll).await;
-        }
-    }
-
-    /// Whether these tags show this run's lease. Fails if another run has taken the lease, or if the tags should show
-    /// it by now.
-    pub fn shows_lease(&self, tags: &[Tag], until: Instant) -> Result<bool, Error> {
-        let lease = Lease::read(tags);
-        let is_mine = lease.as_ref().is_some_and(|lease| lease.is_same_run(&self.lease));
-        if is_mine && self.ownership.owner(tags) == Owner::Ours {
-            return Ok(true);
-        }
-        let is_taken = !is_mine && lease.as_ref().is_some_and(Lease::is_live);
-        if is_taken || Instant::now() + self.config.poll > until {
-            let removed = || "this run's lease was removed".to_owned();
-            return Err(Error::Busy(lease.map_or_else(removed, |lease| lease.describe())));
-        }
-        Ok(false)
-    }
-
-    /// Whether the user belongs to this stack and no other run has taken the lease.
-    pub async fn is_mine(&self, name: &str) -> Result<bool, Error> {
-        let Some(user) = self.iam.user(name).await? else { return Ok(false) };
-        let lease = Lease::read(&user.tags);
-        Ok(self.ownership.owner(&user.tags) == Owner::Ours && lease.is_none_or(|lease| lease.is_same_run(&self.lease)))
-    }
-
-    /// The lease tag. Call this only to write the tag, because after this call, the run expires or releases the
-    /// lease when it ends.
-    pub fn lease_tag(&self) -> Tag {
-        self.writes_lease.store(true, Ordering::SeqCst);
-        self.lease.with(self.creation()).tag()
-    }
-
-    /// Sets when this run creates a key. The next lease that it writes contains that time.
-    pub fn set_creation(&self, creation: Option<Creation>) {
-        *locked(&self.creation) = creation;
-    }
-
-    /// When this run creates a key.
-    pub fn creation(&self) -> Option<Creation> {
-        locked(&self.creation).clone()
-    }
-
-    /// Marks this run's lease as expired. The next run does not wait for it, and knows that there may be something to
-    /// clean up. The tag is written even if IAM does not show the lease, because that may be a stale read.
-    pub async fn end_lease(&self, name: &str) -> Result<(), Error> {
-        if !self.may_end_lease(name).await? {
-            return Ok(());
-        }
-        self.iam.tag_user(name, &[self.lease.with(self.creation()).ended().tag()]).await
-    }
-
-    /// Removes this run's lease from the user. Use it only if there is nothing to clean up.
-    pub async fn release_lease(&self, name: &str) -> Result<(), Error> {
-        if !self.may_end_lease(name).await? {
-            return Ok(());
-        }
-        self.iam.untag_user(name, &[LEASE.to_owned()]).await
-    }
-
-    async fn may_end_lease(&self, name: &str) -> Result<bool, Error> {
-        if !self.writes_lease.load(Ordering::SeqCst) {
-            return Ok(false);
-        }
-        let Some(user) = self.iam.user(name).await? else { return Ok(false) };
-        Ok(self.ownership.owner(&user.tags) == Owner::Ours && self.live_lease_of_another_run(&user.tags).is_none())
-    }
-
-    /// The lease that another run of this stack holds on a user with these tags.
-    pub fn live_lease_of_another_run(&self, tags: &[Tag]) -> Option<Lease> {
-        let lease = Lease::read(tags).filter(|_| self.ownership.owner(tags) == Owner::Ours)?;
-        (lease.is_live() && !lease.is_same_run(&self.lease)).then_some(lease)
     }
 }
 

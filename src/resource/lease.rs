@@ -1,9 +1,16 @@
-//! The lease on the user.
+//! The lease on the user: its tag, and how a run waits for it, claims it, checks it, ends it and releases it.
 
 use std::time::SystemTime;
 
+use tokio::time::{Instant, sleep};
+
+use super::context::Context;
 use super::creation::Creation;
+use super::observe::{self, SeenUser};
+use super::ownership::Owner;
 use crate::deadline::unix;
+use crate::error::Error;
+use crate::properties::names::UserName;
 use crate::tag::{LEASE, Tag, get};
 
 /// The last part of the lease tag if the run is a Delete. Otherwise it is the [`Creation`], if there is one.
@@ -11,7 +18,7 @@ const DELETES: &str = "Delete";
 
 /// A lease on the user, held by one run (an invocation for one request) until its deadline.
 ///
-/// IAM tags do not support compare-and-set. [`crate::reconcile::apply`] shows how a run acquires a lease without it, and
+/// IAM tags do not support compare-and-set. [`Context::claim_lease`] acquires a lease without it, and
 /// `docs/guarantees.md` describes the remaining race.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
@@ -98,6 +105,118 @@ impl Lease {
             return format!("request {}, whose lease ends at Unix time {}", self.request_id, self.until);
         }
         format!("request {}, whose lease has expired", self.request_id)
+    }
+}
+
+impl Context<'_> {
+    /// Reads the user. If another run of this stack holds the lease, waits until it releases the lease or the lease
+    /// expires.
+    pub async fn user_at_rest(&self, name: &UserName) -> Result<Option<SeenUser>, Error> {
+        let before = self.current_step();
+        loop {
+            let seen = observe::user(&self.iam, &self.ownership, name).await?;
+            let lease = seen.as_ref().and_then(|seen| self.live_lease_of_another_run(&seen.user.tags));
+            let Some(lease) = lease else {
+                self.enter(before);
+                return Ok(seen);
+            };
+            // CloudFormation is already deleting the resource, so this event is late. Nothing would ever delete the
+            // resources that this run creates.
+            if lease.deletes() && !self.lease.deletes() {
+                return Err(Error::Busy(format!("a Delete, {}", lease.describe())));
+            }
+            if Instant::now() + self.config.poll >= self.work_until() {
+                return Err(Error::Busy(lease.describe()));
+            }
+            tracing::info!(lease = %lease.describe(), "another run is working on this user; waiting until it ends");
+            // If the deadline ends the wait, the status reason names the other run.
+            self.enter(format!("wait for another run ({})", lease.describe()));
+            sleep(self.config.poll).await;
+        }
+    }
+
+    /// Checks that this run holds the lease. Retries while IAM may still show the tags from before the lease was
+    /// written.
+    pub async fn holds_lease(&self, name: &str) -> Result<(), Error> {
+        let until = Instant::now() + self.config.consistency;
+        loop {
+            if self.shows_lease(&self.iam.known_user(name).await?.tags, until)? {
+                return Ok(());
+            }
+            sleep(self.config.poll).await;
+        }
+    }
+
+    /// Whether these tags show this run's lease. Fails if another run has taken the lease, or if the tags should show
+    /// it by now.
+    pub fn shows_lease(&self, tags: &[Tag], until: Instant) -> Result<bool, Error> {
+        let lease = Lease::read(tags);
+        let is_mine = lease.as_ref().is_some_and(|lease| lease.is_same_run(&self.lease));
+        if is_mine && self.ownership.owner(tags) == Owner::Ours {
+            return Ok(true);
+        }
+        let is_taken = !is_mine && lease.as_ref().is_some_and(Lease::is_live);
+        if is_taken || Instant::now() + self.config.poll > until {
+            let removed = || "this run's lease was removed".to_owned();
+            return Err(Error::Busy(lease.map_or_else(removed, |lease| lease.describe())));
+        }
+        Ok(false)
+    }
+
+    /// Whether the user belongs to this stack and no other run has taken the lease.
+    pub async fn is_mine(&self, name: &str) -> Result<bool, Error> {
+        let Some(user) = self.iam.user(name).await? else { return Ok(false) };
+        let lease = Lease::read(&user.tags);
+        Ok(self.ownership.owner(&user.tags) == Owner::Ours && lease.is_none_or(|lease| lease.is_same_run(&self.lease)))
+    }
+
+    /// Puts this run's lease on an existing user, together with other tags, and checks that no other run overwrites it.
+    ///
+    /// Tags do not support compare-and-set. A run that finds no lease writes its own, waits longer than another run
+    /// needs between its read and its write, and reads again. If two runs write, only the last one finds its own lease
+    /// (Fischer's algorithm).
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if another run has the lease. This run has then not changed anything.
+    pub async fn claim_lease(&self, name: &str, tags: &[Tag]) -> Result<(), Error> {
+        let seen = self.iam.user(name).await?;
+        if let Some(lease) = seen.and_then(|user| self.live_lease_of_another_run(&user.tags)) {
+            return Err(Error::Busy(lease.describe()));
+        }
+        self.iam.tag_user(name, tags).await?;
+        sleep(self.config.lease_settle).await;
+        self.holds_lease(name).await
+    }
+
+    /// Marks this run's lease as expired. The next run does not wait for it, and knows that there may be something to
+    /// clean up. The tag is written even if IAM does not show the lease, because that may be a stale read.
+    pub async fn end_lease(&self, name: &str, lease: &Lease) -> Result<(), Error> {
+        if !self.may_end_lease(name).await? {
+            return Ok(());
+        }
+        self.iam.tag_user(name, &[lease.ended().tag()]).await
+    }
+
+    /// Removes this run's lease from the user. Use it only if there is nothing to clean up.
+    pub async fn release_lease(&self, name: &str) -> Result<(), Error> {
+        if !self.may_end_lease(name).await? {
+            return Ok(());
+        }
+        self.iam.untag_user(name, &[LEASE.to_owned()]).await
+    }
+
+    async fn may_end_lease(&self, name: &str) -> Result<bool, Error> {
+        if !self.may_have_lease() {
+            return Ok(false);
+        }
+        let Some(user) = self.iam.user(name).await? else { return Ok(false) };
+        Ok(self.ownership.owner(&user.tags) == Owner::Ours && self.live_lease_of_another_run(&user.tags).is_none())
+    }
+
+    /// The lease that another run of this stack holds on a user with these tags.
+    fn live_lease_of_another_run(&self, tags: &[Tag]) -> Option<Lease> {
+        let lease = Lease::read(tags).filter(|_| self.ownership.owner(tags) == Owner::Ours)?;
+        (lease.is_live() && !lease.is_same_run(&self.lease)).then_some(lease)
     }
 }
 

@@ -10,8 +10,7 @@ use crate::error::{Error, InvalidProperty, NamedBy, OtherWorkspace};
 use crate::properties::Spec;
 use crate::properties::names::Server;
 use crate::properties::registry::{DockerHub, Registry};
-use crate::tag::Tag;
-use crate::tag::{WORKSPACE, get};
+use crate::tag::{Tag, WORKSPACE, get};
 
 /// A property, and the environment variable that contains the only value allowed for it.
 type Pinned = (&'static str, &'static str);

@@ -5,8 +5,7 @@ use aws_sdk_iam::types;
 use super::{Iam, from_sdk, to_sdk};
 use crate::aws::{absent_is_none, code, gone_is_fine};
 use crate::error::{Error, is_denied};
-use crate::tag::Tag;
-use crate::tag::{STACK_ID, get};
+use crate::tag::{STACK_ID, Tag, get};
 
 /// A user as GetUser returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]

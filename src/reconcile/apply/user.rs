@@ -1,13 +1,10 @@
-//! Gives this run exclusive use of the user: through CreateUser, which succeeds only once, or through a lease.
-
-use std::sync::atomic::Ordering;
+//! Takes the user for this run: creates it, which succeeds only once, or tags it together with the lease.
 
 use tokio::time::{Instant, sleep};
 
-use super::Run;
 use crate::aws::code;
 use crate::error::Error;
-use crate::reconcile::undo::Undo;
+use crate::reconcile::run::Run;
 use crate::resource::adopted::Adopted;
 use crate::resource::lease::Lease;
 use crate::resource::ownership::Owner;
@@ -17,7 +14,6 @@ impl Run<'_> {
     pub(super) async fn create_user(&self) -> Result<(), Error> {
         let wanted = self.tags_of_new_user();
         let spec = &self.prepared.spec;
-        self.journal.note(Undo::User);
         let (iam, until) = (&self.context.iam, Instant::now() + self.context.config.consistency);
         loop {
             let created = iam.create_user(self.user(), spec.path.as_str(), spec.boundary.as_deref(), &wanted).await;
@@ -46,9 +42,9 @@ impl Run<'_> {
     }
 
     fn tags_of_new_user(&self) -> Vec<Tag> {
-        let workspace = self.prepared.link.as_ref().map(|link| link.workspace.as_str());
+        let workspace = self.prepared.key.way().map(|link| link.workspace.as_str());
         let mut tags = self.context.ownership.for_user(&self.prepared.spec, workspace);
-        tags.push(self.context.lease_tag());
+        tags.push(self.lease().tag());
         tags
     }
 
@@ -60,7 +56,7 @@ impl Run<'_> {
             return Ok(true);
         }
         if self.context.ownership.owner(&found.tags) == Owner::Ours {
-            return Err(self.overtaken_by("it has just created the user".into()));
+            return Err(Error::Busy("it has just created the user".into()));
         }
         Err(Error::Foreign { what: found.whose() })
     }
@@ -68,38 +64,13 @@ impl Run<'_> {
     /// The tags belong to the stack, so they are kept even if the Update fails.
     pub(super) async fn reclaim_user(&self) -> Result<(), Error> {
         tracing::warn!(user = self.user(), "restoring the ownership tags that a person removed");
-        self.claim(&self.tags_of_new_user()).await
+        self.context.claim_lease(self.user(), &self.tags_of_new_user()).await
     }
 
     pub(super) async fn adopt_user(&self) -> Result<(), Error> {
-        self.journal.note(Undo::UserTags);
         let mut tags = self.tags_of_new_user();
         tags.push(Adopted::of(&self.prepared.observed).tag());
         tracing::warn!(user = self.user(), "adopting a user that `coiled setup aws` created");
-        self.claim(&tags).await
-    }
-
-    /// Puts this run's lease on an existing user and checks that no other run overwrites it.
-    ///
-    /// Tags do not support compare-and-set. A run that finds no lease writes its own, waits longer than another run
-    /// needs between its read and its write, and reads again. If two runs write, only the last one finds its own lease
-    /// (Fischer's algorithm).
-    pub(super) async fn claim(&self, tags: &[Tag]) -> Result<(), Error> {
-        let (context, name) = (self.context, self.user());
-        let seen = context.iam.user(name).await?;
-        if let Some(lease) = seen.and_then(|user| context.live_lease_of_another_run(&user.tags)) {
-            return Err(self.overtaken_by(lease.describe()));
-        }
-        context.iam.tag_user(name, tags).await?;
-        sleep(context.config.lease_settle).await;
-        match context.holds_lease(name).await {
-            Err(Error::Busy(by)) => Err(self.overtaken_by(by)),
-            other => other,
-        }
-    }
-
-    fn overtaken_by(&self, run: String) -> Error {
-        self.overtaken.store(true, Ordering::SeqCst);
-        Error::Busy(run)
+        self.context.claim_lease(self.user(), &tags).await
     }
 }

@@ -4,7 +4,7 @@
 //! as before. So a key is deleted before the new one is registered only if Coiled cannot hold it. This applies to
 //! inactive keys too: Coiled may hold one, and a person may set it active again.
 
-use super::pending_is_recorded;
+use super::decision::pending_is_recorded;
 use super::stray::strays;
 use crate::aws::iam::keys::{self, Key};
 use crate::resource::observe::{Observed, SeenUser};

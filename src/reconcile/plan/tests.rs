@@ -1,17 +1,23 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::*;
 use crate::aws::iam::keys::{Key, LastUse};
 use crate::aws::iam::user::User;
 use crate::cloudformation::request::Envelope;
+use crate::coiled::connection::Shown;
+use crate::coiled::{Coiled, Pace};
+use crate::properties::names::Server;
 use crate::properties::tags::keys_leniently;
 use crate::resource::lease::Lease;
 use crate::resource::observe::SeenUser;
 use crate::resource::ownership::OwnershipTags;
-use crate::tag::{LEASE, LOGICAL_ID, PENDING_REGION, SERVER, STACK_ID, WORKSPACE};
+use crate::resource::record::{Digests, held_key};
+use crate::tag::{ACCESS_KEY_ID, LEASE, REGISTERED, SERVER, WORKSPACE};
 
 const SECRET: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:coiled-token-AbCdEf";
 const HUB: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:hub-token-AbCdEf";
@@ -28,9 +34,29 @@ fn ownership() -> OwnershipTags {
     OwnershipTags::of(&Envelope::read(&json!({"StackId": "s", "LogicalResourceId": "C"})))
 }
 
-fn wanted(spec: &Spec, registers: bool) -> Wanted<'_> {
+/// No new key is registered.
+const KEEP: &KeyDecision<Link> = &KeyDecision::Keep;
+
+fn wanted<'a>(spec: &'a Spec, key: &'a KeyDecision<Link>) -> Wanted<'a> {
     let (tags, user_tags) = (ownership().for_policy(spec), ownership().for_user(spec, Some("ada")));
-    Wanted { spec, tags, user_tags, old_tag_keys: Vec::new(), old_boundary: None, registers, held: Held::Unknown }
+    Wanted { spec, tags, user_tags, old_tag_keys: Vec::new(), old_boundary: None, key }
+}
+
+/// A new key is registered, and before that, Coiled shows an AWS connection in this region.
+fn replace(region: &str) -> KeyDecision<Link> {
+    let pace = Pace { first: Duration::ZERO, retry: Duration::ZERO, until: Instant::now() };
+    let server = Server::parse(Server::DEFAULT).unwrap();
+    let coiled = Coiled::new(reqwest::Client::new(), server, SecretString::from("token"), pace);
+    KeyDecision::Replace(Link { coiled, workspace: "ada".into(), before: shown(region), hub_token: None })
+}
+
+fn shown(region: &str) -> Shown {
+    Shown::new(json!({"backend": "vm", "options": {"provider_name": "aws", "aws_region_name": region}}))
+}
+
+/// The plan as a line; empty if there is nothing to do.
+fn line(spec: &Spec, key: &KeyDecision<Link>, observed: &Observed) -> String {
+    plan(&wanted(spec, key), observed).map(|plan| plan.to_string()).unwrap_or_default()
 }
 
 fn key(id: &str) -> Key {
@@ -49,7 +75,7 @@ fn policy(kind: Kind, spec: &Spec) -> Policy {
 /// The state after a successful Create.
 fn connected(spec: &Spec) -> Observed {
     let digests = Digests { wanted: Digests::wanted(spec), shown: "shown".into() };
-    let mut tags = wanted(spec, false).user_tags;
+    let mut tags = wanted(spec, KEEP).user_tags;
     tags.extend([Tag::new(ACCESS_KEY_ID, "AKIA1"), Tag::new(REGISTERED, digests.tag_value())]);
     let policies: BTreeMap<Kind, Policy> = Kind::ALL.into_iter().map(|kind| (kind, policy(kind, spec))).collect();
     let attached = policies.values().map(|policy| policy.arn.clone()).collect();
@@ -69,8 +95,10 @@ fn seen(observed: &mut Observed) -> &mut SeenUser {
 }
 
 fn planned(spec: &Spec, observed: &Observed) -> String {
-    let registers = matches!(registration(spec, observed), Registration::Needed | Registration::KeyLost);
-    plan(&wanted(spec, registers), observed).to_string()
+    match registration(spec, observed) {
+        Registration::Needed | Registration::KeyLost => line(spec, &replace("us-gov-west-1"), observed),
+        Registration::Current | Registration::Uncertain => line(spec, KEEP, observed),
+    }
 }
 
 #[test]
@@ -88,7 +116,7 @@ fn create_runs_independent_steps_in_parallel() {
 #[test]
 fn the_plan_is_empty_if_the_state_matches() {
     let spec = spec(json!({}));
-    assert!(plan(&wanted(&spec, false), &connected(&spec)).is_empty());
+    assert!(plan(&wanted(&spec, KEEP), &connected(&spec)).is_none());
     assert_eq!(registration(&spec, &connected(&spec)), Registration::Current);
 }
 
@@ -176,13 +204,9 @@ fn the_key_that_coiled_holds_is_not_deleted_to_make_room() {
     seen(&mut observed).user.tags.extend([Tag::new(PENDING, "AKIA2"), Tag::new(PENDING_REGION, "us-east-2")]);
     seen(&mut observed).keys.push(key("AKIA2"));
     let tags = seen(&mut observed).user.tags.clone();
-    let shown = |region| {
-        let options = json!({"provider_name": "aws", "aws_region_name": region});
-        crate::coiled::connection::Shown::new(json!({"backend": "vm", "options": options}))
-    };
-    assert_eq!(crate::resource::record::held_key(&tags, &shown("eu-west-1")), None);
-    let held = Held::Key(crate::resource::record::held_key(&tags, &shown("us-east-2")).unwrap());
-    let plan = plan(&Wanted { held, ..wanted(&spec, true) }, &observed).to_string();
+    assert_eq!(held_key(&tags, &shown("eu-west-1")), None);
+    let held = Held::Key(held_key(&tags, &shown("us-east-2")).unwrap());
+    let plan = line(&spec, &replace("us-east-2"), &observed);
     let new_key = "open the WebSocket to Coiled > make room for a new key (delete AKIA1) > create access key";
     assert!(plan.contains(new_key), "{plan}");
     // Coiled may actually hold yet another key.
@@ -234,7 +258,7 @@ fn a_stray_key_is_deleted_first_to_make_room() {
     let mut observed = connected(&spec);
     seen(&mut observed).keys.push(key("AKIASTRAY"));
     killed(&mut observed, "keys 495 505");
-    let plan = plan(&wanted(&spec, true), &observed).to_string();
+    let plan = line(&spec, &replace("us-gov-west-1"), &observed);
     assert!(plan.contains("make room for a new key (delete AKIASTRAY) > create access key"), "{plan}");
 }
 
@@ -282,7 +306,7 @@ fn a_stray_key_is_deleted_only_if_a_lease_is_left_over() {
     let spec = spec(json!({}));
     let mut observed = connected(&spec);
     seen(&mut observed).keys.push(key("AKIASTRAY"));
-    assert!(plan(&wanted(&spec, false), &observed).is_empty());
+    assert!(plan(&wanted(&spec, KEEP), &observed).is_none());
     // The first three leases exclude the key, because they name it or another time. The last one is a lease of a run
     // that creates no key, so it names no time.
     for other in ["keys 400 450", "keys 503 510", "keys 495 505 AKIASTRAY", ""] {
@@ -361,12 +385,12 @@ fn a_boundary_is_set_and_is_deleted_only_if_the_stack_set_it() {
     );
     let mut observed = connected(&plain);
     seen(&mut observed).user.boundary = Some("arn:aws:iam::111122223333:policy/b".into());
-    assert!(plan(&wanted(&bounded, false), &observed).is_empty());
-    let mut wanted = wanted(&plain, false);
+    assert!(plan(&wanted(&bounded, KEEP), &observed).is_none());
+    let mut wanted = wanted(&plain, KEEP);
     wanted.old_boundary = Some("arn:aws:iam::111122223333:policy/b".into());
-    assert!(plan(&wanted, &observed).to_string().contains("delete permissions boundary"));
+    assert!(plan(&wanted, &observed).unwrap().to_string().contains("delete permissions boundary"));
     wanted.old_boundary = None;
-    assert_eq!(plan(&wanted, &observed).to_string(), "", "a boundary that someone else set is kept");
+    assert!(plan(&wanted, &observed).is_none(), "a boundary that someone else set is kept");
 }
 
 #[test]
@@ -376,10 +400,10 @@ fn only_stack_tags_are_removed() {
     let before = json!({"Tags": [{"Key": "team", "Value": "a"}, {"Key": "coiled-stack:stack-id", "Value": "x"}]});
     seen(&mut observed).user.tags.push(Tag::new("persons-own", "x"));
     let spec = spec(json!({}));
-    let mut wanted = wanted(&spec, false);
+    let mut wanted = wanted(&spec, KEEP);
     wanted.old_tag_keys = keys_leniently(&before);
     assert_eq!(
-        plan(&wanted, &observed).to_string(),
+        plan(&wanted, &observed).unwrap().to_string(),
         "acquire the lease > untag user (team) > (untag setup policy (team) | untag ongoing policy (team)) \
          > check the lease > release the lease"
     );
@@ -388,7 +412,7 @@ fn only_stack_tags_are_removed() {
 #[test]
 fn a_stack_tag_named_owner_replaces_coileds_owner_tag() {
     let own = spec(json!({"Tags": [{"Key": "Owner", "Value": "team"}]}));
-    let keys: Vec<String> = wanted(&own, false).user_tags.into_iter().map(|tag| tag.key).collect();
+    let keys: Vec<String> = wanted(&own, KEEP).user_tags.into_iter().map(|tag| tag.key).collect();
     assert_eq!(keys, [STACK_ID, LOGICAL_ID, "Owner", SERVER, WORKSPACE]);
 }
 
@@ -397,10 +421,10 @@ fn a_stack_tag_named_owner_replaces_coileds_owner_tag() {
 fn the_old_spelling_of_owner_is_removed_from_user_and_policies() {
     let (plain, own) = (spec(json!({})), spec(json!({"Tags": [{"Key": "Owner", "Value": "team"}]})));
     for (before, after, old, new) in [(&plain, &own, "owner", "Owner"), (&own, &plain, "Owner", "owner")] {
-        let mut wanted = wanted(after, false);
+        let mut wanted = wanted(after, KEEP);
         wanted.old_tag_keys = if old == "Owner" { vec!["Owner".into()] } else { Vec::new() };
         assert_eq!(
-            plan(&wanted, &connected(before)).to_string(),
+            plan(&wanted, &connected(before)).unwrap().to_string(),
             format!(
                 "acquire the lease > untag user ({old}) > tag user ({new}) \
                  > (untag setup policy ({old}) > tag setup policy ({new}) \

@@ -4,22 +4,28 @@
 //! user would then have two keys that Coiled may hold, and no room for the next Update's key. So the new key is
 //! registered once more, with the settings of the recorded key. If that works, Coiled certainly holds the new key.
 
+use crate::aws::iam::keys::NewKey;
 use crate::coiled::registration::Message;
 use crate::error::Error;
 use crate::properties::Spec;
 use crate::properties::registry::Registry;
-use crate::reconcile::apply::{Outcome, Run};
+use crate::reconcile::journal::Outcome;
+use crate::reconcile::link::Link;
+use crate::reconcile::run::Run;
 use crate::resource::record::Digests;
 use crate::resource::trust;
-use crate::tag::Tag;
-use crate::tag::{ACCESS_KEY_ID, REGISTERED, get};
+use crate::tag::{ACCESS_KEY_ID, REGISTERED, Tag, get};
 
 impl Run<'_> {
     /// Registers the new key with the settings that the recorded key has. Returns `false` if both keys remain.
     pub(super) async fn reregister(&self) -> bool {
-        let Some(spec) = self.recorded_settings() else { return false };
+        let (Some(spec), Some(link), Some(key)) =
+            (self.recorded_settings(), self.prepared.key.way(), self.journal.key())
+        else {
+            return false;
+        };
         self.context.enter("register the new key with the earlier settings");
-        match self.register_with(&spec).await {
+        match self.register_with(&spec, link, key).await {
             Ok(()) => {
                 tracing::info!("the new key is registered with the earlier settings; the earlier key is deleted");
                 true
@@ -47,11 +53,11 @@ impl Run<'_> {
             (Registry::DockerHub(old), Registry::DockerHub(new)) => old.token_secret == new.token_secret,
             (old, _) => *old == Registry::Ecr,
         };
-        (self.outcome() == Outcome::Rejected && is_recorded && has_tokens).then_some(spec)
+        (self.journal.outcome() == Outcome::Rejected && is_recorded && has_tokens).then_some(spec)
     }
 
-    async fn register_with(&self, spec: &Spec) -> Result<(), Error> {
-        let (context, link, key) = (self.context, self.link()?, self.key()?);
+    async fn register_with(&self, spec: &Spec, link: &Link, key: NewKey) -> Result<(), Error> {
+        let context = self.context;
         if !context.is_mine(self.user()).await? {
             return Err(Error::Busy("it has the lease now".into()));
         }
@@ -59,7 +65,7 @@ impl Run<'_> {
         let ids = (physical_id.plain(), context.envelope.request_id.as_str());
         let message = Message::new(spec, &key, link.hub_token.as_ref(), ids);
         let coiled = self.coiled_for_undo(link);
-        coiled.register(&link.workspace, &message, None, &self.sent).await?;
+        coiled.register(&link.workspace, &message, None, || self.journal.note_sent()).await?;
         let shown = coiled.shown(&link.workspace).await?;
         if !shown.is_aws_in(&spec.region) {
             return Err(Error::Unconfirmed(format!("Coiled shows {}", shown.describe())));

@@ -1,0 +1,54 @@
+//! What the replacement of the key needs to know in advance.
+
+use super::{KeyRoom, held, key_room};
+use crate::reconcile::link::Link;
+use crate::resource::observe::Observed;
+use crate::resource::record::{Digests, held_key};
+use crate::tag::{ACCESS_KEY_ID, PENDING, REGISTERED, Tag, WORKSPACE, get};
+
+/// The replacement of the key.
+#[derive(Debug)]
+pub struct Replacement<'a> {
+    /// The workspace, and its connection before this run.
+    pub link: &'a Link,
+    /// The keys to delete first, because IAM allows two per user. Coiled cannot hold them.
+    pub room: Vec<String>,
+    /// The tags to write together with the pending tags.
+    pub resolved: Vec<Tag>,
+    /// The tag to write together with the record, if the user lacks it.
+    pub workspace: Option<Tag>,
+    /// The keys that Coiled no longer holds after the registration.
+    pub superseded: Vec<String>,
+}
+
+/// The replacement of the observed keys by a new one.
+pub fn replacement<'a>(link: &'a Link, observed: &Observed) -> Replacement<'a> {
+    let room = match key_room(observed, held(observed, link)) {
+        KeyRoom::After(keys) => keys,
+        // The checks reject a user that has no room for a key. If they are wrong, CreateAccessKey fails and no key is
+        // deleted.
+        KeyRoom::Free | KeyRoom::None { .. } => Vec::new(),
+    };
+    let lacks_workspace = observed.owned().is_some_and(|seen| get(&seen.user.tags, WORKSPACE).is_none());
+    Replacement {
+        link,
+        room,
+        resolved: resolved_pending_key(link, observed),
+        workspace: lacks_workspace.then(|| Tag::new(WORKSPACE, &link.workspace)),
+        superseded: observed.keys().iter().map(|key| key.id.clone()).collect(),
+    }
+}
+
+/// The tags that record the previous pending key as active, if Coiled holds it. There is only one pending tag. If it
+/// were overwritten without this record, no tag would show that the connection belongs to this stack.
+fn resolved_pending_key(link: &Link, observed: &Observed) -> Vec<Tag> {
+    let Some(seen) = observed.owned() else { return Vec::new() };
+    let pending = get(&seen.user.tags, PENDING);
+    match held_key(&seen.user.tags, &link.before) {
+        Some(held) if pending == Some(held) => {
+            let digests = Digests::of_unknown(&link.before);
+            vec![Tag::new(ACCESS_KEY_ID, held), Tag::new(REGISTERED, digests.tag_value())]
+        }
+        _ => Vec::new(),
+    }
+}
