@@ -7,14 +7,14 @@ use crate::aws::iam::document::Kind;
 use crate::aws::iam::policy::Policy;
 use crate::aws::iam::retag::back_to;
 use crate::aws::iam::user::User;
+use crate::delete::find::Owned;
 use crate::error::Error;
 use crate::properties::names::UserName;
 use crate::properties::tags;
-use crate::resource::adopted::{Adopted, AdoptedPolicy};
+use crate::resource::adopted::AdoptedPolicy;
 use crate::resource::context::Context;
 use crate::resource::ownership::Owner;
-use crate::tag::Tag;
-use crate::tag::{OWNER, PREFIX};
+use crate::tag::{OWNER, PREFIX, Tag};
 
 /// Restores the user and its policies. The user's ownership tags are removed last, so that another Delete can continue
 /// after a failure.
@@ -23,7 +23,9 @@ use crate::tag::{OWNER, PREFIX};
 ///
 /// # Errors
 /// The first IAM call that failed. The next Delete restores the rest.
-pub async fn restore(context: &Context<'_>, user: &User, was: &Adopted) -> Result<(), Error> {
+pub async fn restore(context: &Context<'_>, owned: &Owned) -> Result<(), Error> {
+    let (Some(seen), Some(was)) = (&owned.user, owned.adopted()) else { return Ok(()) };
+    let user = &seen.user;
     let name = user.name.as_str();
     tracing::warn!(arn = %user.arn, "restoring this adopted user, because this stack never registered a key");
     for key in context.iam.keys(name).await?.into_iter().filter(|key| !was.keys.contains(&key.id)) {

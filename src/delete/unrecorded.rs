@@ -6,7 +6,8 @@
 //! the Delete: a key of this stack no longer works, and there may be no user to tag with
 //! `coiled-stack:force-disconnect`.
 
-use super::{Owned, coiled_deadline, server_and_token, workspace};
+use super::deregister::{coiled_deadline, server_and_token, workspace};
+use super::find::Owned;
 use crate::coiled::connection::Shown;
 use crate::coiled::settings_url;
 use crate::error::Error;

@@ -1,0 +1,75 @@
+//! The steps of a Delete. It first deregisters the key, and then decides whether to restore or to delete.
+
+use std::fmt;
+
+use super::deregister::AtCoiled;
+use super::find::Owned;
+
+/// One step. Its `Display` is the name that the log and a status reason show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Put this run's lease on the user.
+    AcquireLease,
+    /// Disconnect the workspace, if its connection belongs to this stack.
+    Disconnect,
+    /// Say in the log whether the workspace is connected. The user is gone, so nothing proves whose connection it is.
+    LookForConnection,
+    /// Restore the adopted user and its policies.
+    Restore,
+    /// Delete everything that prevents the deletion of the user.
+    DeleteContents,
+    /// Delete the policy with this ARN.
+    DeletePolicy(String),
+    /// Delete the user with this ARN.
+    DeleteUser(String),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AcquireLease => write!(f, "acquire the lease"),
+            Self::Disconnect => write!(f, "disconnect the workspace"),
+            Self::LookForConnection => write!(f, "look for a connection of the deleted user"),
+            Self::Restore => write!(f, "restore the adopted resources"),
+            Self::DeleteContents => write!(f, "delete the user's contents"),
+            Self::DeletePolicy(arn) => write!(f, "delete policy {arn}"),
+            Self::DeleteUser(arn) => write!(f, "delete user {arn}"),
+        }
+    }
+}
+
+/// Steps that run one after another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Steps(pub Vec<Step>);
+
+impl fmt::Display for Steps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.iter().map(Step::to_string).collect::<Vec<_>>().join(" > "))
+    }
+}
+
+/// The steps that deregister the key.
+pub fn deregister(owned: &Owned) -> Steps {
+    Steps(match owned.user {
+        Some(_) => vec![Step::AcquireLease, Step::Disconnect],
+        None => vec![Step::LookForConnection],
+    })
+}
+
+/// The steps after the key is deregistered. A user that was adopted, and for which this stack never registered a key, is
+/// restored.
+pub fn decide(owned: &Owned, connection: AtCoiled) -> Steps {
+    if owned.adopted().is_some() && connection == AtCoiled::NotThisStack {
+        Steps(vec![Step::Restore])
+    } else {
+        delete(owned)
+    }
+}
+
+/// The steps that delete everything that this stack owns. The user comes last, because its tags say what is left.
+pub fn delete(owned: &Owned) -> Steps {
+    let contents = owned.user.iter().map(|_| Step::DeleteContents);
+    let policies = owned.policies.iter().cloned().map(Step::DeletePolicy);
+    let user = owned.user.iter().map(|seen| Step::DeleteUser(seen.user.arn.clone()));
+    Steps(contents.chain(policies).chain(user).collect())
+}
