@@ -27,7 +27,7 @@ pub enum Problem {
 
 impl Problem {
     /// Finds the problem in a failed connection. `None` if it failed for another reason.
-    pub fn of(error: &(dyn StdError + 'static)) -> Option<Self> {
+    pub(crate) fn of(error: &(dyn StdError + 'static)) -> Option<Self> {
         match tls_error(error)? {
             TlsError::InvalidCertificate(problem) => Some(Self::of_certificate(problem)),
             // For example `https://` with a port that serves plain HTTP.
@@ -52,7 +52,7 @@ impl Problem {
     }
 
     /// What to do about it.
-    pub fn fix(&self) -> &'static str {
+    pub(crate) fn fix(&self) -> &'static str {
         match self {
             Self::UnknownAuthority => {
                 "If the server is yours, add its authority's certificate to a file with the public authorities' \
@@ -83,7 +83,7 @@ impl fmt::Display for Problem {
 }
 
 /// Why a connection failed. A TLS problem is explained, together with its fix.
-pub fn cause(error: &(dyn StdError + 'static)) -> String {
+pub(crate) fn cause(error: &(dyn StdError + 'static)) -> String {
     match Problem::of(error) {
         Some(problem) => format!("{problem}. {}", problem.fix()),
         None => innermost(error),
@@ -91,7 +91,7 @@ pub fn cause(error: &(dyn StdError + 'static)) -> String {
 }
 
 /// The last error in a chain. The outer ones only repeat that the call failed.
-pub fn innermost(error: &(dyn StdError + 'static)) -> String {
+pub(crate) fn innermost(error: &(dyn StdError + 'static)) -> String {
     chain(error).last().map(ToString::to_string).unwrap_or_default()
 }
 

@@ -115,7 +115,7 @@ impl Config {
     }
 
     /// Whether a token may be sent to this server.
-    pub fn trusts(&self, server: &Server) -> bool {
+    pub(crate) fn trusts(&self, server: &Server) -> bool {
         self.server.as_ref().is_none_or(|trusted| Server::parse(trusted).as_ref() == Ok(server))
     }
 }

@@ -12,7 +12,7 @@ const UNDO: Duration = Duration::from_secs(150);
 /// When each part of a run has to end. If the function's timeout is short, undo and response get proportionally less
 /// time.
 #[derive(Debug, Clone, Copy)]
-pub struct Deadlines {
+pub(crate) struct Deadlines {
     /// Steps are canceled at this time.
     pub work: Instant,
     /// The undo is canceled at this time, and the response reports what is left.
@@ -25,7 +25,7 @@ pub struct Deadlines {
 
 impl Deadlines {
     /// Divides the time that remains until Lambda's own deadline.
-    pub fn until(deadline: SystemTime) -> Self {
+    pub(crate) fn until(deadline: SystemTime) -> Self {
         let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
         let now = Instant::now();
         // Lambda's clock started before the event arrived here. The margin covers that delay.
@@ -42,7 +42,7 @@ impl Deadlines {
 
     /// Deadlines for Delete. Delete undoes nothing and only has to end its lease, so its work also gets 3/4 of the undo
     /// time.
-    pub fn without_undo(self) -> Self {
+    pub(crate) fn without_undo(self) -> Self {
         Self { work: self.undo - self.undo.saturating_duration_since(self.work) / 4, ..self }
     }
 }

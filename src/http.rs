@@ -3,10 +3,10 @@
 use crate::certificate;
 
 /// The name and version sent to Coiled as `User-Agent` and `Client-Version`.
-pub const AGENT: &str = concat!("coiled-aws-stack/", env!("CARGO_PKG_VERSION"));
+pub(crate) const AGENT: &str = concat!("coiled-aws-stack/", env!("CARGO_PKG_VERSION"));
 
 /// The HTTP client that all requests of the process share.
-pub fn client() -> Result<reqwest::Client, reqwest::Error> {
+pub(crate) fn client() -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()
         .user_agent(AGENT)
         .connect_timeout(std::time::Duration::from_secs(5))
@@ -18,6 +18,6 @@ pub fn client() -> Result<reqwest::Client, reqwest::Error> {
 }
 
 /// Why a request failed, without its URL.
-pub fn cause(error: &reqwest::Error) -> String {
+pub(crate) fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() { "no response in time".to_owned() } else { certificate::cause(error) }
 }

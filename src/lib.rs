@@ -33,20 +33,20 @@
 //! - [`deadline`]: divides the time between work, undo and response. [`config`]: wait times and retries.
 
 pub mod aws;
-pub mod certificate;
+pub(crate) mod certificate;
 pub mod cloudformation;
 pub mod coiled;
 pub mod config;
 pub mod deadline;
-pub mod delete;
+pub(crate) mod delete;
 pub mod error;
 pub mod handler;
-pub mod http;
-pub mod lock;
+pub(crate) mod http;
+pub(crate) mod lock;
 pub mod log;
-pub mod page;
+pub(crate) mod page;
 pub mod properties;
-pub mod reconcile;
+pub(crate) mod reconcile;
 pub mod redact;
 pub mod resource;
 pub mod tag;

@@ -3,7 +3,7 @@
 use crate::redact::{mask_keys, shorten};
 
 /// Describes an HTML page by its title. `None` if the body is not an HTML page.
-pub fn describe(body: &str) -> Option<String> {
+pub(crate) fn describe(body: &str) -> Option<String> {
     let start: String = body.chars().take(1024).collect::<String>().to_ascii_lowercase();
     let is_page = ["<!doctype html", "<html"].iter().any(|tag| start.contains(tag));
     if !is_page || !start.trim_start_matches(['\u{feff}', ' ', '\r', '\n', '\t']).starts_with('<') {

@@ -112,7 +112,7 @@ const LONGEST_NAME: usize = 160;
 /// Replaces whatever may be a secret access key: each sequence of exactly 40 letters, digits, `/` and `+`.
 ///
 /// A server may repeat keys of earlier runs, which this run does not know. A longer sequence is not a key.
-pub fn mask_keys(text: &str) -> String {
+pub(crate) fn mask_keys(text: &str) -> String {
     let units: Vec<Unit> = units(text).collect();
     let words = units.chunk_by(|one, next| is_in_word(one.char) == is_in_word(next.char));
     let runs = words.filter(|word| word.len() <= LONGEST_NAME).flat_map(|word| word.split(|unit| is_dash(unit.char)));
@@ -133,7 +133,7 @@ fn is_in_word(char: char) -> bool {
 }
 
 /// The text without its last word, which may be the first part of a key.
-pub fn without_last_word(text: &str) -> &str {
+pub(crate) fn without_last_word(text: &str) -> &str {
     text.trim_end_matches(|char| is_in_word(char) || matches!(char, '\\' | '%' | '&' | '#' | ';'))
 }
 
@@ -160,7 +160,7 @@ const SHOWN: usize = 16 << 10;
 /// Text from another server, ready for an error or a log line. Replace known secrets first, see [`scrub`].
 ///
 /// The text is cut last, because the first part of a key would not be recognized.
-pub fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     shorten(&mask_keys(text), SHOWN)
 }
 
@@ -175,7 +175,7 @@ pub fn shorten(text: &str, limit: usize) -> String {
 
 /// At most `limit` bytes of a text, without its middle if it is longer. In a status reason, the beginning contains the
 /// step and the cause, and the end contains the advice.
-pub fn cut_middle(text: &str, limit: usize) -> String {
+pub(crate) fn cut_middle(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
     }
@@ -186,7 +186,7 @@ pub fn cut_middle(text: &str, limit: usize) -> String {
 }
 
 /// Lower-case hexadecimal, two digits per byte.
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -2,31 +2,31 @@
 //! state that is kept between runs.
 
 /// Coiled's own tag, which Coiled's cleanup tools search for.
-pub const OWNER: &str = "owner";
+pub(crate) const OWNER: &str = "owner";
 /// The ID of the stack that owns the resource.
-pub const STACK_ID: &str = "coiled-stack:stack-id";
+pub(crate) const STACK_ID: &str = "coiled-stack:stack-id";
 /// The logical ID of the stack's `Custom::CoiledConnection` that owns the resource.
-pub const LOGICAL_ID: &str = "coiled-stack:logical-id";
+pub(crate) const LOGICAL_ID: &str = "coiled-stack:logical-id";
 /// The Coiled server that the user's key is registered with.
-pub const SERVER: &str = "coiled-stack:server";
+pub(crate) const SERVER: &str = "coiled-stack:server";
 /// The slug of the connected workspace. It is resolved only once.
-pub const WORKSPACE: &str = "coiled-stack:workspace";
+pub(crate) const WORKSPACE: &str = "coiled-stack:workspace";
 /// The ID of the active key: the one that Coiled holds.
-pub const ACCESS_KEY_ID: &str = "coiled-stack:access-key-id";
+pub(crate) const ACCESS_KEY_ID: &str = "coiled-stack:access-key-id";
 /// The ID of the pending key: its registration was sent, and the outcome is unknown.
-pub const PENDING: &str = "coiled-stack:pending-access-key-id";
+pub(crate) const PENDING: &str = "coiled-stack:pending-access-key-id";
 /// The region in the pending registration. It identifies that registration in Coiled's response.
-pub const PENDING_REGION: &str = "coiled-stack:pending-region";
+pub(crate) const PENDING_REGION: &str = "coiled-stack:pending-region";
 /// The [`crate::resource::record::Digests`] of the active key's registration.
-pub const REGISTERED: &str = "coiled-stack:registered";
+pub(crate) const REGISTERED: &str = "coiled-stack:registered";
 /// The [`Lease`]: which run is working on the user, and until when.
-pub const LEASE: &str = "coiled-stack:lease";
+pub(crate) const LEASE: &str = "coiled-stack:lease";
 /// The user's state before adoption. It is kept until the stack has registered a key.
-pub const ADOPTED: &str = "coiled-stack:adopted";
+pub(crate) const ADOPTED: &str = "coiled-stack:adopted";
 /// The prefix of all these tags except [`OWNER`].
-pub const PREFIX: &str = "coiled-stack:";
+pub(crate) const PREFIX: &str = "coiled-stack:";
 /// Set to `true` by a person to make Delete continue even if Coiled asks for confirmation or does not respond.
-pub const FORCE_DISCONNECT: &str = "coiled-stack:force-disconnect";
+pub(crate) const FORCE_DISCONNECT: &str = "coiled-stack:force-disconnect";
 
 /// One tag of an IAM resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +45,6 @@ impl Tag {
 }
 
 /// The value of a tag. Ignores the case of the key, as IAM does for users.
-pub fn get<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {
+pub(crate) fn get<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {
     tags.iter().find(|tag| tag.key.eq_ignore_ascii_case(key)).map(|tag| tag.value.as_str())
 }

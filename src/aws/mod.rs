@@ -1,10 +1,10 @@
 //! Shared by all AWS calls: client settings and the interpretation of errors.
 
 pub mod iam;
-pub mod patience;
-pub mod reply;
+pub(crate) mod patience;
+pub(crate) mod reply;
 pub mod secrets;
-pub mod sts;
+pub(crate) mod sts;
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::error::{Error, Trouble};
 /// certificates again.
 ///
 /// The SDK's own retries are off, because [`crate::aws::patience`] controls all retries.
-pub fn shared(sdk: &SdkConfig) -> SdkConfig {
+pub(crate) fn shared(sdk: &SdkConfig) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
         .operation_attempt_timeout(Duration::from_secs(10))
@@ -32,7 +32,7 @@ pub fn shared(sdk: &SdkConfig) -> SdkConfig {
 }
 
 /// The error code of an AWS error. `None` for other errors.
-pub fn code(error: &Error) -> Option<&str> {
+pub(crate) fn code(error: &Error) -> Option<&str> {
     match error {
         Error::Aws { code, .. } => Some(code),
         _ => None,
@@ -40,17 +40,17 @@ pub fn code(error: &Error) -> Option<&str> {
 }
 
 /// Whether an AWS service throttled the calls or was unavailable until this function gave up.
-pub fn is_busy(error: &Error) -> bool {
+pub(crate) fn is_busy(error: &Error) -> bool {
     matches!(error, Error::Aws { trouble: Trouble::Busy, .. })
 }
 
 /// Whether the call may have taken effect although it failed.
-pub fn may_have_worked(error: &Error) -> bool {
+pub(crate) fn may_have_worked(error: &Error) -> bool {
     matches!(error, Error::Aws { may_have_worked: true, .. })
 }
 
 /// Turns NoSuchEntity into success, for deletions and detachments.
-pub fn gone_is_fine(result: Result<(), Error>) -> Result<(), Error> {
+pub(crate) fn gone_is_fine(result: Result<(), Error>) -> Result<(), Error> {
     match result {
         Err(error) if code(&error) == Some("NoSuchEntity") => Ok(()),
         other => other,
@@ -58,7 +58,7 @@ pub fn gone_is_fine(result: Result<(), Error>) -> Result<(), Error> {
 }
 
 /// Turns NoSuchEntity into `None`.
-pub fn absent_is_none<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+pub(crate) fn absent_is_none<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
     match result {
         Ok(found) => Ok(Some(found)),
         Err(error) if code(&error) == Some("NoSuchEntity") => Ok(None),

@@ -22,7 +22,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
 /// How long calls are retried. All clones share one clock, so all calls of a run stop when its current phase ends.
 #[derive(Debug, Clone)]
-pub struct Patience {
+pub(crate) struct Patience {
     clock: Arc<Mutex<Clock>>,
     /// When calls of this copy must end, if that is before the end of the phase.
     by: Option<Instant>,
@@ -46,7 +46,7 @@ struct Clock {
 
 impl Patience {
     /// Starts now and ends at a deadline.
-    pub fn new(config: &Config, ends: Instant) -> Self {
+    pub(crate) fn new(config: &Config, ends: Instant) -> Self {
         let clock = Clock { ends, permitted_by: Instant::now() + config.access_denied_grace };
         Self {
             clock: Arc::new(Mutex::new(clock)),
@@ -59,30 +59,30 @@ impl Patience {
     }
 
     /// Begins another phase of the run. All its calls end by this time.
-    pub fn ends_at(&self, ends: Instant) {
+    pub(crate) fn ends_at(&self, ends: Instant) {
         locked(&self.clock).ends = ends;
     }
 
     /// Restarts the grace period after a resource was created. Its permissions and credentials may take as long to work
     /// as those of a new role.
-    pub fn restart_grace(&self) {
+    pub(crate) fn restart_grace(&self) {
         locked(&self.clock).permitted_by = Instant::now() + self.grace;
     }
 
     /// A copy for calls with credentials other than the function's own. Each rejection is returned to the caller, which
     /// knows why AWS may reject those credentials.
-    pub fn with_other_credentials(&self) -> Self {
+    pub(crate) fn with_other_credentials(&self) -> Self {
         Self { is_own: false, ..self.clone() }
     }
 
     /// A copy that also ends by this time. It shares the clock, so it still ends with the phase if the phase ends
     /// earlier.
-    pub fn ending_by(&self, by: Instant) -> Self {
+    pub(crate) fn ending_by(&self, by: Instant) -> Self {
         Self { by: Some(self.by.map_or(by, |earlier| earlier.min(by))), ..self.clone() }
     }
 
     /// When these calls must end: with the current phase, or earlier. Calls are not sent after this time.
-    pub fn ends(&self) -> Instant {
+    pub(crate) fn ends(&self) -> Instant {
         let ends = locked(&self.clock).ends;
         self.by.map_or(ends, |by| by.min(ends))
     }
@@ -90,7 +90,12 @@ impl Patience {
     /// Sends a call until it succeeds or fails permanently. The call is also sent again after a lost response, so use
     /// this only for calls that can safely take effect twice. `not_yet` lists the error codes that only mean "not yet"
     /// for this call.
-    pub async fn call<T, E, F>(&self, name: &'static str, not_yet: &[&str], send: impl Fn() -> F) -> Result<T, Error>
+    pub(crate) async fn call<T, E, F>(
+        &self,
+        name: &'static str,
+        not_yet: &[&str],
+        send: impl Fn() -> F,
+    ) -> Result<T, Error>
     where
         T: RequestId,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -101,7 +106,7 @@ impl Patience {
 
     /// Like [`Patience::call`], for a call that must not take effect twice. After each attempt that may have worked,
     /// `look` checks whether the call took effect. If it did, `look` returns the call's output.
-    pub async fn call_and_look<T, E, F, L>(
+    pub(crate) async fn call_and_look<T, E, F, L>(
         &self,
         name: &'static str,
         not_yet: &[&str],
@@ -128,7 +133,7 @@ impl Patience {
 
     /// Like [`Patience::call`], but `before_next` runs before every further attempt. Its argument says whether the last
     /// attempt may have worked.
-    pub async fn call_with<T, E, F, L>(
+    pub(crate) async fn call_with<T, E, F, L>(
         &self,
         name: &'static str,
         not_yet: &[&str],

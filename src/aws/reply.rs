@@ -13,7 +13,7 @@ use crate::redact::shown;
 
 /// A failed attempt at an AWS call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failed {
+pub(crate) struct Failed {
     /// What went wrong.
     pub trouble: Trouble,
     /// Whether the call may have taken effect. Only a documented error code, in a response with AWS's request ID and a
@@ -27,7 +27,7 @@ pub struct Failed {
 
 impl Failed {
     /// Reads the SDK's error for a failed attempt.
-    pub fn read<E>(error: &SdkError<E, HttpResponse>) -> Self
+    pub(crate) fn read<E>(error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata,
     {
@@ -46,7 +46,7 @@ impl Failed {
     }
 
     /// No response arrived within the time for one attempt.
-    pub fn no_response() -> Self {
+    pub(crate) fn no_response() -> Self {
         Self {
             trouble: Trouble::Lost,
             may_have_worked: true,
@@ -56,7 +56,7 @@ impl Failed {
     }
 
     /// A success response without AWS's request ID. For calls that return no data, the SDK checks only the status.
-    pub fn not_aws() -> Self {
+    pub(crate) fn not_aws() -> Self {
         Self {
             trouble: Trouble::NotAws,
             may_have_worked: true,
@@ -66,7 +66,7 @@ impl Failed {
     }
 
     /// The error of this call, for the status reason.
-    pub fn into_error(self, call: &'static str) -> Error {
+    pub(crate) fn into_error(self, call: &'static str) -> Error {
         let Self { trouble, may_have_worked, code, message } = self;
         Error::Aws { call, code, message: message.into(), trouble, may_have_worked }
     }
@@ -156,7 +156,7 @@ fn is_unavailable(code: &str, status: u16) -> bool {
 
 /// Whether the code means that a service does not know the credentials. They may be new, or the account may not have
 /// enabled the region. IAM and STS return the first code. Services with a JSON protocol return the second.
-pub fn is_unknown_client(code: &str) -> bool {
+pub(crate) fn is_unknown_client(code: &str) -> bool {
     matches!(code, "InvalidClientTokenId" | "UnrecognizedClientException")
 }
 

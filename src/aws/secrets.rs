@@ -17,7 +17,7 @@ pub use content::{binary, text};
 
 /// Reads a token. The secret contains it as plain text, or as JSON with the key `token`. The call goes to the region in
 /// the secret's ARN, which may differ from the stack's.
-pub async fn token(sdk: &SdkConfig, patience: &Patience, secret: &str) -> Result<SecretString, Error> {
+pub(crate) async fn token(sdk: &SdkConfig, patience: &Patience, secret: &str) -> Result<SecretString, Error> {
     let region = arn(secret).get(3).filter(|region| !region.is_empty()).map(|region| Region::new((*region).to_owned()));
     let sdk = sdk.to_builder().region(region.or_else(|| sdk.region().cloned())).build();
     let client = Client::new(&sdk);

@@ -21,7 +21,7 @@ use crate::properties::names::partition_of;
 /// A key that has started to work. Each response may come from a different IAM replica. So a key is checked at the
 /// start, in the middle and at the end of its settle time. If a check fails, the settle time starts again.
 #[derive(Debug, Clone, Copy)]
-pub struct Working {
+pub(crate) struct Working {
     /// When the first of the consecutive successful responses arrived.
     since: Instant,
     /// The shortest round trip to STS.
@@ -30,14 +30,14 @@ pub struct Working {
 
 /// STS in the region that Coiled will use. The global endpoint would accept a key even if that region is not enabled.
 #[derive(Debug, Clone)]
-pub struct Sts {
+pub(crate) struct Sts {
     sdk: SdkConfig,
     region: String,
 }
 
 impl Sts {
     /// Uses the regional endpoint of `region`.
-    pub fn new(sdk: &SdkConfig, region: &str) -> Self {
+    pub(crate) fn new(sdk: &SdkConfig, region: &str) -> Self {
         let sdk = sdk.to_builder().region(Region::new(region.to_owned())).build();
         Self { sdk, region: region.to_owned() }
     }
@@ -46,7 +46,7 @@ impl Sts {
     ///
     /// In a region that the account has not enabled, STS returns `InvalidClientTokenId`. For a new key, the same error
     /// means that IAM has not propagated the key yet. So this call comes first, before a key is created.
-    pub async fn account(&self, patience: &Patience, own: &SdkConfig) -> Result<Account, Error> {
+    pub(crate) async fn account(&self, patience: &Patience, own: &SdkConfig) -> Result<Account, Error> {
         match self.own_account(patience).await {
             Err(error) if is_unknown(&error) => Err(self.why_unknown(error, patience, own).await),
             Err(error) => Err(self.no_region(error)),
@@ -100,7 +100,7 @@ impl Sts {
     ///
     /// # Errors
     /// The last response of STS, if the key did not work in time.
-    pub async fn wait_for(&self, key: &NewKey, patience: &Patience, config: &Config) -> Result<Working, Error> {
+    pub(crate) async fn wait_for(&self, key: &NewKey, patience: &Patience, config: &Config) -> Result<Working, Error> {
         let (client, mut rejection) = (self.client_with(key), None);
         loop {
             match works_twice(&client, key, patience, config).await {
@@ -113,7 +113,7 @@ impl Sts {
 
     /// Whether the key still works at the end of its settle time. If it does, this returns at that time and not
     /// earlier.
-    pub async fn still_works(
+    pub(crate) async fn still_works(
         &self,
         key: &NewKey,
         working: Working,
@@ -134,7 +134,7 @@ impl Sts {
 
     /// Waits until a new key has worked three times in a row: at the start, in the middle and at the end of its settle
     /// time.
-    pub async fn prove(&self, key: &NewKey, patience: &Patience, config: &Config) -> Result<(), Error> {
+    pub(crate) async fn prove(&self, key: &NewKey, patience: &Patience, config: &Config) -> Result<(), Error> {
         loop {
             let working = self.wait_for(key, patience, config).await?;
             if self.still_works(key, working, patience, config).await? {

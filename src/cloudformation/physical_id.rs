@@ -28,7 +28,7 @@ impl PhysicalId {
     /// If an Update returns another ID, CloudFormation deletes the resource with the old one. Using the log stream's
     /// name as the ID has caused such deletions (aws-cdk#13527). A digest keeps the ID short, however long the names
     /// are.
-    pub fn new(stack_id: &str, logical_resource_id: &str) -> Self {
+    pub(crate) fn new(stack_id: &str, logical_resource_id: &str) -> Self {
         let mut digest = Sha256::new();
         digest.update(stack_id.as_bytes());
         digest.update([0]);
@@ -39,7 +39,7 @@ impl PhysicalId {
 
     /// The ID that CloudFormation sent. `None` if it is not an ID of this resource, for example because CloudFormation
     /// generated it for a Create that never responded.
-    pub fn sent(self, text: &str) -> Option<Self> {
+    pub(crate) fn sent(self, text: &str) -> Option<Self> {
         let rest = text.strip_prefix(&self.plain)?;
         let Some(encoded) = rest.strip_prefix('/') else { return rest.is_empty().then_some(self) };
         let workspace = percent_decode_str(encoded).decode_utf8().ok()?.into_owned();
@@ -48,18 +48,18 @@ impl PhysicalId {
     }
 
     /// The ID with a workspace. A slug that is too long for the ID is left out.
-    pub fn in_workspace(self, slug: &str) -> Self {
+    pub(crate) fn in_workspace(self, slug: &str) -> Self {
         let id = Self { workspace: Some(slug.to_owned()).filter(|slug| !slug.is_empty()), ..self };
         if id.to_string().len() > Self::LIMIT { Self { workspace: None, ..id } } else { id }
     }
 
     /// The workspace that the token had as its default when the stack was created.
-    pub fn workspace(&self) -> Option<&str> {
+    pub(crate) fn workspace(&self) -> Option<&str> {
         self.workspace.as_deref()
     }
 
     /// The part that depends only on the stack and the resource.
-    pub fn plain(&self) -> &str {
+    pub(crate) fn plain(&self) -> &str {
         &self.plain
     }
 }

@@ -16,7 +16,7 @@ type Typed = CloudFormationCustomResourceRequest<Value, Value>;
 
 /// The operation that CloudFormation requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RequestType {
+pub(crate) enum RequestType {
     /// Create the connection.
     Create,
     /// Change the connection in place.
@@ -127,7 +127,7 @@ impl Envelope {
     }
 
     /// The request type. `None` if it is unknown.
-    pub fn request_type(&self) -> Option<RequestType> {
+    pub(crate) fn request_type(&self) -> Option<RequestType> {
         match self.request {
             Request::Create => Some(RequestType::Create),
             Request::Update { .. } => Some(RequestType::Update),
@@ -137,7 +137,7 @@ impl Envelope {
     }
 
     /// The request type as it was written, for the log.
-    pub fn type_name(&self) -> &str {
+    pub(crate) fn type_name(&self) -> &str {
         match &self.request {
             Request::Create => "Create",
             Request::Update { .. } => "Update",
@@ -155,7 +155,7 @@ impl Envelope {
     }
 
     /// The required fields that are missing. The ownership tags and the lease are built from these.
-    pub fn missing(&self) -> Vec<&'static str> {
+    pub(crate) fn missing(&self) -> Vec<&'static str> {
         [("StackId", &self.stack_id), ("RequestId", &self.request_id), ("LogicalResourceId", &self.logical_resource_id)]
             .into_iter()
             .filter(|(_, value)| value.is_empty())
@@ -164,7 +164,7 @@ impl Envelope {
     }
 
     /// Whether the request contains everything that the ownership tags need.
-    pub fn is_identified(&self) -> bool {
+    pub(crate) fn is_identified(&self) -> bool {
         !self.stack_id.is_empty() && !self.logical_resource_id.is_empty()
     }
 
@@ -176,7 +176,7 @@ impl Envelope {
 
     /// Whether this function has ever responded for this resource. If the Create was canceled or timed out,
     /// CloudFormation generates another physical ID itself (cloudformation-coverage-roadmap#1814).
-    pub fn was_answered(&self) -> bool {
+    pub(crate) fn was_answered(&self) -> bool {
         self.sent_physical_id().is_some()
     }
 

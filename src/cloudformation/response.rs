@@ -13,13 +13,13 @@ use crate::error::Failure;
 use crate::redact::{ResponseUrl, cut_middle, shorten};
 
 /// The longest response that CloudFormation accepts, in bytes after JSON encoding (aws-cdk#23958).
-pub const LIMIT: usize = 4096;
+pub(crate) const LIMIT: usize = 4096;
 
 /// `sam deploy` and the console cannot update a stack whose creation was rolled back.
 const AFTER_CREATE: &str = " If the stack is in ROLLBACK_COMPLETE, delete it before you deploy again.";
 
 /// The attributes for `Fn::GetAtt`. This project returns strings only.
-pub type Data = BTreeMap<&'static str, String>;
+pub(crate) type Data = BTreeMap<&'static str, String>;
 
 /// A response as CloudFormation reads it.
 ///
@@ -27,7 +27,7 @@ pub type Data = BTreeMap<&'static str, String>;
 /// stack's outputs.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Response<'a> {
+pub(crate) struct Response<'a> {
     status: &'static str,
     #[serde(skip_serializing_if = "String::is_empty")]
     reason: String,
@@ -41,7 +41,7 @@ pub struct Response<'a> {
 
 impl<'a> Response<'a> {
     /// The response to a request. A failure's `Reason` ends with the location of the log, `log`.
-    pub fn new(envelope: &'a Envelope, outcome: &Result<Data, Failure>, log: &str) -> Self {
+    pub(crate) fn new(envelope: &'a Envelope, outcome: &Result<Data, Failure>, log: &str) -> Self {
         let (status, reason, data) = match outcome {
             Ok(data) => ("SUCCESS", String::new(), data.clone()),
             Err(failure) => {
@@ -61,13 +61,13 @@ impl<'a> Response<'a> {
     }
 
     /// The same response with this physical ID.
-    pub fn with_physical_id(self, id: &PhysicalId) -> Self {
+    pub(crate) fn with_physical_id(self, id: &PhysicalId) -> Self {
         Self { physical_resource_id: id.to_string(), ..self }
     }
 
     /// Encodes the response within [`LIMIT`]. If it is too long, the `Reason` is shortened first, then `Data` is
     /// dropped. The echoed names are cut last, because real requests do not have such long names.
-    pub fn encode(mut self) -> Vec<u8> {
+    pub(crate) fn encode(mut self) -> Vec<u8> {
         let mut bytes = self.json();
         let mut room = self.reason.len();
         while bytes.len() > LIMIT && room > 0 {
@@ -103,7 +103,7 @@ fn head(text: &str, limit: usize) -> &str {
 
 /// Sends responses. All invocations of a process share it and its HTTP connections.
 #[derive(Debug, Clone)]
-pub struct Sender {
+pub(crate) struct Sender {
     http: reqwest::Client,
     pause: Duration,
 }
@@ -118,7 +118,7 @@ pub struct Undelivered {
 
 impl Sender {
     /// A sender that waits `pause` before the second attempt and twice as long each time after that, up to 5 s.
-    pub fn new(http: reqwest::Client, pause: Duration) -> Self {
+    pub(crate) fn new(http: reqwest::Client, pause: Duration) -> Self {
         Self { http, pause }
     }
 
@@ -126,7 +126,7 @@ impl Sender {
     ///
     /// PUTs fail occasionally, and a stack without a response hangs for an hour by default (crhelper#39). So every
     /// failure is retried, including 4xx: S3 also returns those for clock skew and stale reads.
-    pub async fn send(&self, url: &ResponseUrl, body: &[u8], deadlines: Deadlines) -> Result<(), Undelivered> {
+    pub(crate) async fn send(&self, url: &ResponseUrl, body: &[u8], deadlines: Deadlines) -> Result<(), Undelivered> {
         let mut pause = self.pause;
         loop {
             let cause = match timeout_at(attempt_end(deadlines), self.put(url, body)).await {

@@ -15,7 +15,7 @@ pub struct Shown(Value);
 
 /// The result of a disconnect.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Disconnected {
+pub(crate) enum Disconnected {
     /// Coiled removed the credentials.
     Now,
     /// Coiled had no credentials for the workspace.
@@ -53,7 +53,7 @@ impl Shown {
 
     /// Whether this is a connection by access key, in that region and with these network options. Coiled does not show
     /// anything else about such a connection. A connection by role delegation also has a role.
-    pub fn is_by_key_in(&self, region: &str, network: &Value) -> bool {
+    pub(crate) fn is_by_key_in(&self, region: &str, network: &Value) -> bool {
         let shown = self.0.get("options").and_then(|options| options.get("network"));
         self.is_aws_in(region)
             && self.option("account_role").is_empty()
@@ -98,7 +98,7 @@ fn essential(value: &Value) -> Option<Value> {
 impl Coiled {
     /// The workspace's connection. A 404 counts as not connected, because Coiled does not know the workspace or its
     /// options.
-    pub async fn shown(&self, workspace: &str) -> Result<Shown, Error> {
+    pub(crate) async fn shown(&self, workspace: &str) -> Result<Shown, Error> {
         let response = self.get(&["api", "v1", workspace, "backend_options", ""]).await?;
         match response.status {
             404 => Ok(Shown::new(Value::Null)),
@@ -110,7 +110,7 @@ impl Coiled {
     ///
     /// Coiled removes them regardless of who set them, so the caller must first check that they belong to this stack.
     /// If Coiled asks for confirmation and `confirm` is false, this fails.
-    pub async fn disconnect(&self, workspace: &str, confirm: bool) -> Result<Disconnected, Error> {
+    pub(crate) async fn disconnect(&self, workspace: &str, confirm: bool) -> Result<Disconnected, Error> {
         let path = ["api", "v2", "cloud-credentials", workspace, "aws"];
         let mut response = self.send(Method::DELETE, &path, None).await?;
         if response.action_required().as_deref() == Some("confirm") {

@@ -19,7 +19,7 @@ const BODY_LIMIT: usize = 1 << 20;
 
 /// A final response: one after which the request is not sent again.
 #[derive(Debug)]
-pub struct Response {
+pub(crate) struct Response {
     /// The HTTP status.
     pub status: u16,
     /// The body as text. The secrets that this run has sent to Coiled are masked.
@@ -29,7 +29,7 @@ pub struct Response {
 
 impl Response {
     /// The body as JSON. Fails if the status is not 2xx or the body is not JSON.
-    pub fn json(&self) -> Result<Value, Error> {
+    pub(crate) fn json(&self) -> Result<Value, Error> {
         if !self.is_success() {
             return Err(self.error());
         }
@@ -42,12 +42,12 @@ impl Response {
     }
 
     /// Whether the status is 2xx.
-    pub fn is_success(&self) -> bool {
+    pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
     /// The response as an error. 401 and 403 concern the token, and all other statuses concern the call.
-    pub fn error(&self) -> Error {
+    pub(crate) fn error(&self) -> Error {
         let words = words(&self.body);
         match self.status {
             // A page from a proxy does not say anything about the token.
@@ -57,7 +57,7 @@ impl Response {
     }
 
     /// The field `action_required` of a 409. `confirm`: a person must confirm. `retry`: the call must be sent again.
-    pub fn action_required(&self) -> Option<String> {
+    pub(crate) fn action_required(&self) -> Option<String> {
         if self.status != 409 {
             return None;
         }
@@ -91,7 +91,7 @@ fn text_in(value: &Value) -> Option<String> {
 
 impl Coiled {
     /// Sends a GET request. `path` is a list of segments.
-    pub async fn get(&self, path: &[&str]) -> Result<Response, Error> {
+    pub(crate) async fn get(&self, path: &[&str]) -> Result<Response, Error> {
         self.send(Method::GET, path, None).await
     }
 
@@ -99,7 +99,7 @@ impl Coiled {
     ///
     /// 429, 502, 503, 504 and lost connections are retried, as in Coiled's own client. A 409 is retried if its
     /// `action_required` is `retry`.
-    pub async fn send(&self, method: Method, path: &[&str], query: Option<&str>) -> Result<Response, Error> {
+    pub(crate) async fn send(&self, method: Method, path: &[&str], query: Option<&str>) -> Result<Response, Error> {
         let began = Instant::now();
         let mut attempt = 0;
         loop {

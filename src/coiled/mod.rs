@@ -5,9 +5,9 @@
 
 pub mod connection;
 pub mod http;
-pub mod registration;
+pub(crate) mod registration;
 pub mod socket;
-pub mod workspace;
+pub(crate) mod workspace;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::redact::scrub;
 
 /// A client for one Coiled server and one token.
 #[derive(Debug, Clone)]
-pub struct Coiled {
+pub(crate) struct Coiled {
     http: reqwest::Client,
     server: Server,
     token: SecretString,
@@ -33,7 +33,7 @@ pub struct Coiled {
 
 /// How long and how often requests to Coiled are retried.
 #[derive(Debug, Clone, Copy)]
-pub struct Pace {
+pub(crate) struct Pace {
     /// The first pause. It doubles with each retry, up to [`Pace::LONGEST`].
     pub first: Duration,
     /// How long a request is retried, counted from its first attempt.
@@ -44,17 +44,17 @@ pub struct Pace {
 
 impl Pace {
     /// The longest pause, as in Coiled's own client.
-    pub const LONGEST: Duration = Duration::from_secs(15);
+    pub(crate) const LONGEST: Duration = Duration::from_secs(15);
     /// The time limit of a single attempt.
     const ATTEMPT: Duration = Duration::from_secs(30);
 
     /// The pace of a run that needs Coiled's response by `until`.
-    pub fn new(config: &Config, until: Instant) -> Self {
+    pub(crate) fn new(config: &Config, until: Instant) -> Self {
         Self { first: config.poll / 2, retry: config.coiled_retry, until }
     }
 
     /// The same pace, ending at another time.
-    pub fn ending(self, until: Instant) -> Self {
+    pub(crate) fn ending(self, until: Instant) -> Self {
         Self { until, ..self }
     }
 
@@ -77,18 +77,18 @@ impl Pace {
 
 impl Coiled {
     /// A client for one run.
-    pub fn new(http: reqwest::Client, server: Server, token: SecretString, pace: Pace) -> Self {
+    pub(crate) fn new(http: reqwest::Client, server: Server, token: SecretString, pace: Pace) -> Self {
         let sent = Arc::new(Mutex::new(vec![token.clone()]));
         Self { http, server, token, sent, pace }
     }
 
     /// The same client with another pace.
-    pub fn paced(&self, pace: Pace) -> Self {
+    pub(crate) fn paced(&self, pace: Pace) -> Self {
         Self { pace, ..self.clone() }
     }
 
     /// The client's pace.
-    pub fn pace(&self) -> Pace {
+    pub(crate) fn pace(&self) -> Pace {
         self.pace
     }
 
@@ -112,6 +112,6 @@ impl Coiled {
 }
 
 /// The address of the web page with the workspace's AWS settings.
-pub fn settings_url(server: &Server, workspace: &str) -> String {
+pub(crate) fn settings_url(server: &Server, workspace: &str) -> String {
     server.at(&[workspace, "settings", "setup", "credentials"]).to_string()
 }

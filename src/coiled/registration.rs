@@ -9,7 +9,7 @@ use crate::properties::registry::Registry;
 
 /// The message, ready to be sent. It contains the secret key, so its text is a [`SecretString`].
 #[derive(Debug, Clone)]
-pub struct Message {
+pub(crate) struct Message {
     /// The message as JSON.
     pub text: SecretString,
     /// The secrets to mask in everything that Coiled sends back.
@@ -20,7 +20,7 @@ impl Message {
     /// Builds the registration of a key. This one message contains region, network, registry, review and submit.
     ///
     /// `ids` are the IDs of the session and the request. With them, Coiled's support can find the message in its logs.
-    pub fn new(spec: &Spec, key: &NewKey, hub_token: Option<&SecretString>, ids: (&str, &str)) -> Self {
+    pub(crate) fn new(spec: &Spec, key: &NewKey, hub_token: Option<&SecretString>, ids: (&str, &str)) -> Self {
         let mut data = data(spec, &key.id, key.secret.expose_secret());
         if let (Registry::DockerHub(_), Some(token)) = (&spec.registry, hub_token)
             && let Some(password) = data.pointer_mut("/registry/password")
@@ -40,7 +40,7 @@ impl Message {
 }
 
 /// The field `data`. With ECR, Coiled's format contains the key pair twice, under different names.
-pub fn data(spec: &Spec, id: &str, secret: &str) -> Value {
+pub(crate) fn data(spec: &Spec, id: &str, secret: &str) -> Value {
     let firewall_spec = if spec.ingress.is_empty() { json!({}) } else { json!({"ingress": spec.ingress}) };
     let network = spec.network.as_ref().map_or_else(|| json!({}), |network| json!(network));
     json!({

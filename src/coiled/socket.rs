@@ -33,7 +33,7 @@ const CLOSED_FORBIDDEN: u16 = 4403;
 
 /// An open WebSocket that has received the greeting.
 #[derive(Debug)]
-pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(crate) struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 /// How one attempt to register the key ended.
 enum Ending {
@@ -46,7 +46,7 @@ enum Ending {
 
 impl Coiled {
     /// Opens the WebSocket and waits for the greeting. Transient failures are retried.
-    pub async fn open(&self, workspace: &str) -> Result<Socket, Error> {
+    pub(crate) async fn open(&self, workspace: &str) -> Result<Socket, Error> {
         let began = Instant::now();
         let mut attempt = 0;
         loop {
@@ -106,7 +106,7 @@ impl Coiled {
     ///
     /// Sending the same message again is safe. `before_send` runs before the first byte is sent, because from then on
     /// Coiled may hold the key.
-    pub async fn register(
+    pub(crate) async fn register(
         &self,
         workspace: &str,
         message: &Message,

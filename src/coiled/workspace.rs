@@ -18,7 +18,7 @@ impl Coiled {
     /// The workspace's slug: `named` or, without a name, the default workspace of the token's owner.
     ///
     /// Fails if the token's owner is not a member of `named`.
-    pub async fn workspace(&self, named: Option<&str>) -> Result<String, Error> {
+    pub(crate) async fn workspace(&self, named: Option<&str>) -> Result<String, Error> {
         let (me, memberships) =
             tokio::join!(self.get(&["api", "v2", "user", "me"]), self.get(&["api", "v2", "user", "me", "memberships"]));
         let me = me?.json()?;

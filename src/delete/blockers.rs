@@ -10,7 +10,7 @@ use crate::resource::context::Context;
 
 /// Fails before the first deletion if the user is in a group or a policy is attached to another identity, because this
 /// function's role does not have permission to change that.
-pub async fn check_blockers(context: &Context<'_>, owned: &Owned) -> Result<(), Error> {
+pub(crate) async fn check_blockers(context: &Context<'_>, owned: &Owned) -> Result<(), Error> {
     let name = owned.name.as_str();
     let mut found = match owned.user.is_some() && !owned.keeps_user() {
         true => user::groups(context, &owned.name).await?,

@@ -23,7 +23,7 @@ const BRIEF: Duration = Duration::from_secs(30);
 
 /// Whether the workspace's connection belonged to this stack before [`disconnect`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AtCoiled {
+pub(crate) enum AtCoiled {
     /// This stack never registered a key, or the connection is not its own. Coiled does not hold a key of this stack.
     NotThisStack,
     /// This stack registered a key. Coiled may still hold that key if the workspace could not be disconnected.
@@ -31,7 +31,7 @@ pub enum AtCoiled {
 }
 
 /// Disconnects the workspace if its connection belongs to this stack.
-pub async fn disconnect(context: &Context<'_>, owned: &Owned, tags: &[Tag]) -> Result<AtCoiled, Error> {
+pub(crate) async fn disconnect(context: &Context<'_>, owned: &Owned, tags: &[Tag]) -> Result<AtCoiled, Error> {
     if !has_record(tags) {
         // No key was registered if the Create never responded, or if it only adopted the user.
         match context.envelope.was_answered() && !owned.keeps_user() {
@@ -75,7 +75,7 @@ pub async fn disconnect(context: &Context<'_>, owned: &Owned, tags: &[Tag]) -> R
 
 /// The server in the properties, and the token. Fails if the function was not deployed for them. `is_brief` limits the
 /// wait for the token.
-pub async fn server_and_token<'o>(
+pub(crate) async fn server_and_token<'o>(
     context: &Context<'_>,
     owned: &'o Owned,
     is_brief: bool,
@@ -93,7 +93,7 @@ pub async fn server_and_token<'o>(
 
 /// The slug of the workspace to disconnect. If the user's tag names another one, this fails before any connection
 /// is read.
-pub async fn workspace(coiled: &Coiled, owned: &Owned, tags: &[Tag]) -> Result<String, Error> {
+pub(crate) async fn workspace(coiled: &Coiled, owned: &Owned, tags: &[Tag]) -> Result<String, Error> {
     let workspace = match &owned.workspace {
         Some(named) => named.clone(),
         None => Workspace::of_token(coiled.workspace(None).await?),
@@ -131,7 +131,7 @@ async fn disconnect_if_owned(coiled: &Coiled, owned: &Owned, tags: &[Tag]) -> Re
 }
 
 /// When requests to Coiled must end. At least half of the work time is left for AWS.
-pub fn coiled_deadline(context: &Context<'_>, is_brief: bool) -> Instant {
+pub(crate) fn coiled_deadline(context: &Context<'_>, is_brief: bool) -> Instant {
     let now = Instant::now();
     let half = context.deadlines.work.saturating_duration_since(now) / 2;
     now + if is_brief { half.min(BRIEF) } else { half }

@@ -16,7 +16,7 @@ use crate::resource::trust::Workspace;
 use crate::tag::{ACCESS_KEY_ID, ADOPTED, FORCE_DISCONNECT, LEASE, PENDING, REGISTERED, SERVER, Tag, WORKSPACE, get};
 
 /// The resources that this stack owns, and how to disconnect.
-pub struct Owned {
+pub(crate) struct Owned {
     /// The name of the user, which may not exist.
     pub name: UserName,
     /// The user, if it exists.
@@ -37,18 +37,18 @@ pub struct Owned {
 
 impl Owned {
     /// The state to restore. `None` if the user was not adopted, or if a key has been registered since.
-    pub fn adopted(&self) -> Option<Adopted> {
+    pub(crate) fn adopted(&self) -> Option<Adopted> {
         Adopted::read(&self.user.as_ref()?.user.tags)
     }
 
     /// Whether Delete keeps the user. If so, its contents cannot block Delete.
-    pub fn keeps_user(&self) -> bool {
+    pub(crate) fn keeps_user(&self) -> bool {
         let pending = self.user.as_ref().and_then(|user| get(&user.user.tags, PENDING));
         self.adopted().is_some() && pending.is_none()
     }
 
     /// Describes for the log what Coiled keeps if it is not asked to disconnect.
-    pub fn kept_at_coiled(&self, tags: &[Tag]) -> String {
+    pub(crate) fn kept_at_coiled(&self, tags: &[Tag]) -> String {
         let named = self.workspace.as_ref().map(|workspace| workspace.slug.as_str());
         let slug = named.or_else(|| get(tags, WORKSPACE)).unwrap_or("(the token's default)");
         let server = self.server.as_ref().map(ToString::to_string);
@@ -62,7 +62,7 @@ impl Owned {
     /// A Create that does not register a key deletes the user or leaves its lease on the user. So a user that has a key but
     /// no lease was completed by a Create or an Update. The tag is restored together with this run's lease, because once
     /// the user has a lease, another Delete could no longer recognize this state.
-    pub fn lost_record(&self) -> Option<Tag> {
+    pub(crate) fn lost_record(&self) -> Option<Tag> {
         let seen = self.user.as_ref()?;
         let tags = &seen.user.tags;
         let is_completed = [LEASE, ADOPTED].iter().all(|key| get(tags, key).is_none());
@@ -73,21 +73,21 @@ impl Owned {
     }
 
     /// The user's tags, with the tag that a person removed.
-    pub fn tags(&self) -> Vec<Tag> {
+    pub(crate) fn tags(&self) -> Vec<Tag> {
         let tags = self.user.iter().flat_map(|seen| seen.user.tags.iter().cloned());
         tags.chain(self.lost_record()).collect()
     }
 }
 
 /// Whether the tags show that a key of this user was registered or may have been.
-pub fn has_record(tags: &[Tag]) -> bool {
+pub(crate) fn has_record(tags: &[Tag]) -> bool {
     [ACCESS_KEY_ID, PENDING, REGISTERED].iter().any(|key| get(tags, key).is_some())
 }
 
 /// Waits for resources if the Create never sent a response, because the Create may still be in Lambda's queue or
 /// running its checks. After this Delete's response, CloudFormation deletes the function's role, and nothing could
 /// delete resources that appear later.
-pub async fn find_despite_late_create(context: &Context<'_>) -> Result<Option<Owned>, Error> {
+pub(crate) async fn find_despite_late_create(context: &Context<'_>) -> Result<Option<Owned>, Error> {
     let until = context.work_until().min(Instant::now() + context.config.late_create);
     loop {
         let found = find_consistently(context).await?;

@@ -26,7 +26,7 @@ use crate::resource::context::Context;
 ///
 /// # Errors
 /// The failed step. The next Delete continues from there.
-pub async fn run(context: &Context<'_>) -> Result<Data, Failure> {
+pub(crate) async fn run(context: &Context<'_>) -> Result<Data, Failure> {
     let deleted = context.guarded(context.deadlines.work, delete(context)).await;
     if deleted.is_err()
         && let Some(name) = Remnant::read(&context.envelope.properties).user

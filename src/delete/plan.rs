@@ -7,7 +7,7 @@ use super::find::Owned;
 
 /// One step. Its `Display` is the name that the log and a status reason show.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Put this run's lease on the user.
     AcquireLease,
     /// Disconnect the workspace, if its connection belongs to this stack.
@@ -40,7 +40,7 @@ impl fmt::Display for Step {
 
 /// Steps that run one after another.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Steps(pub Vec<Step>);
+pub(crate) struct Steps(pub Vec<Step>);
 
 impl fmt::Display for Steps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,7 +49,7 @@ impl fmt::Display for Steps {
 }
 
 /// The steps that deregister the key.
-pub fn deregister(owned: &Owned) -> Steps {
+pub(crate) fn deregister(owned: &Owned) -> Steps {
     Steps(match owned.user {
         Some(_) => vec![Step::AcquireLease, Step::Disconnect],
         None => vec![Step::LookForConnection],
@@ -58,7 +58,7 @@ pub fn deregister(owned: &Owned) -> Steps {
 
 /// The steps after the key is deregistered. A user that was adopted, and for which this stack never registered a key, is
 /// restored.
-pub fn decide(owned: &Owned, connection: AtCoiled) -> Steps {
+pub(crate) fn decide(owned: &Owned, connection: AtCoiled) -> Steps {
     if owned.adopted().is_some() && connection == AtCoiled::NotThisStack {
         Steps(vec![Step::Restore])
     } else {
@@ -67,7 +67,7 @@ pub fn decide(owned: &Owned, connection: AtCoiled) -> Steps {
 }
 
 /// The steps that delete everything that this stack owns. The user comes last, because its tags say what is left.
-pub fn delete(owned: &Owned) -> Steps {
+pub(crate) fn delete(owned: &Owned) -> Steps {
     let contents = owned.user.iter().map(|_| Step::DeleteContents);
     let policies = owned.policies.iter().cloned().map(Step::DeletePolicy);
     let user = owned.user.iter().map(|seen| Step::DeleteUser(seen.user.arn.clone()));

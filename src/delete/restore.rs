@@ -23,7 +23,7 @@ use crate::tag::{OWNER, PREFIX, Tag};
 ///
 /// # Errors
 /// The first IAM call that failed. The next Delete restores the rest.
-pub async fn restore(context: &Context<'_>, owned: &Owned) -> Result<(), Error> {
+pub(crate) async fn restore(context: &Context<'_>, owned: &Owned) -> Result<(), Error> {
     let (Some(seen), Some(was)) = (&owned.user, owned.adopted()) else { return Ok(()) };
     let user = &seen.user;
     let name = user.name.as_str();

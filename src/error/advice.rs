@@ -4,7 +4,7 @@ use crate::error::denial::Denial;
 use crate::error::is_denied;
 
 /// The advice for an AWS error. It names an action, and what to do after it.
-pub fn aws(call: &str, code: &str, message: &str) -> String {
+pub(crate) fn aws(call: &str, code: &str, message: &str) -> String {
     if let Some(fix) = Denial::read(code, message).and_then(Denial::fix) {
         return fix;
     }
@@ -71,7 +71,8 @@ const NETWORK: &str = "Check that the function can reach AWS. The cause may be t
 const PROXY: &str = "Something other than AWS responded. Check the proxy, firewall or VPC endpoint between the function and \
                      AWS, and exempt AWS's endpoints. Then try again.";
 /// The advice if AWS throttled calls or was unavailable.
-pub const BUSY: &str = "Wait a few minutes, then try again. If the problem continues, see the AWS Health Dashboard.";
+pub(crate) const BUSY: &str =
+    "Wait a few minutes, then try again. If the problem continues, see the AWS Health Dashboard.";
 
 fn denied(call: &str) -> String {
     let allow = "Allow the denied action in your service control policies and in FunctionPermissionsBoundaryArn, and \

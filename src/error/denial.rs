@@ -38,7 +38,7 @@ const KINDS: [(&str, PolicyKind); 7] = [
 
 impl Denial {
     /// `None` for errors other than a denied AWS call.
-    pub fn of(error: &Error) -> Option<Self> {
+    pub(crate) fn of(error: &Error) -> Option<Self> {
         match error {
             Error::Aws { code, message, .. } => Self::read(code, message),
             _ => None,
@@ -46,7 +46,7 @@ impl Denial {
     }
 
     /// `None` if the error code means something else.
-    pub fn read(code: &str, message: &str) -> Option<Self> {
+    pub(crate) fn read(code: &str, message: &str) -> Option<Self> {
         if !is_denied(code) {
             return None;
         }
@@ -63,13 +63,13 @@ impl Denial {
 
     /// Whether the denial is permanent. A missing `Allow` in the role's own policies is not: a new role's policies reach
     /// each service at a different time (aws-cdk#18237).
-    pub fn is_permanent(self) -> bool {
+    pub(crate) fn is_permanent(self) -> bool {
         use PolicyKind::{Identity, Resource};
         self.explicit || !matches!(self.kind, None | Some(Identity | Resource))
     }
 
     /// Which policy denies the call, and what to do about it. `None` if AWS does not say.
-    pub fn fix(self) -> Option<String> {
+    pub(crate) fn fix(self) -> Option<String> {
         let (policy, remedy) = match self.kind {
             Some(PolicyKind::ServiceControl) => (
                 "A service control policy (SCP)",

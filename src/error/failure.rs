@@ -7,7 +7,7 @@ use crate::redact::cut_middle;
 
 /// A failed request. [`Failure::reason`] is the text for the status reason, and `Display` the text for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The step that failed, by the name in the log.
     pub step: String,
     /// The cause.
@@ -18,7 +18,7 @@ pub struct Failure {
 
 impl Failure {
     /// A failure without leftovers.
-    pub fn at(step: impl Into<String>, error: Error) -> Self {
+    pub(crate) fn at(step: impl Into<String>, error: Error) -> Self {
         Self { step: step.into(), error, leftovers: Vec::new() }
     }
 }
@@ -28,7 +28,7 @@ impl Failure {
     ///
     /// [`crate::cloudformation::response::Response::encode`] cuts the middle of a long status reason once more. The leftovers must survive
     /// that, so they follow the cause directly.
-    pub fn reason(&self) -> String {
+    pub(crate) fn reason(&self) -> String {
         self.text(&brief(&self.error))
     }
 

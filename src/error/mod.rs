@@ -1,8 +1,8 @@
 //! The causes of a failed request. Each variant of [`Error`] has its own advice for the person who reads the status
 //! reason in the CloudFormation console.
 
-pub mod advice;
-pub mod denial;
+pub(crate) mod advice;
+pub(crate) mod denial;
 mod failure;
 mod secret;
 mod workspace;
@@ -12,9 +12,10 @@ use std::fmt;
 use crate::certificate::Problem;
 use crate::redact::shorten;
 
-pub use failure::Failure;
-pub use secret::{Unreadable, Unusable};
-pub use workspace::{NamedBy, OtherWorkspace};
+pub(crate) use failure::Failure;
+pub(crate) use secret::Unreadable;
+pub use secret::Unusable;
+pub(crate) use workspace::{NamedBy, OtherWorkspace};
 
 /// One cause of a failed request. `Display` describes the cause. [`Error::fix`] says what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -194,7 +195,7 @@ pub enum Error {
 
 impl Error {
     /// Combines errors into one. Returns `None` for an empty list.
-    pub fn all(mut errors: Vec<Error>) -> Option<Error> {
+    pub(crate) fn all(mut errors: Vec<Error>) -> Option<Error> {
         match errors.len() {
             0 | 1 => errors.pop(),
             _ => Some(Error::Several(errors)),
@@ -315,7 +316,7 @@ const NEW_TOKEN: &str = "Create a new token at Coiled (Profile, API tokens). Set
                          your secret. Then deploy again.";
 
 /// Whether an AWS error code means that a permission is missing or explicitly denied.
-pub fn is_denied(code: &str) -> bool {
+pub(crate) fn is_denied(code: &str) -> bool {
     matches!(code, "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation")
 }
 
@@ -350,7 +351,7 @@ pub struct InvalidProperty {
 
 impl InvalidProperty {
     /// The fields describe the form of both texts.
-    pub fn new(property: impl Into<String>, problem: impl Into<String>) -> Self {
+    pub(crate) fn new(property: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { property: property.into(), problem: problem.into() }
     }
 }

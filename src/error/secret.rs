@@ -56,7 +56,7 @@ pub enum Unreadable {
 
 impl Unreadable {
     /// What the person who deploys the stack should do.
-    pub fn fix(&self) -> String {
+    pub(crate) fn fix(&self) -> String {
         match self {
             Self::Missing => {
                 "Correct the secret's ARN in the parameters: no such secret exists in that account and region. Then \

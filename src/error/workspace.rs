@@ -50,7 +50,7 @@ impl OtherWorkspace {
     ///
     /// Without a workspace in the physical ID, the token's default workspace may have changed since the stack was
     /// created. Otherwise only the tag can be wrong.
-    pub fn fix(&self) -> String {
+    pub(crate) fn fix(&self) -> String {
         let Self { user, slug, by, tagged } = self;
         let set = format!("aws iam tag-user --user-name {user} --tags Key={WORKSPACE},Value={slug}");
         match by {

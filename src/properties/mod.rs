@@ -3,7 +3,7 @@
 
 pub mod names;
 pub mod network;
-pub mod reader;
+pub(crate) mod reader;
 pub mod registry;
 pub mod tags;
 
@@ -235,7 +235,7 @@ fn without_suffix(arn: &str) -> Option<&str> {
 }
 
 /// The parts of an ARN, up to six. The last part may contain more colons.
-pub fn arn(text: &str) -> Vec<&str> {
+pub(crate) fn arn(text: &str) -> Vec<&str> {
     text.splitn(6, ':').collect()
 }
 

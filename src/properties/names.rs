@@ -10,11 +10,11 @@ pub struct Server(Url);
 
 impl Server {
     /// Coiled's public server. Self-hosted Coiled has another URL.
-    pub const DEFAULT: &'static str = "https://cloud.coiled.io";
+    pub(crate) const DEFAULT: &'static str = "https://cloud.coiled.io";
 
     /// Parses a server's URL as Coiled's own client does: a missing scheme means `http://`, and trailing slashes are
     /// dropped. Because the token is sent there, plain HTTP is allowed for loopback hosts only.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim().trim_end_matches('/');
         let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
         let url = Url::parse(&full).map_err(|error| format!("is not a URL ({error})"))?;
@@ -39,7 +39,7 @@ impl Server {
     }
 
     /// A URL on this server. Each element of `path` is escaped.
-    pub fn at(&self, path: &[&str]) -> Url {
+    pub(crate) fn at(&self, path: &[&str]) -> Url {
         let mut url = self.0.clone();
         // This fails only for URLs that cannot be a base. Those have no host, and `parse` rejects them.
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -49,7 +49,7 @@ impl Server {
     }
 
     /// Like [`Server::at`], with the scheme `wss` or `ws`.
-    pub fn websocket_at(&self, path: &[&str]) -> String {
+    pub(crate) fn websocket_at(&self, path: &[&str]) -> String {
         // `https` becomes `wss`, `http` becomes `ws`.
         self.at(path).as_str().replacen("http", "ws", 1)
     }
@@ -76,10 +76,10 @@ pub struct UserName(String);
 
 impl UserName {
     /// IAM allows 64 characters. Eight are reserved for `-ongoing`, so that policy names stay within the same limit.
-    pub const LIMIT: usize = 56;
+    pub(crate) const LIMIT: usize = 56;
 
     /// Accepts 1 to [`UserName::LIMIT`] of the characters that IAM allows.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() || text.len() > Self::LIMIT {
             return Err(format!("has {} characters, but must have 1 to {}", text.chars().count(), Self::LIMIT));
         }
@@ -90,7 +90,7 @@ impl UserName {
     }
 
     /// The name as IAM shows it.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -102,7 +102,7 @@ impl fmt::Display for UserName {
 }
 
 /// Whether IAM allows a character in the names of users and policies, and in the paths of policies.
-pub fn is_name_char(c: char) -> bool {
+pub(crate) fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)
 }
 
@@ -113,11 +113,11 @@ pub struct UserPath(String);
 impl UserPath {
     /// The longest path for a new stack. The function's role contains the path nine times, and IAM limits the role's
     /// policies to 10,240 characters.
-    pub const LIMIT: usize = 256;
+    pub(crate) const LIMIT: usize = 256;
 
     /// IAM's rule for the paths of policies, which is stricter than the one for users. It excludes `*`, `?` and `$`: in
     /// the policies of the function's role, they would make an ARN match other resources.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let inner = text.strip_prefix('/').map(|rest| rest.strip_suffix('/').unwrap_or(rest));
         let Some(inner) = inner.filter(|_| text.ends_with('/') && text.len() <= 512) else {
             return Err("must begin and end with /, and have at most 512 characters".into());
@@ -129,7 +129,7 @@ impl UserPath {
     }
 
     /// The path, with `/` at both ends.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -137,7 +137,7 @@ impl UserPath {
 /// The partition of a region, from the prefix of its code.
 ///
 /// Source: the partitions in the AWS SDKs' endpoint rules.
-pub fn partition_of(region: &str) -> &'static str {
+pub(crate) fn partition_of(region: &str) -> &'static str {
     const PREFIXES: [(&str, &str); 7] = [
         ("cn-", "aws-cn"),
         ("us-gov-", "aws-us-gov"),
@@ -151,7 +151,7 @@ pub fn partition_of(region: &str) -> &'static str {
 }
 
 /// Whether a text looks like a region code: `us-east-2`, `us-gov-west-1`, `eusc-de-east-1`.
-pub fn is_region(text: &str) -> bool {
+pub(crate) fn is_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let Some((number, words)) = parts.split_last() else { return false };
     let word = |part: &&str| (2..=10).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_lowercase());

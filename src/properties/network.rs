@@ -34,7 +34,7 @@ pub struct Ingress {
 }
 
 /// Reads the four network properties. The other three require `NetworkId`.
-pub fn network(reader: &mut Reader) -> Option<Network> {
+pub(crate) fn network(reader: &mut Reader) -> Option<Network> {
     let network_id = reader.parsed("NetworkId", |text| id(text, "vpc-"));
     let scheduler_subnet_id = reader.parsed("SchedulerSubnetId", |text| id(text, "subnet-"));
     let worker_subnet_id = reader.parsed("WorkerSubnetId", |text| id(text, "subnet-"));
@@ -63,7 +63,7 @@ fn id(text: &str, prefix: &str) -> Result<String, String> {
 ///
 /// Besides a list of rules, it accepts the forms that Coiled's client uses: a single rule (the deprecated option
 /// `firewall`), or an object with the list under `ingress` (the result of `coiled.utils.cluster_firewall`).
-pub fn ingress(reader: &mut Reader) -> Vec<Ingress> {
+pub(crate) fn ingress(reader: &mut Reader) -> Vec<Ingress> {
     let items = reader.json("Ingress").map(rules).unwrap_or_default();
     items.iter().enumerate().filter_map(|(n, item)| rule(reader, n, item)).collect()
 }

@@ -18,7 +18,7 @@ const MAY_HOLD_A_SECRET: [&str; 4] =
 /// CloudFormation sends every scalar as a string. Other callers send JSON types, which are accepted too. An empty
 /// string means "not given", because that is the value of a template parameter that was left empty.
 #[derive(Debug)]
-pub struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     map: &'a Map<String, Value>,
     /// The position inside a list, prepended to each name in errors.
     prefix: String,
@@ -28,27 +28,27 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// `prefix` is the position of the object, such as `Ingress[0].`. It is empty for the properties themselves.
-    pub fn new(map: &'a Map<String, Value>, prefix: impl Into<String>) -> Self {
+    pub(crate) fn new(map: &'a Map<String, Value>, prefix: impl Into<String>) -> Self {
         Self { map, prefix: prefix.into(), known: BTreeSet::new(), invalid: Vec::new() }
     }
 
     /// Records a validation error. `problem` reads as a predicate after the name, such as `is required`.
-    pub fn reject(&mut self, name: &str, problem: impl Into<String>) {
+    pub(crate) fn reject(&mut self, name: &str, problem: impl Into<String>) {
         self.invalid.push(InvalidProperty::new(format!("{}{name}", self.prefix), problem));
     }
 
     /// Adds the errors of a reader for a nested object.
-    pub fn absorb(&mut self, invalid: Vec<InvalidProperty>) {
+    pub(crate) fn absorb(&mut self, invalid: Vec<InvalidProperty>) {
         self.invalid.extend(invalid);
     }
 
     /// Accepts a property with any value.
-    pub fn ignore(&mut self, name: &'static str) {
+    pub(crate) fn ignore(&mut self, name: &'static str) {
         self.known.insert(name);
     }
 
     /// Whether a property is given, valid or not.
-    pub fn given(&self, name: &str) -> bool {
+    pub(crate) fn given(&self, name: &str) -> bool {
         match self.map.get(name) {
             None | Some(Value::Null) => false,
             Some(Value::String(text)) => !text.trim().is_empty(),
@@ -57,7 +57,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A scalar as text. `None` if it is not given.
-    pub fn text(&mut self, name: &'static str) -> Option<String> {
+    pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
         self.known.insert(name);
         match self.map.get(name)? {
             Value::Null => None,
@@ -73,7 +73,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A scalar as text, with an error if it is not given.
-    pub fn required(&mut self, name: &'static str) -> Option<String> {
+    pub(crate) fn required(&mut self, name: &'static str) -> Option<String> {
         let before = self.invalid.len();
         let text = self.text(name);
         if text.is_none() && self.invalid.len() == before {
@@ -83,13 +83,13 @@ impl<'a> Reader<'a> {
     }
 
     /// A parsed scalar, with an error if it does not parse. `None` if it is not given.
-    pub fn parsed<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    pub(crate) fn parsed<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let text = self.text(name)?;
         self.parse(name, &text, parse)
     }
 
     /// Parses a text that was already read, such as a default.
-    pub fn parse<T>(
+    pub(crate) fn parse<T>(
         &mut self,
         name: &'static str,
         text: &str,
@@ -110,7 +110,7 @@ impl<'a> Reader<'a> {
     }
 
     /// `true` or `false`, as a string or as a JSON boolean.
-    pub fn flag(&mut self, name: &'static str, default: bool) -> bool {
+    pub(crate) fn flag(&mut self, name: &'static str, default: bool) -> bool {
         let flag = self.parsed(name, |text| match text {
             "true" => Ok(true),
             "false" => Ok(false),
@@ -123,7 +123,7 @@ impl<'a> Reader<'a> {
     ///
     /// Python prints the same lists with single quotes. Valid values do not contain quotes themselves, so replacing the
     /// quotes is safe.
-    pub fn json(&mut self, name: &'static str) -> Option<Value> {
+    pub(crate) fn json(&mut self, name: &'static str) -> Option<Value> {
         self.known.insert(name);
         let value = match self.map.get(name)? {
             Value::String(text) if text.trim().is_empty() => return None,
@@ -143,13 +143,13 @@ impl<'a> Reader<'a> {
     }
 
     /// A list, as JSON or as a string that contains JSON. A single object is a list of one. Empty if it is not given.
-    pub fn list(&mut self, name: &'static str) -> Vec<Value> {
+    pub(crate) fn list(&mut self, name: &'static str) -> Vec<Value> {
         self.json(name).map(list_of).unwrap_or_default()
     }
 
     /// A list of scalars. It may be given as a list, as a single scalar, or as one string with commas between them. Any
     /// other value becomes its JSON text. Empty if it is not given.
-    pub fn scalars(&mut self, name: &'static str) -> Vec<String> {
+    pub(crate) fn scalars(&mut self, name: &'static str) -> Vec<String> {
         self.known.insert(name);
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), |text| text.trim().to_owned());
         match self.map.get(name) {
@@ -164,7 +164,7 @@ impl<'a> Reader<'a> {
     }
 
     /// All validation errors. A property that nobody read is reported as unknown.
-    pub fn finish(mut self) -> Vec<InvalidProperty> {
+    pub(crate) fn finish(mut self) -> Vec<InvalidProperty> {
         let unknown: Vec<&String> = self.map.keys().filter(|name| !self.known.contains(name.as_str())).collect();
         for name in unknown {
             self.reject(name, "is not a property of Custom::CoiledConnection");
@@ -174,7 +174,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The items of a list. Anything else is a list of one.
-pub fn list_of(value: Value) -> Vec<Value> {
+pub(crate) fn list_of(value: Value) -> Vec<Value> {
     match value {
         Value::Array(items) => items,
         other => vec![other],
@@ -182,7 +182,7 @@ pub fn list_of(value: Value) -> Vec<Value> {
 }
 
 /// The fields of an object. Ignores the case of the fields in `names`, and fails if one of these is given twice.
-pub fn in_any_case(map: &Map<String, Value>, names: &[&'static str]) -> Result<Map<String, Value>, String> {
+pub(crate) fn in_any_case(map: &Map<String, Value>, names: &[&'static str]) -> Result<Map<String, Value>, String> {
     let mut fields = Map::new();
     for (name, value) in map {
         let known = names.iter().find(|known| known.eq_ignore_ascii_case(name));

@@ -27,13 +27,13 @@ pub struct DockerHub {
 
 impl DockerHub {
     /// Whether this text names the same address. Empty text means Docker Hub itself.
-    pub fn has_uri(&self, text: &str) -> bool {
+    pub(crate) fn has_uri(&self, text: &str) -> bool {
         let text = if text.trim().is_empty() { DEFAULT_URI } else { text };
         uri_of(text).as_ref() == Ok(&self.uri)
     }
 
     /// Whether this text names the same login.
-    pub fn has_username(&self, text: &str) -> bool {
+    pub(crate) fn has_username(&self, text: &str) -> bool {
         username_of(text).as_ref() == Ok(&self.username)
     }
 }
@@ -47,7 +47,7 @@ const LONGEST: usize = 255;
 const DOCKER_HUB: [&str; 4] = ["DockerHubUsername", "DockerHubNamespace", "DockerHubUri", "DockerHubTokenSecretArn"];
 
 /// Reads `Registry` and, for `docker_hub`, the four Docker Hub properties.
-pub fn registry(reader: &mut Reader, partition: &str) -> Option<Registry> {
+pub(crate) fn registry(reader: &mut Reader, partition: &str) -> Option<Registry> {
     match reader.text("Registry").as_deref() {
         None | Some("ecr") => {
             for name in DOCKER_HUB {

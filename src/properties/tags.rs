@@ -11,7 +11,7 @@ use crate::tag::{PREFIX, Tag};
 const LIMIT: usize = 38;
 
 /// Reads and validates `Tags`.
-pub fn tags(reader: &mut Reader) -> Vec<Tag> {
+pub(crate) fn tags(reader: &mut Reader) -> Vec<Tag> {
     let items = reader.list("Tags");
     if items.len() > LIMIT {
         reader.reject("Tags", format!("must contain at most {LIMIT} tags"));
@@ -87,7 +87,7 @@ fn is_reserved(key: &str) -> bool {
 /// IAM's own rule for keys and values: `[\p{L}\p{Z}\p{N}_.:/=+\-@]`.
 ///
 /// Rust's `char::is_alphabetic` also accepts marks and symbols, which IAM rejects.
-pub fn is_tag_text(text: &str) -> bool {
+pub(crate) fn is_tag_text(text: &str) -> bool {
     let categories =
         GeneralCategoryGroup::Letter.union(GeneralCategoryGroup::Separator).union(GeneralCategoryGroup::Number);
     let map = CodePointMapData::<GeneralCategory>::new();

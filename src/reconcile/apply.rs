@@ -20,7 +20,7 @@ impl Run<'_> {
     ///
     /// # Errors
     /// The failed step. If several parallel steps fail, one failure names them all.
-    pub async fn execute(&self, plan: &Plan<'_>, socket: Option<Socket>) -> Result<(), Failure> {
+    pub(crate) async fn execute(&self, plan: &Plan<'_>, socket: Option<Socket>) -> Result<(), Failure> {
         self.claim(&plan.claim).await?;
         self.in_order(&plan.user).await?;
         match &plan.keys {

@@ -20,7 +20,7 @@ use crate::tag::{Tag, WORKSPACE, get};
 
 /// The responses of Secrets Manager and STS.
 #[derive(Debug)]
-pub struct Found {
+pub(crate) struct Found {
     /// The Coiled token.
     pub token: Result<SecretString, Error>,
     /// The Docker Hub token; `None` if the registry is ECR.
@@ -31,7 +31,7 @@ pub struct Found {
 
 /// Whether this run registers a new key, and the WebSocket, if it had to be opened to find out.
 #[derive(Debug)]
-pub struct Decided {
+pub(crate) struct Decided {
     /// The decision.
     pub key: KeyDecision<Link>,
     /// The open WebSocket.
@@ -55,7 +55,7 @@ impl Decided {
 /// # Errors
 /// Everything that prevents the registration of a key. An error from Coiled does not fail a request that can succeed
 /// without a new key.
-pub async fn decide(
+pub(crate) async fn decide(
     context: &Context<'_>,
     spec: &Spec,
     observed: &Observed,
@@ -98,7 +98,7 @@ fn is_optional(observed: &Observed, state: Registration) -> bool {
 
 /// Rejects a registration if the user has no room for another key. Deleting a key that Coiled may hold could leave
 /// Coiled with a key that does not work.
-pub async fn unless_no_room(
+pub(crate) async fn unless_no_room(
     context: &Context<'_>,
     spec: &Spec,
     observed: &Observed,
@@ -162,6 +162,6 @@ async fn find_connection(
 }
 
 /// The workspace that the stack names. `None` means the token's default.
-pub fn named_workspace(context: &Context<'_>, spec: &Spec) -> Option<Workspace> {
+pub(crate) fn named_workspace(context: &Context<'_>, spec: &Spec) -> Option<Workspace> {
     Workspace::named(spec.workspace.as_deref(), context.envelope.physical_resource_id().workspace())
 }

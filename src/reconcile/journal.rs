@@ -11,7 +11,7 @@ use crate::resource::creation::Creation;
 
 /// The outcome of the registration, as far as this run knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Coiled never received the key.
     #[default]
     NotSent,
@@ -25,7 +25,7 @@ pub enum Outcome {
 
 /// The journal of one run. It is the only state that the run changes.
 #[derive(Debug, Default)]
-pub struct Journal(Mutex<Entries>);
+pub(crate) struct Journal(Mutex<Entries>);
 
 #[derive(Debug, Default)]
 struct Entries {
@@ -51,12 +51,12 @@ struct Entry {
 
 impl Journal {
     /// Adds an undo. Call it before the step's first request, because a request that times out may have worked.
-    pub fn note(&self, undo: Undo) {
+    pub(crate) fn note(&self, undo: Undo) {
         locked(&self.0).undos.push(Entry { undo, is_confirmed: false });
     }
 
     /// Notes that the undo's step succeeded.
-    pub fn confirm(&self, undo: &Undo) {
+    pub(crate) fn confirm(&self, undo: &Undo) {
         locked(&self.0)
             .undos
             .iter_mut()
@@ -65,77 +65,77 @@ impl Journal {
     }
 
     /// Whether the undo is in the journal and its step succeeded.
-    pub fn is_confirmed(&self, undo: &Undo) -> bool {
+    pub(crate) fn is_confirmed(&self, undo: &Undo) -> bool {
         locked(&self.0).undos.iter().any(|entry| entry.undo == *undo && entry.is_confirmed)
     }
 
     /// Drops the undo of a step that certainly changed nothing.
-    pub fn discard(&self, undo: &Undo) {
+    pub(crate) fn discard(&self, undo: &Undo) {
         locked(&self.0).undos.retain(|entry| entry.undo != *undo);
     }
 
     /// Drops every undo except those of the new key.
-    pub fn keep_keys_only(&self) {
+    pub(crate) fn keep_keys_only(&self) {
         locked(&self.0).undos.retain(|entry| matches!(entry.undo, Undo::NewKeys | Undo::Pending(_)));
     }
 
     /// The next undo.
-    pub fn last(&self) -> Option<Undo> {
+    pub(crate) fn last(&self) -> Option<Undo> {
         locked(&self.0).undos.last().map(|entry| entry.undo.clone())
     }
 
     /// Drops the undo that [`Journal::last`] returned.
-    pub fn remove_last(&self) {
+    pub(crate) fn remove_last(&self) {
         locked(&self.0).undos.pop();
     }
 
     /// The undos that are left, in the order in which they run.
-    pub fn remaining(&self) -> Vec<Undo> {
+    pub(crate) fn remaining(&self) -> Vec<Undo> {
         locked(&self.0).undos.iter().rev().map(|entry| entry.undo.clone()).collect()
     }
 
     /// Notes the key that this run created.
-    pub fn note_key(&self, key: NewKey) {
+    pub(crate) fn note_key(&self, key: NewKey) {
         locked(&self.0).key = Some(key);
     }
 
     /// The key that this run created, if it got that far.
-    pub fn key(&self) -> Option<NewKey> {
+    pub(crate) fn key(&self) -> Option<NewKey> {
         locked(&self.0).key.clone()
     }
 
     /// The ID of the key that this run created, if it got that far.
-    pub fn key_id(&self) -> Option<String> {
+    pub(crate) fn key_id(&self) -> Option<String> {
         locked(&self.0).key.as_ref().map(|key| key.id.clone())
     }
 
     /// Sets when this run creates a key. The next lease that it writes contains that time.
-    pub fn set_creation(&self, creation: Option<Creation>) {
+    pub(crate) fn set_creation(&self, creation: Option<Creation>) {
         locked(&self.0).creation = creation;
     }
 
     /// When this run creates a key.
-    pub fn creation(&self) -> Option<Creation> {
+    pub(crate) fn creation(&self) -> Option<Creation> {
         locked(&self.0).creation.clone()
     }
 
     /// Notes that a response to CreateAccessKey was lost just now.
-    pub fn note_lost_key(&self) {
+    pub(crate) fn note_lost_key(&self) {
         locked(&self.0).lost_key_at = Some(Instant::now());
     }
 
     /// When the last response to CreateAccessKey was lost. The user may then have a key whose secret nobody has.
-    pub fn lost_key_at(&self) -> Option<Instant> {
+    pub(crate) fn lost_key_at(&self) -> Option<Instant> {
         locked(&self.0).lost_key_at
     }
 
     /// Whether the user may have a key whose secret was lost with the response.
-    pub fn lost_a_key(&self) -> bool {
+    pub(crate) fn lost_a_key(&self) -> bool {
         self.lost_key_at().is_some()
     }
 
     /// Notes that the key is about to be sent. From then on, Coiled may hold it.
-    pub fn note_sent(&self) {
+    pub(crate) fn note_sent(&self) {
         let mut entries = locked(&self.0);
         if entries.outcome == Outcome::NotSent {
             entries.outcome = Outcome::Unknown;
@@ -143,22 +143,22 @@ impl Journal {
     }
 
     /// Notes how the registration ended.
-    pub fn set_outcome(&self, outcome: Outcome) {
+    pub(crate) fn set_outcome(&self, outcome: Outcome) {
         locked(&self.0).outcome = outcome;
     }
 
     /// The outcome of the registration, as far as this run knows.
-    pub fn outcome(&self) -> Outcome {
+    pub(crate) fn outcome(&self) -> Outcome {
         locked(&self.0).outcome
     }
 
     /// Notes that another run took over the user before this run changed anything.
-    pub fn note_overtaken(&self) {
+    pub(crate) fn note_overtaken(&self) {
         locked(&self.0).is_overtaken = true;
     }
 
     /// Whether another run took over the user before this run changed anything.
-    pub fn is_overtaken(&self) -> bool {
+    pub(crate) fn is_overtaken(&self) -> bool {
         locked(&self.0).is_overtaken
     }
 }

@@ -7,7 +7,7 @@ use crate::coiled::connection::Shown;
 
 /// What a run needs to register a key with Coiled.
 #[derive(Debug)]
-pub struct Link {
+pub(crate) struct Link {
     /// The client, which holds the API token.
     pub coiled: Coiled,
     /// The workspace's slug.

@@ -4,7 +4,7 @@ mod apply;
 mod decide;
 mod journal;
 mod link;
-pub mod plan;
+pub(crate) mod plan;
 mod preflight;
 mod refusals;
 mod run;
@@ -31,7 +31,7 @@ use decide::named_workspace;
 ///
 /// # Errors
 /// The failed step, with the ARNs of everything that could not be undone.
-pub async fn run(context: &Context<'_>, request: RequestType) -> Result<Data, Failure> {
+pub(crate) async fn run(context: &Context<'_>, request: RequestType) -> Result<Data, Failure> {
     loop {
         let journal = Journal::default();
         let mut prepared = context.guarded(context.deadlines.work, prepare(context, request)).await?;

@@ -16,16 +16,16 @@ use crate::tag::{ADOPTED, LOGICAL_ID, PENDING, PENDING_REGION, STACK_ID, Tag, ge
 use super::link::Link;
 use super::step::Change;
 use decision::pending_is_recorded;
-pub use decision::{KeyDecision, Registration, held, registration};
-pub use replacement::Replacement;
+pub(crate) use decision::{KeyDecision, Registration, held, registration};
+pub(crate) use replacement::Replacement;
 use replacement::replacement;
 use room::left_over;
-pub use room::{Held, KeyRoom, key_room};
-pub use stray::{creation, has_unexplained_key, suspects};
+pub(crate) use room::{Held, KeyRoom, key_room};
+pub(crate) use stray::{creation, has_unexplained_key, suspects};
 
 /// What a Create or an Update does. The order of the fields is the order of the steps.
 #[derive(Debug)]
-pub struct Plan<'a> {
+pub(crate) struct Plan<'a> {
     /// Takes the lease.
     pub claim: Change,
     /// Changes the user, one after another.
@@ -38,7 +38,7 @@ pub struct Plan<'a> {
 
 /// What happens to the user's keys.
 #[derive(Debug)]
-pub enum KeyPlan<'a> {
+pub(crate) enum KeyPlan<'a> {
     /// There is no new key. The keys that earlier runs left behind are deleted.
     Keep(Vec<String>),
     /// There is a new key.
@@ -47,7 +47,7 @@ pub enum KeyPlan<'a> {
 
 /// The desired state.
 #[derive(Debug, Clone)]
-pub struct Wanted<'a> {
+pub(crate) struct Wanted<'a> {
     /// The validated properties.
     pub spec: &'a Spec,
     /// The policies' tags: ownership tags and stack tags.
@@ -63,7 +63,7 @@ pub struct Wanted<'a> {
 }
 
 /// The steps from the observed to the desired state. `None` if the states match and no lease is left over.
-pub fn plan<'a>(wanted: &Wanted<'a>, observed: &Observed) -> Option<Plan<'a>> {
+pub(crate) fn plan<'a>(wanted: &Wanted<'a>, observed: &Observed) -> Option<Plan<'a>> {
     let user = user_changes(wanted, observed);
     let policies = Kind::ALL.map(|kind| policy_changes(kind, wanted, observed));
     let keys = match wanted.key {

@@ -22,7 +22,7 @@ use crate::tag::{WORKSPACE, get};
 
 /// The result of the checks.
 #[derive(Debug)]
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// The validated properties.
     pub spec: Spec,
     /// The AWS account of the user and its policies.
@@ -36,7 +36,7 @@ pub struct Prepared {
 }
 
 /// Validates the properties, then checks the account and Coiled.
-pub async fn prepare(context: &Context<'_>, request: RequestType) -> Result<Prepared, Failure> {
+pub(crate) async fn prepare(context: &Context<'_>, request: RequestType) -> Result<Prepared, Failure> {
     context.enter("validate the properties");
     let spec = parse(context).map_err(|error| context.failure(error))?;
     context.enter("check the account and Coiled");

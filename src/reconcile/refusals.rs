@@ -11,7 +11,7 @@ use crate::resource::recognition::is_own_policy;
 use crate::tag::{SERVER, WORKSPACE, get};
 
 /// Rejects a user that this stack neither owns nor may adopt.
-pub fn check_owner(spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
+pub(crate) fn check_owner(spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
     let Some(seen) = seen else { return Ok(()) };
     match seen.owner {
         Owner::Ours => Ok(()),
@@ -35,7 +35,7 @@ fn check_boundary(spec: &Spec, seen: &SeenUser) -> Result<(), Error> {
 
 /// An error for each policy that does not have this stack's ownership tags, unless this run adopts the policy with its
 /// user.
-pub fn foreign_policies(context: &Context<'_>, spec: &Spec, observed: &Observed) -> Vec<Error> {
+pub(crate) fn foreign_policies(context: &Context<'_>, spec: &Spec, observed: &Observed) -> Vec<Error> {
     // A run that was killed during an adoption may have tagged the user but not its policies.
     let owner = observed.user.as_ref().map(|seen| seen.owner);
     let adopts = spec.adopt && matches!(owner, Some(Owner::Coiled | Owner::Ours));
@@ -53,7 +53,7 @@ pub fn foreign_policies(context: &Context<'_>, spec: &Spec, observed: &Observed)
 /// A rollback must pass this check, but its `OldResourceProperties` contain the rejected values. So a server or a
 /// workspace counts as changed only if its state tag differs too. If only the tag differs, someone may have changed the
 /// tag, and [`crate::resource::trust`] decides.
-pub fn check_identity(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
+pub(crate) fn check_identity(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>) -> Result<(), Error> {
     let old = Remnant::read(context.envelope.old_properties());
     let physical_id = context.envelope.physical_resource_id();
     let left = |slug: &str| spec.workspace.as_deref().is_some_and(|new| new != slug);

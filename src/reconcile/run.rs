@@ -13,7 +13,7 @@ use crate::tag::{ADOPTED, LEASE, PENDING, PENDING_REGION};
 
 /// The execution of one plan. [`super::apply`] performs its steps, and [`super::undo`] undoes them.
 #[derive(Debug)]
-pub struct Run<'a> {
+pub(crate) struct Run<'a> {
     /// The request with its clients and deadlines.
     pub context: &'a Context<'a>,
     /// The result of the checks.
@@ -26,28 +26,28 @@ pub struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// A run that has not performed any step.
-    pub fn new(context: &'a Context<'a>, prepared: &'a Prepared, journal: &'a Journal) -> Self {
+    pub(crate) fn new(context: &'a Context<'a>, prepared: &'a Prepared, journal: &'a Journal) -> Self {
         Self { context, prepared, journal, failed: watch::Sender::new(false) }
     }
 
     /// The IAM user's name.
-    pub fn user(&self) -> &str {
+    pub(crate) fn user(&self) -> &str {
         self.prepared.spec.user.as_str()
     }
 
     /// The ARN of one of the user's two policies, even before it exists.
-    pub fn arn(&self, kind: Kind) -> String {
+    pub(crate) fn arn(&self, kind: Kind) -> String {
         let spec = &self.prepared.spec;
         self.prepared.account.policy_arn(spec.path.as_str(), &kind.name(&spec.user))
     }
 
     /// This run's lease, with the time at which it creates a key.
-    pub fn lease(&self) -> Lease {
+    pub(crate) fn lease(&self) -> Lease {
         self.context.lease.with(self.journal.creation())
     }
 
     /// Deletes these keys. A key that does not exist is not an error.
-    pub async fn delete_keys(&self, keys: &[String]) -> Result<(), Error> {
+    pub(crate) async fn delete_keys(&self, keys: &[String]) -> Result<(), Error> {
         for id in keys {
             self.context.iam.delete_key(self.user(), id).await?;
         }
@@ -55,7 +55,7 @@ impl<'a> Run<'a> {
     }
 
     /// Deletes every key that this run may have created and whose secret it does not have. Returns whether it found any.
-    pub async fn delete_keys_without_secret(&self) -> Result<bool, Error> {
+    pub(crate) async fn delete_keys_without_secret(&self) -> Result<bool, Error> {
         let (iam, own, creation) = (&self.context.iam, self.journal.key_id(), self.journal.creation());
         let is_lost = |key: &Key| creation.as_ref().is_some_and(|creation| creation.covers(key));
         let keys = iam.keys(self.user()).await?.into_iter();
@@ -69,7 +69,7 @@ impl<'a> Run<'a> {
 
     /// Removes the lease after a registration, and with it the tags that only matter until the registration's outcome is
     /// known.
-    pub async fn release_lease(&self, pending: bool) -> Result<(), Error> {
+    pub(crate) async fn release_lease(&self, pending: bool) -> Result<(), Error> {
         let keys = if pending { vec![LEASE, PENDING, PENDING_REGION, ADOPTED] } else { vec![LEASE] };
         let keys: Vec<String> = keys.into_iter().map(str::to_owned).collect();
         self.context.iam.untag_user(self.user(), &keys).await

@@ -8,7 +8,7 @@ use crate::tag::{PENDING, PENDING_REGION, Tag};
 
 /// One step. Its `Display` is the name that the log and a status reason show.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// A call to IAM, or a few, that depend on nothing but the plan.
     Change(Change),
     /// A part of the replacement of the key. It needs what earlier parts return.
@@ -17,7 +17,7 @@ pub enum Step {
 
 /// A step that the plan describes completely.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
+pub(crate) enum Change {
     /// Create the user with its tags and the lease in the same call.
     CreateUser,
     /// Put ownership tags and the lease on a user that `coiled setup aws` created.
@@ -63,7 +63,7 @@ pub enum Change {
 
 /// A part of the replacement of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub(crate) enum Part {
     /// Create an access key.
     CreateKey,
     /// Call STS with the new key until the key works, because IAM is eventually consistent.
@@ -162,7 +162,7 @@ fn title(kind: Kind) -> &'static str {
 
 /// How to undo one step. Its `Display` is the name that the log and a status reason show.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Undo {
+pub(crate) enum Undo {
     /// Delete the user that this run created.
     User,
     /// Restore the tags of an adopted user.
@@ -208,7 +208,7 @@ impl fmt::Display for Undo {
 
 impl Undo {
     /// Whether the undo changes the user.
-    pub fn is_on_user(&self) -> bool {
+    pub(crate) fn is_on_user(&self) -> bool {
         !matches!(self, Undo::Policy(_) | Undo::PolicyTags(_) | Undo::Document(..) | Undo::Registration)
     }
 }
@@ -216,7 +216,7 @@ impl Undo {
 /// How to undo a step. `None` if the step changes nothing, or if its change is kept: tags and deleted keys.
 ///
 /// An Update undoes only its new key, because CloudFormation rolls back the rest with another Update.
-pub fn undo(step: &Step, observed: &Observed) -> Option<Undo> {
+pub(crate) fn undo(step: &Step, observed: &Observed) -> Option<Undo> {
     match step {
         Step::Change(change) => undo_change(change, observed),
         Step::Part(part) => undo_part(*part, observed),

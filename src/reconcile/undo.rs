@@ -26,7 +26,7 @@ impl Run<'_> {
     ///
     /// With `all` (Create), it undoes every change. Otherwise (Update), it undoes only a key that Coiled cannot hold,
     /// because CloudFormation rolls back the rest with another Update.
-    pub async fn undo_changes(&self, all: bool) -> Vec<String> {
+    pub(crate) async fn undo_changes(&self, all: bool) -> Vec<String> {
         if !all {
             self.journal.keep_keys_only();
             if self.coiled_may_hold_key().await {
@@ -76,7 +76,7 @@ impl Run<'_> {
     }
 
     /// The ARNs of the resources whose undos are still in the journal.
-    pub fn not_undone(&self) -> Vec<String> {
+    pub(crate) fn not_undone(&self) -> Vec<String> {
         let mut arns: Vec<String> = self.journal.remaining().iter().flat_map(|undo| self.arns(undo)).collect();
         arns.sort();
         arns.dedup();

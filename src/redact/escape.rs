@@ -3,7 +3,7 @@
 /// One character of a text, and the bytes that it occupies there: `/` may be written as `\/`, `\u002f`, `%2F` or
 /// `&#47;`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unit {
+pub(crate) struct Unit {
     /// The character that the bytes stand for.
     pub char: char,
     /// Where it starts.
@@ -13,7 +13,7 @@ pub struct Unit {
 }
 
 /// Splits a text into its characters. Nested escapes are resolved too: JSON inside JSON writes `/` as `\\/`.
-pub fn units(text: &str) -> impl Iterator<Item = Unit> + '_ {
+pub(crate) fn units(text: &str) -> impl Iterator<Item = Unit> + '_ {
     let mut start = 0;
     std::iter::from_fn(move || {
         let (char, length) = first(text.get(start..)?)?;

@@ -14,7 +14,7 @@ use crate::tag::{ACCESS_KEY_ID, ADOPTED, OWNER, Tag, get};
 /// The tag's value has the form `keys AKIA1 AKIA2/setup v1 attached owner/ongoing v2 attached`. With two real key IDs,
 /// it has 98 of the 256 characters that IAM allows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Adopted {
+pub(crate) struct Adopted {
     /// The IDs of the user's access keys.
     pub keys: Vec<String>,
     /// The policies that existed: none, one or both.
@@ -23,7 +23,7 @@ pub struct Adopted {
 
 /// A policy before its user's adoption.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AdoptedPolicy {
+pub(crate) struct AdoptedPolicy {
     /// The ID of the default version, such as `v1`.
     pub version: String,
     /// Whether it was attached to the user.
@@ -34,7 +34,7 @@ pub struct AdoptedPolicy {
 
 impl Adopted {
     /// Captures the observed state.
-    pub fn of(observed: &Observed) -> Self {
+    pub(crate) fn of(observed: &Observed) -> Self {
         let policies = observed.policies.iter().map(|(kind, policy)| {
             let owned = get(&policy.tags, OWNER) == Some("coiled");
             (*kind, AdoptedPolicy { version: policy.version.clone(), attached: observed.is_attached(*kind), owned })
@@ -43,7 +43,7 @@ impl Adopted {
     }
 
     /// Encodes the state as the tag `coiled-stack:adopted`.
-    pub fn tag(&self) -> Tag {
+    pub(crate) fn tag(&self) -> Tag {
         let keys = std::iter::once("keys").chain(self.keys.iter().map(String::as_str)).collect::<Vec<_>>().join(" ");
         let policies = self.policies.iter().map(|(kind, policy)| {
             let flags = [("attached", policy.attached), ("owner", policy.owned)];
@@ -57,7 +57,7 @@ impl Adopted {
     ///
     /// Also `None` after the stack has registered a key for the user. From then on, the user belongs to the stack, and
     /// Delete deletes it.
-    pub fn read(tags: &[Tag]) -> Option<Self> {
+    pub(crate) fn read(tags: &[Tag]) -> Option<Self> {
         if get(tags, ACCESS_KEY_ID).is_some() {
             return None;
         }

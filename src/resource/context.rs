@@ -31,7 +31,7 @@ use crate::resource::ownership::OwnershipTags;
 
 /// One run: a request with its clients and deadlines.
 #[derive(Debug)]
-pub struct Context<'a> {
+pub(crate) struct Context<'a> {
     /// The configuration of all AWS clients.
     pub sdk: &'a SdkConfig,
     /// Wait times and the trusted Coiled server.
@@ -70,7 +70,7 @@ const GIVE_UP_EARLIER: Duration = Duration::from_secs(1);
 
 impl<'a> Context<'a> {
     /// Starts a run. Retry times are counted from this call.
-    pub fn new(
+    pub(crate) fn new(
         sdk: &'a SdkConfig,
         config: &'a Config,
         http: &'a reqwest::Client,
@@ -96,35 +96,35 @@ impl<'a> Context<'a> {
     }
 
     /// Sets the current step. If the run is canceled or panics, the status reason names this step.
-    pub fn enter(&self, step: impl Into<String>) {
+    pub(crate) fn enter(&self, step: impl Into<String>) {
         locked(&self.progress).step = step.into();
     }
 
     /// The current step.
-    pub fn current_step(&self) -> String {
+    pub(crate) fn current_step(&self) -> String {
         locked(&self.progress).step.clone()
     }
 
     /// Notes that this run is about to write its lease. From then on, the run ends or releases the lease when it ends.
-    pub fn note_lease(&self) {
+    pub(crate) fn note_lease(&self) {
         locked(&self.progress).has_lease = true;
     }
 
     /// Whether this run may have written its lease.
-    pub fn may_have_lease(&self) -> bool {
+    pub(crate) fn may_have_lease(&self) -> bool {
         locked(&self.progress).has_lease
     }
 
     /// Records the workspace in which a stack without the property `Workspace` is created. The physical ID contains it
     /// and never changes afterwards, so only a Create records a workspace.
-    pub fn created_in(&self, slug: &str) {
+    pub(crate) fn created_in(&self, slug: &str) {
         if self.envelope.request == Request::Create {
             locked(&self.progress).created_in.get_or_insert_with(|| slug.to_owned());
         }
     }
 
     /// The physical ID to respond with.
-    pub fn physical_id(&self) -> PhysicalId {
+    pub(crate) fn physical_id(&self) -> PhysicalId {
         let id = self.envelope.physical_resource_id();
         match &locked(&self.progress).created_in {
             Some(slug) => id.in_workspace(slug),
@@ -133,7 +133,7 @@ impl<'a> Context<'a> {
     }
 
     /// Validates properties, with the stack's region and partition as defaults.
-    pub fn read_spec(&self, properties: &Value) -> Result<Spec, Error> {
+    pub(crate) fn read_spec(&self, properties: &Value) -> Result<Spec, Error> {
         let stack = self.envelope.stack();
         let own_region = self.sdk.region().map(|region| region.as_ref().to_owned()).unwrap_or_default();
         let region = stack.region.unwrap_or(&own_region);
@@ -142,12 +142,12 @@ impl<'a> Context<'a> {
     }
 
     /// A failure at the current step.
-    pub fn failure(&self, error: Error) -> Failure {
+    pub(crate) fn failure(&self, error: Error) -> Failure {
         Failure::at(self.current_step(), error)
     }
 
     /// Runs one step and logs its duration. A failure names the step.
-    pub async fn step<T>(&self, name: &str, work: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
+    pub(crate) async fn step<T>(&self, name: &str, work: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
         self.enter(name);
         let began = Instant::now();
         let result = Box::pin(work).await;
@@ -162,7 +162,7 @@ impl<'a> Context<'a> {
     /// Runs `work` until a deadline. A panic or a missed deadline becomes a failure of the current step.
     ///
     /// AWS calls stop a little earlier, so that the status reason can say which call failed and why.
-    pub async fn guarded<T>(
+    pub(crate) async fn guarded<T>(
         &self,
         until: Instant,
         work: impl Future<Output = Result<T, Failure>>,
@@ -177,27 +177,27 @@ impl<'a> Context<'a> {
     }
 
     /// A client for Coiled. It stops retrying at `until`.
-    pub fn coiled(&self, server: &Server, token: SecretString, until: Instant) -> Coiled {
+    pub(crate) fn coiled(&self, server: &Server, token: SecretString, until: Instant) -> Coiled {
         Coiled::new(self.http.clone(), server.clone(), token, Pace::new(self.config, until))
     }
 
     /// When to stop waiting for other services and runs. This leaves a tenth of the work time to handle their result.
-    pub fn work_until(&self) -> Instant {
+    pub(crate) fn work_until(&self) -> Instant {
         self.deadlines.work - self.deadlines.work.saturating_duration_since(self.began) / 10
     }
 
     /// Reads a token from the secret with this ARN.
-    pub async fn token(&self, secret: &str) -> Result<SecretString, Error> {
+    pub(crate) async fn token(&self, secret: &str) -> Result<SecretString, Error> {
         secrets::token(self.sdk, &self.patience, secret).await
     }
 
     /// Like [`Context::token`], but stops waiting for AWS at `until`.
-    pub async fn token_by(&self, secret: &str, until: Instant) -> Result<SecretString, Error> {
+    pub(crate) async fn token_by(&self, secret: &str, until: Instant) -> Result<SecretString, Error> {
         secrets::token(self.sdk, &self.patience.ending_by(until), secret).await
     }
 
     /// The function's account, from STS in `region`.
-    pub async fn account(&self, region: &str) -> Result<Account, Error> {
+    pub(crate) async fn account(&self, region: &str) -> Result<Account, Error> {
         Sts::new(self.sdk, region).account(&self.patience, self.sdk).await
     }
 }

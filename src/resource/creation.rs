@@ -15,7 +15,7 @@ use crate::deadline::unix;
 /// Its text has the form `keys 1764028800 1764028810 AKIA1`. With a real RequestId, the lease tag has room for seven ids
 /// in its 256 characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Creation {
+pub(crate) struct Creation {
     /// Unix seconds.
     from: u64,
     /// Unix seconds. Every attempt begins before this time.
@@ -35,7 +35,7 @@ impl Creation {
     /// `keys` are the user's keys, and `unexplained` are the IDs of those that the run of `earlier` may have created.
     /// This run's lease replaces the earlier one, so it covers those keys too. Otherwise nothing would explain them if
     /// this run were killed as well.
-    pub fn begin(time: Duration, keys: &[Key], earlier: Option<&Self>, unexplained: &[String]) -> Self {
+    pub(crate) fn begin(time: Duration, keys: &[Key], earlier: Option<&Self>, unexplained: &[String]) -> Self {
         let now = unix(SystemTime::now());
         let from = earlier.filter(|_| !unexplained.is_empty()).map_or(now, |earlier| earlier.from.min(now));
         let creation = Self { from, until: now + time.as_secs(), others: Vec::new() };
@@ -45,18 +45,18 @@ impl Creation {
 
     /// A copy that allows further attempts within `time` from now. With `all`, it still covers the earlier attempts,
     /// because one of them may have created a key.
-    pub fn renewed(&self, time: Duration, all: bool) -> Self {
+    pub(crate) fn renewed(&self, time: Duration, all: bool) -> Self {
         let now = unix(SystemTime::now());
         Self { from: if all { self.from } else { now }, until: now + time.as_secs(), ..self.clone() }
     }
 
     /// Whether an attempt may begin now.
-    pub fn allows_attempt(&self) -> bool {
+    pub(crate) fn allows_attempt(&self) -> bool {
         unix(SystemTime::now()) < self.until
     }
 
     /// Whether the run may have created this key.
-    pub fn covers(&self, key: &Key) -> bool {
+    pub(crate) fn covers(&self, key: &Key) -> bool {
         let seconds = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
         let first = seconds(self.from).saturating_sub(Self::CLOCKS);
         let last = seconds(self.until).saturating_add(Self::ATTEMPT + Self::CLOCKS);
@@ -64,14 +64,14 @@ impl Creation {
     }
 
     /// Encodes it as the last part of the lease tag.
-    pub fn encode(&self) -> String {
+    pub(crate) fn encode(&self) -> String {
         let numbers = [self.from, self.until].map(|number| number.to_string());
         let words = ["keys"].into_iter().chain(numbers.iter().map(String::as_str));
         words.chain(self.others.iter().map(String::as_str)).collect::<Vec<_>>().join(" ")
     }
 
     /// Reads the last part of the lease tag. `None` if it is malformed.
-    pub fn read(text: &str) -> Option<Self> {
+    pub(crate) fn read(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
         let (Some("keys"), Some(from), Some(until)) = (words.next(), words.next(), words.next()) else { return None };
         let others = words.map(str::to_owned).collect();

@@ -39,7 +39,7 @@ impl Lease {
     const LONGEST: u64 = 16 * 60;
 
     /// A lease for this run. `until` is in Unix seconds.
-    pub fn new(request_id: &str, until: u64, deletes: bool) -> Self {
+    pub(crate) fn new(request_id: &str, until: u64, deletes: bool) -> Self {
         let run = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
         // A tag's value may have 256 characters from a limited set. A real RequestId has 36 characters and is not
         // changed.
@@ -48,12 +48,12 @@ impl Lease {
     }
 
     /// The same lease, with the time at which the run creates a key.
-    pub fn with(&self, creation: Option<Creation>) -> Self {
+    pub(crate) fn with(&self, creation: Option<Creation>) -> Self {
         Self { creation, ..self.clone() }
     }
 
     /// When the run creates a key. `None` if it creates none.
-    pub fn creation(&self) -> Option<&Creation> {
+    pub(crate) fn creation(&self) -> Option<&Creation> {
         self.creation.as_ref()
     }
 
@@ -76,7 +76,7 @@ impl Lease {
 
     /// The same lease, marked as expired. The next run does not wait for it, and knows that there may be something to
     /// clean up.
-    pub fn ended(&self) -> Self {
+    pub(crate) fn ended(&self) -> Self {
         Self { until: self.until.min(unix(SystemTime::now())), ..self.clone() }
     }
 
@@ -84,23 +84,23 @@ impl Lease {
     ///
     /// A Lambda invocation takes at most 15 minutes. A lease that ends later than that was not written by a run, so it
     /// is ignored.
-    pub fn is_live(&self) -> bool {
+    pub(crate) fn is_live(&self) -> bool {
         let now = unix(SystemTime::now());
         (now + 1..=now + Self::LONGEST).contains(&self.until)
     }
 
     /// Whether the run is a Delete.
-    pub fn deletes(&self) -> bool {
+    pub(crate) fn deletes(&self) -> bool {
         self.deletes
     }
 
     /// Whether both leases belong to the same run. They may end at different times.
-    pub fn is_same_run(&self, other: &Lease) -> bool {
+    pub(crate) fn is_same_run(&self, other: &Lease) -> bool {
         self.request_id == other.request_id && self.run == other.run
     }
 
     /// The request and the end of the lease, for logs and error texts.
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         if self.is_live() {
             return format!("request {}, whose lease ends at Unix time {}", self.request_id, self.until);
         }
@@ -111,7 +111,7 @@ impl Lease {
 impl Context<'_> {
     /// Reads the user. If another run of this stack holds the lease, waits until it releases the lease or the lease
     /// expires.
-    pub async fn user_at_rest(&self, name: &UserName) -> Result<Option<SeenUser>, Error> {
+    pub(crate) async fn user_at_rest(&self, name: &UserName) -> Result<Option<SeenUser>, Error> {
         let before = self.current_step();
         loop {
             let seen = observe::user(&self.iam, &self.ownership, name).await?;
@@ -137,7 +137,7 @@ impl Context<'_> {
 
     /// Checks that this run holds the lease. Retries while IAM may still show the tags from before the lease was
     /// written.
-    pub async fn holds_lease(&self, name: &str) -> Result<(), Error> {
+    pub(crate) async fn holds_lease(&self, name: &str) -> Result<(), Error> {
         let until = Instant::now() + self.config.consistency;
         loop {
             if self.shows_lease(&self.iam.known_user(name).await?.tags, until)? {
@@ -149,7 +149,7 @@ impl Context<'_> {
 
     /// Whether these tags show this run's lease. Fails if another run has taken the lease, or if the tags should show
     /// it by now.
-    pub fn shows_lease(&self, tags: &[Tag], until: Instant) -> Result<bool, Error> {
+    pub(crate) fn shows_lease(&self, tags: &[Tag], until: Instant) -> Result<bool, Error> {
         let lease = Lease::read(tags);
         let is_mine = lease.as_ref().is_some_and(|lease| lease.is_same_run(&self.lease));
         if is_mine && self.ownership.owner(tags) == Owner::Ours {
@@ -164,7 +164,7 @@ impl Context<'_> {
     }
 
     /// Whether the user belongs to this stack and no other run has taken the lease.
-    pub async fn is_mine(&self, name: &str) -> Result<bool, Error> {
+    pub(crate) async fn is_mine(&self, name: &str) -> Result<bool, Error> {
         let Some(user) = self.iam.user(name).await? else { return Ok(false) };
         let lease = Lease::read(&user.tags);
         Ok(self.ownership.owner(&user.tags) == Owner::Ours && lease.is_none_or(|lease| lease.is_same_run(&self.lease)))
@@ -178,7 +178,7 @@ impl Context<'_> {
     ///
     /// # Errors
     /// [`Error::Busy`] if another run has the lease. This run has then not changed anything.
-    pub async fn claim_lease(&self, name: &str, tags: &[Tag]) -> Result<(), Error> {
+    pub(crate) async fn claim_lease(&self, name: &str, tags: &[Tag]) -> Result<(), Error> {
         let seen = self.iam.user(name).await?;
         if let Some(lease) = seen.and_then(|user| self.live_lease_of_another_run(&user.tags)) {
             return Err(Error::Busy(lease.describe()));
@@ -190,7 +190,7 @@ impl Context<'_> {
 
     /// Marks this run's lease as expired. The next run does not wait for it, and knows that there may be something to
     /// clean up. The tag is written even if IAM does not show the lease, because that may be a stale read.
-    pub async fn end_lease(&self, name: &str, lease: &Lease) -> Result<(), Error> {
+    pub(crate) async fn end_lease(&self, name: &str, lease: &Lease) -> Result<(), Error> {
         if !self.may_end_lease(name).await? {
             return Ok(());
         }
@@ -198,7 +198,7 @@ impl Context<'_> {
     }
 
     /// Removes this run's lease from the user. Use it only if there is nothing to clean up.
-    pub async fn release_lease(&self, name: &str) -> Result<(), Error> {
+    pub(crate) async fn release_lease(&self, name: &str) -> Result<(), Error> {
         if !self.may_end_lease(name).await? {
             return Ok(());
         }

@@ -1,11 +1,11 @@
 //! What Create, Update and Delete share: one run, the resource's tags, the lease, and what belongs to this stack.
 
-pub mod adopted;
-pub mod context;
-pub mod creation;
+pub(crate) mod adopted;
+pub(crate) mod context;
+pub(crate) mod creation;
 pub mod lease;
-pub mod observe;
+pub(crate) mod observe;
 pub mod ownership;
-pub mod recognition;
+pub(crate) mod recognition;
 pub mod record;
-pub mod trust;
+pub(crate) mod trust;

@@ -14,7 +14,7 @@ use crate::resource::ownership::{Owner, OwnershipTags};
 
 /// The connection's resources in IAM, as far as they exist. All of this may be a few seconds stale.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Observed {
+pub(crate) struct Observed {
     /// The user with the connection's `UserName`, whoever owns it.
     pub user: Option<SeenUser>,
     /// The existing policies with the connection's policy names, whoever owns them.
@@ -23,7 +23,7 @@ pub struct Observed {
 
 /// A user with its keys and attached policies.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeenUser {
+pub(crate) struct SeenUser {
     /// ARN, name, path, boundary and tags.
     pub user: User,
     /// The owner according to the tags.
@@ -39,18 +39,18 @@ pub struct SeenUser {
 
 impl Observed {
     /// The user's access keys; empty if there is no user.
-    pub fn keys(&self) -> &[Key] {
+    pub(crate) fn keys(&self) -> &[Key] {
         self.user.as_ref().map(|user| user.keys.as_slice()).unwrap_or_default()
     }
 
     /// Whether the policy exists and is attached to the user.
-    pub fn is_attached(&self, kind: Kind) -> bool {
+    pub(crate) fn is_attached(&self, kind: Kind) -> bool {
         let attached = self.user.as_ref().map(|user| user.attached.as_slice()).unwrap_or_default();
         self.policies.get(&kind).is_some_and(|policy| attached.contains(&policy.arn))
     }
 
     /// The user, if this stack owns it.
-    pub fn owned(&self) -> Option<&SeenUser> {
+    pub(crate) fn owned(&self) -> Option<&SeenUser> {
         self.user.as_ref().filter(|user| user.owner == Owner::Ours)
     }
 }
@@ -59,7 +59,7 @@ impl Observed {
 ///
 /// # Errors
 /// An IAM call that failed for a reason other than NoSuchEntity.
-pub async fn user(iam: &Iam, ownership: &OwnershipTags, name: &UserName) -> Result<Option<SeenUser>, Error> {
+pub(crate) async fn user(iam: &Iam, ownership: &OwnershipTags, name: &UserName) -> Result<Option<SeenUser>, Error> {
     let name = name.as_str();
     let (user, keys, attached) = tokio::try_join!(iam.user(name), iam.keys(name), iam.attached(name))?;
     Ok(user.map(|user| SeenUser {
@@ -75,7 +75,7 @@ pub async fn user(iam: &Iam, ownership: &OwnershipTags, name: &UserName) -> Resu
 ///
 /// # Errors
 /// A failed GetAccessKeyLastUsed. Without its response, the key can be neither kept nor deleted for certain.
-pub async fn last_uses(iam: &Iam, observed: &mut Observed, suspects: &[String]) -> Result<(), Error> {
+pub(crate) async fn last_uses(iam: &Iam, observed: &mut Observed, suspects: &[String]) -> Result<(), Error> {
     let keys = observed.user.iter_mut().flat_map(|seen| seen.keys.iter_mut());
     for key in keys.filter(|key| suspects.contains(&key.id)) {
         key.last_use = iam.last_use(&key.id).await?;
@@ -90,7 +90,7 @@ pub async fn last_uses(iam: &Iam, observed: &mut Observed, suspects: &[String]) 
 ///
 /// # Errors
 /// An IAM call that failed for a reason other than NoSuchEntity.
-pub async fn policies(
+pub(crate) async fn policies(
     iam: &Iam,
     account: &Account,
     path: &str,

@@ -43,12 +43,12 @@ impl OwnershipTags {
     }
 
     /// The ownership tags as arguments of an AWS CLI command, for a person who has to restore them.
-    pub fn as_arguments(&self) -> String {
+    pub(crate) fn as_arguments(&self) -> String {
         format!("Key={STACK_ID},Value={} Key={LOGICAL_ID},Value={}", self.stack_id, self.logical_id)
     }
 
     /// The tags of a policy: the ownership tags and the stack tags.
-    pub fn for_policy(&self, spec: &Spec) -> Vec<Tag> {
+    pub(crate) fn for_policy(&self, spec: &Spec) -> Vec<Tag> {
         let ownership =
             [Tag::new(OWNER, "coiled"), Tag::new(STACK_ID, &self.stack_id), Tag::new(LOGICAL_ID, &self.logical_id)];
         // IAM ignores case in a user's tag keys, so it rejects `Owner` together with `owner`. The stack tag takes
@@ -59,7 +59,7 @@ impl OwnershipTags {
     }
 
     /// The tags of the user: those of a policy, the server and, if known, the workspace.
-    pub fn for_user(&self, spec: &Spec, workspace: Option<&str>) -> Vec<Tag> {
+    pub(crate) fn for_user(&self, spec: &Spec, workspace: Option<&str>) -> Vec<Tag> {
         let mut tags = self.for_policy(spec);
         tags.push(Tag::new(SERVER, spec.server.to_string()));
         tags.extend(workspace.map(|slug| Tag::new(WORKSPACE, slug)));

@@ -20,7 +20,7 @@ use crate::tag::{REGISTERED, get};
 ///
 /// # Errors
 /// The error from reading the policies.
-pub async fn reclaim(context: &Context<'_>, spec: &Spec, seen: SeenUser) -> Result<SeenUser, Error> {
+pub(crate) async fn reclaim(context: &Context<'_>, spec: &Spec, seen: SeenUser) -> Result<SeenUser, Error> {
     let is_unmarked = matches!(seen.owner, Owner::Unmarked | Owner::Coiled);
     let is_named = seen.user.name == spec.user.as_str() && seen.user.path == spec.path.as_str();
     let Some(account) = Account::of_arn(&seen.user.arn).filter(|_| is_unmarked && is_named) else {
@@ -37,7 +37,7 @@ pub async fn reclaim(context: &Context<'_>, spec: &Spec, seen: SeenUser) -> Resu
 
 /// Whether a policy without ownership tags is the stack's own: it is attached to the stack's user and has the document
 /// that the stack gave it.
-pub fn is_own_policy(context: &Context<'_>, observed: &Observed, kind: Kind, policy: &Policy) -> bool {
+pub(crate) fn is_own_policy(context: &Context<'_>, observed: &Observed, kind: Kind, policy: &Policy) -> bool {
     is_update(context)
         && observed.owned().is_some()
         && observed.is_attached(kind)
@@ -49,7 +49,7 @@ pub fn is_own_policy(context: &Context<'_>, observed: &Observed, kind: Kind, pol
 ///
 /// Coiled never says which key it holds. So someone else's newer connection with the same region and network looks the
 /// same: see `docs/guarantees.md`.
-pub fn is_own_connection(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>, shown: &Shown) -> bool {
+pub(crate) fn is_own_connection(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>, shown: &Shown) -> bool {
     let is_recorded = match seen {
         Some(seen) if seen.owner != Owner::Ours => return false,
         Some(seen) => get(&seen.user.tags, REGISTERED).and_then(Digests::read).is_some(),

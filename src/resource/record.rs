@@ -31,12 +31,12 @@ impl Digests {
     }
 
     /// The digests of a registration that was read back.
-    pub fn new(spec: &Spec, shown: &Shown) -> Self {
+    pub(crate) fn new(spec: &Spec, shown: &Shown) -> Self {
         Self { wanted: Self::wanted(spec), shown: shown.digest() }
     }
 
     /// The digests of a registration that is known only from Coiled's response. They do not match any spec.
-    pub fn of_unknown(shown: &Shown) -> Self {
+    pub(crate) fn of_unknown(shown: &Shown) -> Self {
         Self { wanted: "unknown".into(), shown: shown.digest() }
     }
 
@@ -66,7 +66,7 @@ pub fn is_ours(tags: &[Tag], shown: &Shown) -> bool {
 }
 
 /// The key that Coiled holds. `None` unless its response fits exactly one of the recorded and the pending registration.
-pub fn held_key<'a>(tags: &'a [Tag], shown: &Shown) -> Option<&'a str> {
+pub(crate) fn held_key<'a>(tags: &'a [Tag], shown: &Shown) -> Option<&'a str> {
     match (is_recorded(tags, shown), is_pending(tags, shown)) {
         (true, false) => get(tags, ACCESS_KEY_ID),
         (false, true) => get(tags, PENDING),
@@ -78,7 +78,7 @@ pub fn held_key<'a>(tags: &'a [Tag], shown: &Shown) -> Option<&'a str> {
 
 /// Whether Coiled would show this for a registration with these properties. This check is weaker than a digest, because
 /// it cannot distinguish two registrations with the same region and network.
-pub fn would_show(spec: &Spec, shown: &Shown) -> bool {
+pub(crate) fn would_show(spec: &Spec, shown: &Shown) -> bool {
     let registered = data(spec, "", "");
     let network = registered.pointer("/options/network").cloned().unwrap_or_default();
     shown.is_by_key_in(&spec.region, &network)

@@ -20,7 +20,7 @@ type Pinned = (&'static str, &'static str);
 ///
 /// # Errors
 /// All properties that are rejected.
-pub fn check_pins(config: &Config, spec: &Spec) -> Result<(), Error> {
+pub(crate) fn check_pins(config: &Config, spec: &Spec) -> Result<(), Error> {
     let mut wrong = wrong_for_token(config, &spec.server, &spec.token_secret);
     if let Registry::DockerHub(hub) = &spec.registry {
         wrong.extend(config.pins.wrong_for_hub(hub));
@@ -32,7 +32,7 @@ pub fn check_pins(config: &Config, spec: &Spec) -> Result<(), Error> {
 ///
 /// # Errors
 /// The server and the secret, if the function was not deployed for them.
-pub fn check_token(config: &Config, server: &Server, secret: &str) -> Result<(), Error> {
+pub(crate) fn check_token(config: &Config, server: &Server, secret: &str) -> Result<(), Error> {
     all_pinned(wrong_for_token(config, server, secret))
 }
 
@@ -77,7 +77,7 @@ const HUB_USERNAME: Pinned = ("DockerHubUsername", "DOCKER_HUB_USERNAME");
 
 /// The workspace of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Workspace {
+pub(crate) struct Workspace {
     /// Its slug.
     pub slug: String,
     /// Where the slug comes from.
@@ -86,13 +86,13 @@ pub struct Workspace {
 
 impl Workspace {
     /// The workspace that the stack names. `None` means the token's default.
-    pub fn named(property: Option<&str>, physical_id: Option<&str>) -> Option<Self> {
+    pub(crate) fn named(property: Option<&str>, physical_id: Option<&str>) -> Option<Self> {
         let property = property.map(|slug| Self { slug: slug.to_owned(), by: NamedBy::Property });
         property.or_else(|| physical_id.map(|slug| Self { slug: slug.to_owned(), by: NamedBy::PhysicalId }))
     }
 
     /// The token's default workspace.
-    pub fn of_token(slug: String) -> Self {
+    pub(crate) fn of_token(slug: String) -> Self {
         Self { slug, by: NamedBy::Token }
     }
 
@@ -100,7 +100,7 @@ impl Workspace {
     ///
     /// # Errors
     /// Both workspaces, and where each name comes from.
-    pub fn check_tag(&self, user: &str, tags: &[Tag]) -> Result<(), Error> {
+    pub(crate) fn check_tag(&self, user: &str, tags: &[Tag]) -> Result<(), Error> {
         match get(tags, WORKSPACE) {
             Some(tagged) if tagged != self.slug => {
                 let (slug, by) = (self.slug.clone(), self.by);

@@ -14,7 +14,7 @@ use crate::error::Error;
 
 /// One item that blocks DeleteUser.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Item {
+pub(crate) enum Item {
     /// An access key's ID.
     AccessKey(String),
     /// The ARN of an attached managed policy.
@@ -53,7 +53,7 @@ impl Iam {
     ///
     /// A list that cannot be read counts as empty. If the list does contain items, DeleteUser fails with
     /// DeleteConflict.
-    pub async fn contents(&self, user: &str) -> Vec<Item> {
+    pub(crate) async fn contents(&self, user: &str) -> Vec<Item> {
         let lists = tokio::join!(
             self.access_keys(user),
             self.attached_policies(user),
@@ -69,7 +69,7 @@ impl Iam {
     }
 
     /// Removes one item. Succeeds if the item no longer exists.
-    pub async fn remove(&self, user: &str, item: &Item) -> Result<(), Error> {
+    pub(crate) async fn remove(&self, user: &str, item: &Item) -> Result<(), Error> {
         match item {
             Item::AccessKey(id) => self.delete_key(user, id).await,
             Item::AttachedPolicy(arn) => self.detach(user, arn).await,
@@ -83,12 +83,12 @@ impl Iam {
     }
 
     /// Removes the items in parallel. Returns the first error.
-    pub async fn remove_all(&self, user: &str, items: &[Item]) -> Result<(), Error> {
+    pub(crate) async fn remove_all(&self, user: &str, items: &[Item]) -> Result<(), Error> {
         try_join_all(items.iter().map(|item| self.remove(user, item))).await.map(|_| ())
     }
 
     /// The names of the user's groups. Empty if the user does not exist.
-    pub async fn groups(&self, user: &str) -> Result<Vec<String>, Error> {
+    pub(crate) async fn groups(&self, user: &str) -> Result<Vec<String>, Error> {
         let list = || self.client.list_groups_for_user().user_name(user);
         let pages = self.pages("ListGroupsForUser", |marker| list().set_marker(marker).into_paginator().send()).await?;
         Ok(pages.into_iter().flat_map(|page| page.groups).map(|group| group.group_name).collect())

@@ -8,7 +8,7 @@ use crate::properties::names::UserName;
 
 /// One of the two policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// The permissions that Coiled needs once, to create its network and roles. They are close to administrator access,
     /// so this policy can be detached afterwards.
     Setup,
@@ -18,10 +18,10 @@ pub enum Kind {
 
 impl Kind {
     /// Both policies, in the order in which Coiled needs them.
-    pub const ALL: [Kind; 2] = [Kind::Setup, Kind::Ongoing];
+    pub(crate) const ALL: [Kind; 2] = [Kind::Setup, Kind::Ongoing];
 
     /// The policy's name: the user's name with a suffix.
-    pub fn name(self, user: &UserName) -> String {
+    pub(crate) fn name(self, user: &UserName) -> String {
         match self {
             Kind::Setup => format!("{user}-setup"),
             Kind::Ongoing => format!("{user}-ongoing"),
@@ -30,12 +30,12 @@ impl Kind {
 
     /// Whether the properties want this policy attached to the user. Both policies are created even if they are not
     /// attached.
-    pub fn is_attached_by(self, spec: &Spec) -> bool {
+    pub(crate) fn is_attached_by(self, spec: &Spec) -> bool {
         self == Kind::Ongoing || spec.attach_setup
     }
 
     /// The policy document, as `coiled` 1.135.6 creates it.
-    pub fn document(self) -> &'static str {
+    pub(crate) fn document(self) -> &'static str {
         match self {
             Kind::Setup => include_str!("../../../policies/setup.json"),
             Kind::Ongoing => include_str!("../../../policies/ongoing.json"),

@@ -10,7 +10,7 @@ use crate::error::Error;
 
 /// A user, role or group that uses a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
+pub(crate) struct Holder {
     /// `user`, `role` or `group`, as in the names of AWS CLI commands.
     pub kind: &'static str,
     /// Its name.
@@ -32,17 +32,17 @@ impl fmt::Display for Holder {
 
 impl Holder {
     /// A user whose permissions boundary is the policy.
-    pub fn boundary_of_user(name: &str) -> Self {
+    pub(crate) fn boundary_of_user(name: &str) -> Self {
         Self { kind: "user", name: name.to_owned(), usage: PolicyUsageType::PermissionsBoundary }
     }
 
     /// Whether the policy is its permissions boundary.
-    pub fn is_bounded(&self) -> bool {
+    pub(crate) fn is_bounded(&self) -> bool {
         self.usage == PolicyUsageType::PermissionsBoundary
     }
 
     /// The command that ends this use of the policy. A group cannot have a permissions boundary.
-    pub fn command(&self, arn: &str) -> String {
+    pub(crate) fn command(&self, arn: &str) -> String {
         let Self { kind, name, .. } = self;
         match self.usage {
             PolicyUsageType::PermissionsBoundary => {
@@ -53,7 +53,7 @@ impl Holder {
     }
 
     /// Whether it is this user. IAM ignores the case of names.
-    pub fn is_user(&self, name: &str) -> bool {
+    pub(crate) fn is_user(&self, name: &str) -> bool {
         self.kind == "user" && self.name.eq_ignore_ascii_case(name)
     }
 }
@@ -61,7 +61,7 @@ impl Holder {
 impl Iam {
     /// Every use of a policy. ListEntitiesForPolicy does not say how a policy is used, so it is called once for each
     /// kind of use.
-    pub async fn holders(&self, arn: &str) -> Result<Vec<Holder>, Error> {
+    pub(crate) async fn holders(&self, arn: &str) -> Result<Vec<Holder>, Error> {
         let (attached, bounded) = tokio::try_join!(
             self.holders_by(arn, PolicyUsageType::PermissionsPolicy),
             self.holders_by(arn, PolicyUsageType::PermissionsBoundary),

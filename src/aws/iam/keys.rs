@@ -11,11 +11,11 @@ use crate::aws::gone_is_fine;
 use crate::error::Error;
 
 /// The number of keys that IAM allows per user. Inactive keys count.
-pub const LIMIT: usize = 2;
+pub(crate) const LIMIT: usize = 2;
 
 /// A key as ListAccessKeys returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key {
+pub(crate) struct Key {
     /// `AKIA…`
     pub id: String,
     /// Whether its status is `Active`.
@@ -28,7 +28,7 @@ pub struct Key {
 
 /// Which service a key was last used with, as GetAccessKeyLastUsed shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LastUse {
+pub(crate) enum LastUse {
     /// IAM was not asked.
     Unknown,
     /// None, or only STS. A run calls STS with its new key to check whether the key works.
@@ -39,7 +39,7 @@ pub enum LastUse {
 
 /// A new key. The function keeps the secret in memory only.
 #[derive(Debug, Clone)]
-pub struct NewKey {
+pub(crate) struct NewKey {
     /// `AKIA…`
     pub id: String,
     /// The secret access key. Only CreateAccessKey returns it.
@@ -50,7 +50,7 @@ pub struct NewKey {
 
 impl Iam {
     /// The user's keys. Empty if the user does not exist.
-    pub async fn keys(&self, user: &str) -> Result<Vec<Key>, Error> {
+    pub(crate) async fn keys(&self, user: &str) -> Result<Vec<Key>, Error> {
         let list = || self.client.list_access_keys().user_name(user);
         let pages = self.pages("ListAccessKeys", |marker| list().set_marker(marker).into_paginator().send()).await?;
         let key = |key: aws_sdk_iam::types::AccessKeyMetadata| {
@@ -65,7 +65,7 @@ impl Iam {
     ///
     /// A call whose response was lost may have created a key. The secret of such a key is lost, but the key counts
     /// toward the limit of two.
-    pub async fn create_key<L>(&self, user: &str, before_next: impl Fn(bool) -> L) -> Result<NewKey, Error>
+    pub(crate) async fn create_key<L>(&self, user: &str, before_next: impl Fn(bool) -> L) -> Result<NewKey, Error>
     where
         L: Future<Output = Result<(), Error>>,
     {
@@ -83,13 +83,13 @@ impl Iam {
     }
 
     /// Deletes a key. Succeeds if the key does not exist.
-    pub async fn delete_key(&self, user: &str, id: &str) -> Result<(), Error> {
+    pub(crate) async fn delete_key(&self, user: &str, id: &str) -> Result<(), Error> {
         let send = || self.client.delete_access_key().user_name(user).access_key_id(id).send();
         gone_is_fine(self.patience.call("DeleteAccessKey", &[], send).await.map(|_| ()))
     }
 
     /// The error for a user that has no room for another key. A person has to delete `surplus` of the user's keys.
-    pub async fn no_key_slot(&self, user: &str, keys: &[Key], surplus: usize) -> Error {
+    pub(crate) async fn no_key_slot(&self, user: &str, keys: &[Key], surplus: usize) -> Error {
         Error::NoKeySlot { user: user.to_owned(), keys: self.describe_keys(user, keys).await, surplus }
     }
 
@@ -115,7 +115,7 @@ impl Iam {
     }
 
     /// Which service the key was last used with.
-    pub async fn last_use(&self, id: &str) -> Result<LastUse, Error> {
+    pub(crate) async fn last_use(&self, id: &str) -> Result<LastUse, Error> {
         let used = self.last_used(id).await?.filter(|used| used.last_used_date.is_some());
         let is_used = used.is_some_and(|used| used.service_name != "sts");
         Ok(if is_used { LastUse::Used } else { LastUse::Unused })

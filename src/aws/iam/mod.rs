@@ -1,13 +1,13 @@
 //! The IAM side of a connection: the user, its two policies, its keys and their tags.
 
-pub mod contents;
+pub(crate) mod contents;
 pub mod document;
-pub mod holders;
-pub mod keys;
+pub(crate) mod holders;
+pub(crate) mod keys;
 mod pages;
-pub mod policy;
-pub mod retag;
-pub mod user;
+pub(crate) mod policy;
+pub(crate) mod retag;
+pub(crate) mod user;
 
 use aws_sdk_iam::Client;
 use aws_sdk_iam::types;
@@ -17,14 +17,14 @@ use crate::tag::Tag;
 
 /// The IAM client, with the retry policy of one run.
 #[derive(Debug, Clone)]
-pub struct Iam {
+pub(crate) struct Iam {
     client: Client,
     patience: Patience,
 }
 
 impl Iam {
     /// A client for one run.
-    pub fn new(client: Client, patience: Patience) -> Self {
+    pub(crate) fn new(client: Client, patience: Patience) -> Self {
         Self { client, patience }
     }
 }
@@ -50,12 +50,12 @@ impl Account {
     }
 
     /// The ARN of a policy. `path` starts and ends with `/`.
-    pub fn policy_arn(&self, path: &str, name: &str) -> String {
+    pub(crate) fn policy_arn(&self, path: &str, name: &str) -> String {
         format!("arn:{}:iam::{}:policy{path}{name}", self.partition, self.id)
     }
 
     /// The ARN of a user. `path` starts and ends with `/`.
-    pub fn user_arn(&self, path: &str, name: &str) -> String {
+    pub(crate) fn user_arn(&self, path: &str, name: &str) -> String {
         format!("arn:{}:iam::{}:user{path}{name}", self.partition, self.id)
     }
 }

@@ -14,7 +14,7 @@ use crate::tag::Tag;
 
 /// A policy as GetPolicy and GetPolicyVersion return it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Policy {
+pub(crate) struct Policy {
     /// Its ARN.
     pub arn: String,
     /// The ID of the default version, such as `v1`.
@@ -27,7 +27,7 @@ pub struct Policy {
 
 impl Iam {
     /// The policy with the document of its default version. `None` if the policy does not exist.
-    pub async fn policy(&self, arn: &str) -> Result<Option<Policy>, Error> {
+    pub(crate) async fn policy(&self, arn: &str) -> Result<Option<Policy>, Error> {
         let response = self.patience.call("GetPolicy", &[], || self.client.get_policy().policy_arn(arn).send()).await;
         let Some(policy) = absent_is_none(response)?.and_then(|response| response.policy) else { return Ok(None) };
         let version = policy.default_version_id.unwrap_or_default();
@@ -37,7 +37,7 @@ impl Iam {
     }
 
     /// The policy's tags. `None` if the policy does not exist.
-    pub async fn policy_tags(&self, arn: &str) -> Result<Option<Vec<Tag>>, Error> {
+    pub(crate) async fn policy_tags(&self, arn: &str) -> Result<Option<Vec<Tag>>, Error> {
         let response = self.patience.call("GetPolicy", &[], || self.client.get_policy().policy_arn(arn).send()).await;
         let policy = absent_is_none(response)?.and_then(|response| response.policy);
         Ok(policy.map(|policy| from_sdk(policy.tags.as_deref().unwrap_or_default())))
@@ -50,7 +50,13 @@ impl Iam {
     }
 
     /// Creates a policy. The document becomes version `v1`.
-    pub async fn create_policy(&self, path: &str, name: &str, document: &str, tags: &[Tag]) -> Result<(), Error> {
+    pub(crate) async fn create_policy(
+        &self,
+        path: &str,
+        name: &str,
+        document: &str,
+        tags: &[Tag],
+    ) -> Result<(), Error> {
         let send = || {
             let request = self.client.create_policy().path(path).policy_name(name).policy_document(document);
             request.set_tags(Some(to_sdk(tags))).send()
@@ -62,7 +68,7 @@ impl Iam {
     ///
     /// IAM allows five versions per policy. At this limit, the oldest version that is not the default is deleted first
     /// (99designs/iamy#21).
-    pub async fn put_document(&self, arn: &str, document: &str) -> Result<String, Error> {
+    pub(crate) async fn put_document(&self, arn: &str, document: &str) -> Result<String, Error> {
         let before = Mutex::default();
         let version = match self.create_version(arn, document, &before).await {
             Err(error) if code(&error) == Some("LimitExceeded") => {
@@ -120,7 +126,7 @@ impl Iam {
     }
 
     /// The IDs of all versions except the default.
-    pub async fn other_versions(&self, arn: &str) -> Result<Vec<String>, Error> {
+    pub(crate) async fn other_versions(&self, arn: &str) -> Result<Vec<String>, Error> {
         let list = || self.client.list_policy_versions().policy_arn(arn);
         let start = |marker| list().set_marker(marker).into_paginator().send();
         let pages = self.pages("ListPolicyVersions", start).await?;
@@ -130,25 +136,25 @@ impl Iam {
     }
 
     /// Deletes a version that is not the default. Succeeds if the version does not exist.
-    pub async fn delete_version(&self, arn: &str, version: &str) -> Result<(), Error> {
+    pub(crate) async fn delete_version(&self, arn: &str, version: &str) -> Result<(), Error> {
         let send = || self.client.delete_policy_version().policy_arn(arn).version_id(version).send();
         gone_is_fine(self.patience.call("DeletePolicyVersion", &[], send).await.map(|_| ()))
     }
 
     /// Sets an existing version as default.
-    pub async fn set_default_version(&self, arn: &str, version: &str) -> Result<(), Error> {
+    pub(crate) async fn set_default_version(&self, arn: &str, version: &str) -> Result<(), Error> {
         let send = || self.client.set_default_policy_version().policy_arn(arn).version_id(version).send();
         self.patience.call("SetDefaultPolicyVersion", &[], send).await.map(|_| ())
     }
 
     /// Adds tags and overwrites existing values.
-    pub async fn tag_policy(&self, arn: &str, tags: &[Tag]) -> Result<(), Error> {
+    pub(crate) async fn tag_policy(&self, arn: &str, tags: &[Tag]) -> Result<(), Error> {
         let send = || self.client.tag_policy().policy_arn(arn).set_tags(Some(to_sdk(tags))).send();
         self.patience.call("TagPolicy", &["NoSuchEntity"], send).await.map(|_| ())
     }
 
     /// Removes tags. Ignores keys that do not exist.
-    pub async fn untag_policy(&self, arn: &str, keys: &[String]) -> Result<(), Error> {
+    pub(crate) async fn untag_policy(&self, arn: &str, keys: &[String]) -> Result<(), Error> {
         if keys.is_empty() {
             return Ok(());
         }
@@ -157,7 +163,7 @@ impl Iam {
     }
 
     /// Deletes a policy with all its versions. Succeeds if the policy does not exist.
-    pub async fn delete_policy(&self, arn: &str) -> Result<(), Error> {
+    pub(crate) async fn delete_policy(&self, arn: &str) -> Result<(), Error> {
         for version in self.other_versions(arn).await? {
             self.delete_version(arn, &version).await?;
         }

@@ -6,7 +6,7 @@ use crate::tag::Tag;
 
 /// The changes that restore earlier tags, in the order in which they are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retag {
+pub(crate) struct Retag {
     /// Keys to remove first: other spellings of restored keys. On a user, IAM treats `Owner` and `owner` as the same
     /// key.
     pub replaced: Vec<String>,
@@ -18,7 +18,7 @@ pub struct Retag {
 }
 
 /// The changes that turn `current` into `before`. Keys are case-sensitive here.
-pub fn back_to(before: &[Tag], current: &[Tag]) -> Retag {
+pub(crate) fn back_to(before: &[Tag], current: &[Tag]) -> Retag {
     let surplus =
         current.iter().map(|tag| &tag.key).filter(|key| !before.iter().any(|other| other.key == **key)).cloned();
     let restore: Vec<Tag> = before.iter().filter(|tag| !current.contains(tag)).cloned().collect();
@@ -29,7 +29,7 @@ pub fn back_to(before: &[Tag], current: &[Tag]) -> Retag {
 
 impl Iam {
     /// Restores the tags of a user.
-    pub async fn retag_user(&self, name: &str, to: &Retag) -> Result<(), Error> {
+    pub(crate) async fn retag_user(&self, name: &str, to: &Retag) -> Result<(), Error> {
         self.untag_user(name, &to.replaced).await?;
         if !to.restore.is_empty() {
             self.tag_user(name, &to.restore).await?;
@@ -38,7 +38,7 @@ impl Iam {
     }
 
     /// Restores the tags of a policy.
-    pub async fn retag_policy(&self, arn: &str, to: &Retag) -> Result<(), Error> {
+    pub(crate) async fn retag_policy(&self, arn: &str, to: &Retag) -> Result<(), Error> {
         self.untag_policy(arn, &to.replaced).await?;
         if !to.restore.is_empty() {
             self.tag_policy(arn, &to.restore).await?;

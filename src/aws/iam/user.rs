@@ -9,7 +9,7 @@ use crate::tag::{STACK_ID, Tag, get};
 
 /// A user as GetUser returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
+pub(crate) struct User {
     /// Its ARN.
     pub arn: String,
     /// The name in the case used at creation. IAM ignores case when it looks up a user.
@@ -39,7 +39,7 @@ impl From<&types::User> for User {
 
 impl User {
     /// The user's ARN and, if tagged, the stack that owns it. For error texts.
-    pub fn whose(&self) -> String {
+    pub(crate) fn whose(&self) -> String {
         let stack = get(&self.tags, STACK_ID).map(|stack| format!(" (owned by stack {stack})"));
         format!("user {}{}", self.arn, stack.unwrap_or_default())
     }
@@ -47,13 +47,13 @@ impl User {
 
 impl Iam {
     /// The user. `None` if it does not exist.
-    pub async fn user(&self, name: &str) -> Result<Option<User>, Error> {
+    pub(crate) async fn user(&self, name: &str) -> Result<Option<User>, Error> {
         let response = self.patience.call("GetUser", &[], || self.client.get_user().user_name(name).send()).await;
         Ok(absent_is_none(response)?.and_then(|response| response.user.as_ref().map(User::from)))
     }
 
     /// A user that must exist. NoSuchEntity is retried, because a read may be stale.
-    pub async fn known_user(&self, name: &str) -> Result<User, Error> {
+    pub(crate) async fn known_user(&self, name: &str) -> Result<User, Error> {
         let send = || self.client.get_user().user_name(name).send();
         let response = self.patience.call("GetUser", &["NoSuchEntity"], send).await?;
         let user = response.user.as_ref().map(User::from);
@@ -62,7 +62,13 @@ impl Iam {
 
     /// Creates the user. The boundary is set in the same call, because an organization's policies may deny creating a
     /// user without one (DataDog/cloudformation-template#35).
-    pub async fn create_user(&self, name: &str, path: &str, boundary: Option<&str>, tags: &[Tag]) -> Result<(), Error> {
+    pub(crate) async fn create_user(
+        &self,
+        name: &str,
+        path: &str,
+        boundary: Option<&str>,
+        tags: &[Tag],
+    ) -> Result<(), Error> {
         let send = || {
             let request = self.client.create_user().user_name(name).path(path).set_tags(Some(to_sdk(tags)));
             request.set_permissions_boundary(boundary.map(Into::into)).send()
@@ -74,12 +80,12 @@ impl Iam {
 
     /// Deletes the user, whose contents must already be deleted. DeleteConflict is retried, because IAM may still see
     /// deleted contents.
-    pub async fn delete_user(&self, name: &str) -> Result<(), Error> {
+    pub(crate) async fn delete_user(&self, name: &str) -> Result<(), Error> {
         self.delete_user_unless(name, &["DeleteConflict"]).await
     }
 
     /// Deletes the user, and fails at once if IAM still sees contents.
-    pub async fn delete_user_at_once(&self, name: &str) -> Result<(), Error> {
+    pub(crate) async fn delete_user_at_once(&self, name: &str) -> Result<(), Error> {
         self.delete_user_unless(name, &[]).await
     }
 
@@ -97,13 +103,13 @@ impl Iam {
     }
 
     /// Adds tags and overwrites existing values.
-    pub async fn tag_user(&self, name: &str, tags: &[Tag]) -> Result<(), Error> {
+    pub(crate) async fn tag_user(&self, name: &str, tags: &[Tag]) -> Result<(), Error> {
         let send = || self.client.tag_user().user_name(name).set_tags(Some(to_sdk(tags))).send();
         self.patience.call("TagUser", &["NoSuchEntity"], send).await.map(|_| ())
     }
 
     /// Removes tags. Ignores keys that do not exist.
-    pub async fn untag_user(&self, name: &str, keys: &[String]) -> Result<(), Error> {
+    pub(crate) async fn untag_user(&self, name: &str, keys: &[String]) -> Result<(), Error> {
         if keys.is_empty() {
             return Ok(());
         }
@@ -112,19 +118,19 @@ impl Iam {
     }
 
     /// Sets or replaces the user's permissions boundary.
-    pub async fn put_boundary(&self, name: &str, arn: &str) -> Result<(), Error> {
+    pub(crate) async fn put_boundary(&self, name: &str, arn: &str) -> Result<(), Error> {
         let send = || self.client.put_user_permissions_boundary().user_name(name).permissions_boundary(arn).send();
         self.patience.call("PutUserPermissionsBoundary", &[], send).await.map(|_| ())
     }
 
     /// Deletes the user's permissions boundary. Succeeds if there is none.
-    pub async fn delete_boundary(&self, name: &str) -> Result<(), Error> {
+    pub(crate) async fn delete_boundary(&self, name: &str) -> Result<(), Error> {
         let send = || self.client.delete_user_permissions_boundary().user_name(name).send();
         gone_is_fine(self.patience.call("DeleteUserPermissionsBoundary", &[], send).await.map(|_| ()))
     }
 
     /// The ARNs of the attached managed policies. Empty if the user does not exist.
-    pub async fn attached(&self, name: &str) -> Result<Vec<String>, Error> {
+    pub(crate) async fn attached(&self, name: &str) -> Result<Vec<String>, Error> {
         let list = || self.client.list_attached_user_policies().user_name(name);
         let start = |marker| list().set_marker(marker).into_paginator().send();
         let pages = self.pages("ListAttachedUserPolicies", start).await?;
@@ -135,13 +141,13 @@ impl Iam {
     /// Attaches a policy. Succeeds if it is already attached.
     ///
     /// NoSuchEntity is retried, because IAM may not see a new policy yet.
-    pub async fn attach(&self, name: &str, policy: &str) -> Result<(), Error> {
+    pub(crate) async fn attach(&self, name: &str, policy: &str) -> Result<(), Error> {
         let send = || self.client.attach_user_policy().user_name(name).policy_arn(policy).send();
         self.patience.call("AttachUserPolicy", &["NoSuchEntity"], send).await.map(|_| ())
     }
 
     /// Detaches a policy. Succeeds if it is not attached.
-    pub async fn detach(&self, name: &str, policy: &str) -> Result<(), Error> {
+    pub(crate) async fn detach(&self, name: &str, policy: &str) -> Result<(), Error> {
         let send = || self.client.detach_user_policy().user_name(name).policy_arn(policy).send();
         gone_is_fine(self.patience.call("DetachUserPolicy", &[], send).await.map(|_| ()))
     }

@@ -10,7 +10,7 @@ use crate::tag::{ACCESS_KEY_ID, PENDING, REGISTERED, Tag, get};
 
 /// Whether this run replaces the key that Coiled holds.
 #[derive(Debug)]
-pub enum KeyDecision<W> {
+pub(crate) enum KeyDecision<W> {
     /// The recorded registration matches the properties.
     Keep,
     /// A new key is registered. `W` is the way to Coiled.
@@ -22,7 +22,7 @@ pub enum KeyDecision<W> {
 
 impl<W> KeyDecision<W> {
     /// The way to Coiled, if there is a new key.
-    pub fn way(&self) -> Option<&W> {
+    pub(crate) fn way(&self) -> Option<&W> {
         match self {
             Self::Replace(way) => Some(way),
             Self::Keep | Self::LeaveInDoubt => None,
@@ -32,7 +32,7 @@ impl<W> KeyDecision<W> {
 
 /// Whether the recorded registration matches the desired one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Registration {
+pub(crate) enum Registration {
     /// It matches, so a new key is not needed.
     Current,
     /// It matches, but the outcome of a later registration is unknown.
@@ -47,7 +47,7 @@ pub enum Registration {
 ///
 /// An inactive key still counts as registered. A person revokes a key by setting it inactive, and an Update must not
 /// replace a revoked key.
-pub fn registration(spec: &Spec, observed: &Observed) -> Registration {
+pub(crate) fn registration(spec: &Spec, observed: &Observed) -> Registration {
     let Some(user) = observed.user.as_ref().filter(|user| user.owner == Owner::Ours) else {
         return Registration::Needed;
     };
@@ -71,7 +71,7 @@ pub(super) fn pending_is_recorded(tags: &[Tag]) -> bool {
 }
 
 /// What Coiled holds, as far as its response identifies it.
-pub fn held<'o>(observed: &'o Observed, link: &Link) -> Held<'o> {
+pub(crate) fn held<'o>(observed: &'o Observed, link: &Link) -> Held<'o> {
     if !link.before.is_connected() {
         return Held::Nothing;
     }

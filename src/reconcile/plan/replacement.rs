@@ -8,7 +8,7 @@ use crate::tag::{ACCESS_KEY_ID, PENDING, REGISTERED, Tag, WORKSPACE, get};
 
 /// The replacement of the key.
 #[derive(Debug)]
-pub struct Replacement<'a> {
+pub(crate) struct Replacement<'a> {
     /// The workspace, and its connection before this run.
     pub link: &'a Link,
     /// The keys to delete first, because IAM allows two per user. Coiled cannot hold them.
@@ -22,7 +22,7 @@ pub struct Replacement<'a> {
 }
 
 /// The replacement of the observed keys by a new one.
-pub fn replacement<'a>(link: &'a Link, observed: &Observed) -> Replacement<'a> {
+pub(crate) fn replacement<'a>(link: &'a Link, observed: &Observed) -> Replacement<'a> {
     let room = match key_room(observed, held(observed, link)) {
         KeyRoom::After(keys) => keys,
         // The checks reject a user that has no room for a key. If they are wrong, CreateAccessKey fails and no key is

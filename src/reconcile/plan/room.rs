@@ -12,7 +12,7 @@ use crate::tag::{ACCESS_KEY_ID, PENDING, get};
 
 /// Whether the user can have one more key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyRoom {
+pub(crate) enum KeyRoom {
     /// The user can have one more key.
     Free,
     /// The user can have one more key after these are deleted. Coiled does not hold any of them.
@@ -26,7 +26,7 @@ pub enum KeyRoom {
 
 /// What Coiled is known to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Held<'a> {
+pub(crate) enum Held<'a> {
     /// No key: the workspace is not connected.
     Nothing,
     /// This key.
@@ -38,7 +38,7 @@ pub enum Held<'a> {
 /// Whether the user can have one more key.
 ///
 /// A user can have more than two keys, because IAM enforces its limit late (terraform-provider-aws#39693).
-pub fn key_room(observed: &Observed, held: Held) -> KeyRoom {
+pub(crate) fn key_room(observed: &Observed, held: Held) -> KeyRoom {
     let surplus = (observed.keys().len() + 1).saturating_sub(keys::LIMIT);
     let mut spare = left_over(observed, held);
     spare.extend(superseded(observed, held));

@@ -14,7 +14,7 @@ use crate::resource::creation::Creation;
 use crate::resource::observe::Observed;
 
 /// The keys that no tag names and that were created during the time that the last lease gives for CreateAccessKey.
-pub fn suspects(observed: &Observed) -> Vec<&Key> {
+pub(crate) fn suspects(observed: &Observed) -> Vec<&Key> {
     let Some((seen, creation)) = observed.owned().and_then(|seen| Some((seen, seen.lease.as_ref()?.creation()?)))
     else {
         return Vec::new();
@@ -45,12 +45,12 @@ pub(super) fn strays(observed: &Observed, held: Held) -> Vec<String> {
 }
 
 /// Whether this user has a key that a killed run may have created. The secret of that key is lost.
-pub fn has_unexplained_key(observed: &Observed) -> bool {
+pub(crate) fn has_unexplained_key(observed: &Observed) -> bool {
     unused(observed).next().is_some()
 }
 
 /// What this run writes into its lease about the keys that it or the killed run before it may have created.
-pub fn creation(observed: &Observed, registers: bool, time: Duration) -> Option<Creation> {
+pub(crate) fn creation(observed: &Observed, registers: bool, time: Duration) -> Option<Creation> {
     let unexplained: Vec<String> = unused(observed).map(|key| key.id.clone()).collect();
     let earlier = observed.owned().and_then(|seen| seen.lease.as_ref()?.creation());
     if registers {
