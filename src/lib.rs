@@ -12,25 +12,24 @@
 //! - No secret is stored, logged or returned.
 //!
 //! # Layout
+//! A module imports only from itself and from the layers below it. `tools/test_layers.py` checks that.
 //! ```text
-//! Value ─ request::Envelope ─ properties::Spec (Create, Update) | properties::Remnant (Delete)
-//!                         │
-//!   reconcile: checks ─ observe::Observed ─ plan::plan (pure) ─ apply::Run ─ undo on failure
-//!   delete:    find ─ check blockers ─ disconnect ─ delete contents, policies, user; or restore a failed adoption
-//!                         │
-//!             response::Response ─ one PUT
+//! handler        receives an event, and sends the response
+//! reconcile      Create and Update: preflight ─ plan ─ apply ─ undo after a failure
+//! delete         Delete: find ─ blockers ─ deregister ─ delete everything, or restore a failed adoption
+//! resource       what both share: the state of a run, the lease, the ownership tags, the record of a registration,
+//!                and which server, secrets and workspace a run may use
+//! coiled         the Coiled server's API
+//! aws            IAM, STS and Secrets Manager: the calls, what a failed call means, and how long calls are retried
+//! config         wait times, and what the function was deployed for
+//! cloudformation the request, the response, and the physical ID that CloudFormation stores
+//! properties     validates what the template passes on
+//! error          the causes of failures, with advice
+//! certificate, deadline, http, lock, log, page, redact, tag
 //! ```
-//! - [`handler`]: receives an event and sends the response. [`cloudformation`]: the request, the response, and the
-//!   physical ID that CloudFormation stores.
-//! - [`reconcile`]: Create and Update. [`delete`]: Delete.
-//! - [`resource`]: shared by both. It holds the state of one run, the tags that store the state between runs, and the
-//!   rules for which server, secrets and workspace a run may use.
-//! - [`aws`]: IAM, STS and Secrets Manager, what a failed call means, and how long calls are retried.
-//! - [`coiled`]: the Coiled server's API.
-//! - [`properties`]: validates what the template passes on.
-//! - [`error`]: causes of failures, with advice. [`certificate`]: TLS certificates that are not trusted. [`page`]: HTML
-//!   pages that a proxy sent. [`redact`]: keeps secrets out of logs and responses.
-//! - [`deadline`]: divides the time between work, undo and response. [`config`]: wait times and retries.
+//! In `reconcile`, `preflight` runs every check. `plan` computes the steps from the properties and the observed state,
+//! without any call. `apply` performs them: one function notes in the `journal` how to undo a step, performs the step, and
+//! confirms it. `step` lists all steps, and says how each is undone. `undo` does that.
 
 pub mod aws;
 pub(crate) mod certificate;

@@ -5,7 +5,7 @@
 
 pub mod connection;
 pub mod http;
-pub(crate) mod registration;
+pub(crate) mod message;
 pub mod socket;
 pub(crate) mod workspace;
 
@@ -86,8 +86,6 @@ impl Coiled {
     pub(crate) fn paced(&self, pace: Pace) -> Self {
         Self { pace, ..self.clone() }
     }
-
-    /// The client's pace.
     pub(crate) fn pace(&self) -> Pace {
         self.pace
     }

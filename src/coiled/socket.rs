@@ -16,7 +16,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 
 use super::Coiled;
 use super::http::words;
-use super::registration::Message;
+use super::message::Message;
 use crate::certificate::innermost;
 use crate::error::Error;
 use crate::http::AGENT;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::find::Owned;
-use super::user;
 use crate::aws::iam::holders::Holder;
+use crate::delete::find::Owned;
+use crate::delete::user;
 use crate::error::Error;
 use crate::resource::context::Context;
 

@@ -1,25 +1,16 @@
 //! Disconnects the workspace if its connection belongs to this stack.
 
-use std::time::Duration;
-
-use secrecy::SecretString;
-use tokio::time::Instant;
-
-use super::find::{Owned, has_record};
-use super::unrecorded;
 use crate::aws::is_busy;
 use crate::coiled::Coiled;
 use crate::coiled::connection::{Disconnected, Shown};
+use crate::delete::access::{coiled_deadline, server_and_token, workspace};
+use crate::delete::find::{Owned, has_record};
+use crate::delete::unrecorded;
 use crate::error::{Error, Unreadable};
-use crate::properties::names::{Server, UserName};
+use crate::properties::names::UserName;
 use crate::resource::context::Context;
-use crate::resource::record::{Digests, is_ours, would_show};
-use crate::resource::trust::{self, Workspace};
+use crate::resource::record::{Digests, is_own_registration, would_show};
 use crate::tag::{ACCESS_KEY_ID, FORCE_DISCONNECT, PENDING, REGISTERED, Tag, get};
-
-/// The longest wait for Coiled if its errors are ignored, because `ForceDisconnect` is set or nothing has to be
-/// disconnected.
-const BRIEF: Duration = Duration::from_secs(30);
 
 /// Whether the workspace's connection belonged to this stack before [`disconnect`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,35 +64,6 @@ pub(crate) async fn disconnect(context: &Context<'_>, owned: &Owned, tags: &[Tag
     }
 }
 
-/// The server in the properties, and the token. Fails if the function was not deployed for them. `is_brief` limits the
-/// wait for the token.
-pub(crate) async fn server_and_token<'o>(
-    context: &Context<'_>,
-    owned: &'o Owned,
-    is_brief: bool,
-) -> Result<(&'o Server, SecretString), Error> {
-    let (Some(server), Some(secret)) = (&owned.server, &owned.token_secret) else {
-        return Err(Error::Request("the properties lack a valid server or a secret ARN".into()));
-    };
-    trust::check_token(context.config, server, secret)?;
-    let token = match is_brief {
-        true => context.token_by(secret, coiled_deadline(context, true)).await?,
-        false => context.token(secret).await?,
-    };
-    Ok((server, token))
-}
-
-/// The slug of the workspace to disconnect. If the user's tag names another one, this fails before any connection
-/// is read.
-pub(crate) async fn workspace(coiled: &Coiled, owned: &Owned, tags: &[Tag]) -> Result<String, Error> {
-    let workspace = match &owned.workspace {
-        Some(named) => named.clone(),
-        None => Workspace::of_token(coiled.workspace(None).await?),
-    };
-    workspace.check_tag(owned.name.as_str(), tags)?;
-    Ok(workspace.slug)
-}
-
 /// Whether a key of this user was registered and a person removed the tag that describes the connection. The connection
 /// is then recognized by comparing it with the properties.
 fn lost_its_record(owned: &Owned, tags: &[Tag], shown: &Shown) -> bool {
@@ -119,7 +81,7 @@ async fn disconnect_if_owned(coiled: &Coiled, owned: &Owned, tags: &[Tag]) -> Re
         return Ok(AtCoiled::ThisStack);
     }
     // Coiled may show a pending key's connection later, so the workspace is disconnected even if Coiled shows none.
-    if shown.is_connected() && !is_ours(tags, &shown) && !lost_its_record(owned, tags, &shown) {
+    if shown.is_connected() && !is_own_registration(tags, &shown) && !lost_its_record(owned, tags, &shown) {
         tracing::warn!(workspace, shown = %shown.describe(), "keeping a connection that this stack did not create");
         return Ok(AtCoiled::NotThisStack);
     }
@@ -128,13 +90,6 @@ async fn disconnect_if_owned(coiled: &Coiled, owned: &Owned, tags: &[Tag]) -> Re
         Disconnected::Already => tracing::info!(workspace, "the workspace was already disconnected"),
     }
     Ok(AtCoiled::ThisStack)
-}
-
-/// When requests to Coiled must end. At least half of the work time is left for AWS.
-pub(crate) fn coiled_deadline(context: &Context<'_>, is_brief: bool) -> Instant {
-    let now = Instant::now();
-    let half = context.deadlines.work.saturating_duration_since(now) / 2;
-    now + if is_brief { half.min(BRIEF) } else { half }
 }
 
 /// Adds the command that forces the deletion. CloudFormation does not update a stack whose deletion failed, so the

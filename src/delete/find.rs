@@ -123,7 +123,7 @@ async fn find(context: &Context<'_>) -> Result<Option<Owned>, Error> {
         tracing::warn!(arn = %other.user.arn, "keeping the user of that name: this stack does not own it");
     }
     let arn = owned.as_ref().or(other.as_ref()).map(|user| user.user.arn.as_str());
-    let account = account(context, arn).await?;
+    let account = find_account(context, arn).await?;
     let path = owned.as_ref().map(|user| user.user.path.clone());
     let path = path.or_else(|| remnant.path.as_ref().map(|path| UserPath::as_str(path).to_owned()));
     let policies = match (account, path) {
@@ -161,7 +161,7 @@ async fn accessible_user(
         Err(error) if code(&error).is_some_and(is_denied) => error,
         seen => return seen,
     };
-    let (Some(account), Some(path)) = (account(context, None).await?, path) else { return Err(error) };
+    let (Some(account), Some(path)) = (find_account(context, None).await?, path) else { return Err(error) };
     if !owned_policies(context, &account, path.as_str(), name).await?.is_empty() {
         return Err(error);
     }
@@ -170,7 +170,7 @@ async fn accessible_user(
 }
 
 /// The account from the user's ARN, otherwise from STS, otherwise from the StackId.
-async fn account(context: &Context<'_>, arn: Option<&str>) -> Result<Option<Account>, Error> {
+async fn find_account(context: &Context<'_>, arn: Option<&str>) -> Result<Option<Account>, Error> {
     if let Some(account) = arn.and_then(Account::of_arn) {
         return Ok(Some(account));
     }

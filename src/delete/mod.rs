@@ -2,6 +2,7 @@
 //! nothing is undone, and the next Delete continues from there. Resources that this stack does not own are kept. A
 //! resource that no longer exists is not an error.
 
+mod access;
 mod blockers;
 mod deregister;
 mod find;

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::deregister::AtCoiled;
-use super::find::Owned;
+use crate::delete::deregister::AtCoiled;
+use crate::delete::find::Owned;
 
 /// One step. Its `Display` is the name that the log and a status reason show.
 #[derive(Debug, Clone, PartialEq, Eq)]

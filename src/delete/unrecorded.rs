@@ -6,10 +6,10 @@
 //! the Delete: a key of this stack no longer works, and there may be no user to tag with
 //! `coiled-stack:force-disconnect`.
 
-use super::deregister::{coiled_deadline, server_and_token, workspace};
-use super::find::Owned;
 use crate::coiled::connection::Shown;
 use crate::coiled::settings_url;
+use crate::delete::access::{coiled_deadline, server_and_token, workspace};
+use crate::delete::find::Owned;
 use crate::error::Error;
 use crate::resource::context::Context;
 use crate::tag::Tag;

@@ -10,7 +10,6 @@ use crate::redact::cut_middle;
 pub(crate) struct Failure {
     /// The step that failed, by the name in the log.
     pub step: String,
-    /// The cause.
     pub error: Error,
     /// ARNs of the resources that this run created and could not delete.
     pub leftovers: Vec<String>,

@@ -142,3 +142,18 @@ fn every_form_of_the_coiled_tokens_secret_arn_is_rejected_for_a_registry() {
         assert!(parse(docker_hub(&token, other)).is_ok(), "{other}");
     }
 }
+
+#[test]
+fn tags_may_be_as_many_and_as_long_as_iam_allows() {
+    let tags = |n: usize, key: usize, value: usize| {
+        let tag = |n: usize| json!({"Key": format!("{n:0key$}"), "Value": "v".repeat(value)});
+        parse(with(json!({"Tags": (0..n).map(tag).collect::<Vec<_>>()})))
+    };
+    assert_eq!(tags(38, 128, 256).unwrap().tags.last().unwrap().value, "v".repeat(256));
+    for (n, key, value) in [(39, 2, 1), (1, 129, 1), (1, 1, 257)] {
+        assert!(tags(n, key, value).is_err(), "{n} tags, keys of {key} and values of {value} characters");
+    }
+    for (key, value) in [("a\n", "b"), ("a", "b\n")] {
+        assert!(parse(with(json!({"Tags": [{"Key": key, "Value": value}]}))).is_err(), "{key:?}: {value:?}");
+    }
+}

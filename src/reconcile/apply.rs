@@ -9,11 +9,11 @@ use std::future::Future;
 
 use futures_util::future::{BoxFuture, join_all};
 
-use super::plan::{KeyPlan, Plan};
-use super::run::Run;
-use super::step::{Change, Step, undo};
 use crate::coiled::socket::Socket;
 use crate::error::{Error, Failure};
+use crate::reconcile::plan::{KeyPlan, Plan};
+use crate::reconcile::run::Run;
+use crate::reconcile::step::{Change, Step, undo};
 
 impl Run<'_> {
     /// Executes a plan. `socket` is the WebSocket, if the checks have opened it.

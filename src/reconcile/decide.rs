@@ -2,26 +2,25 @@
 
 use secrecy::SecretString;
 
-use super::link::Link;
-use super::plan::{Held, KeyDecision, KeyRoom, Registration, held, key_room};
 use crate::aws::iam::Account;
 use crate::coiled::connection::Shown;
 use crate::coiled::socket::Socket;
 use crate::coiled::{Coiled, settings_url};
 use crate::error::Error;
 use crate::properties::Spec;
+use crate::reconcile::link::Link;
+use crate::reconcile::plan::{Held, KeyDecision, KeyRoom, RegistrationState, held, key_room};
 use crate::resource::context::Context;
 use crate::resource::observe::{Observed, SeenUser};
 use crate::resource::ownership::Owner;
 use crate::resource::recognition::is_own_connection;
-use crate::resource::record::is_ours;
+use crate::resource::record::is_own_registration;
 use crate::resource::trust::Workspace;
 use crate::tag::{Tag, WORKSPACE, get};
 
 /// The responses of Secrets Manager and STS.
 #[derive(Debug)]
 pub(crate) struct Found {
-    /// The Coiled token.
     pub token: Result<SecretString, Error>,
     /// The Docker Hub token; `None` if the registry is ECR.
     pub hub_token: Result<Option<SecretString>, Error>,
@@ -32,9 +31,7 @@ pub(crate) struct Found {
 /// Whether this run registers a new key, and the WebSocket, if it had to be opened to find out.
 #[derive(Debug)]
 pub(crate) struct Decided {
-    /// The decision.
     pub key: KeyDecision<Link>,
-    /// The open WebSocket.
     pub socket: Option<Socket>,
 }
 
@@ -60,9 +57,9 @@ pub(crate) async fn decide(
     spec: &Spec,
     observed: &Observed,
     found: Option<Found>,
-    state: Registration,
+    state: RegistrationState,
 ) -> Result<Decided, Vec<Error>> {
-    let Some(found) = found.filter(|_| state != Registration::Current) else { return Ok(Decided::default()) };
+    let Some(found) = found.filter(|_| state != RegistrationState::Current) else { return Ok(Decided::default()) };
     let link = link(context, spec, observed.user.as_ref(), found).await;
     if !is_optional(observed, state) {
         return link.map(|link| Decided { key: KeyDecision::Replace(link), socket: None });
@@ -88,11 +85,11 @@ async fn with_socket(link: Result<Link, Vec<Error>>) -> Result<Decided, Vec<Erro
 /// Whether the request can succeed without registering a key. That requires that the recorded registration matches the
 /// properties. If the recorded key is lost, it also requires that there is no room for a new key, as far as that is
 /// known without Coiled. Otherwise a rollback could fail, and CloudFormation would no longer update the stack.
-fn is_optional(observed: &Observed, state: Registration) -> bool {
+fn is_optional(observed: &Observed, state: RegistrationState) -> bool {
     match state {
-        Registration::Uncertain => true,
-        Registration::KeyLost => matches!(key_room(observed, Held::Unknown), KeyRoom::None { .. }),
-        Registration::Current | Registration::Needed => false,
+        RegistrationState::Uncertain => true,
+        RegistrationState::KeyLost => matches!(key_room(observed, Held::Unknown), KeyRoom::None { .. }),
+        RegistrationState::Current | RegistrationState::Needed => false,
     }
 }
 
@@ -103,7 +100,7 @@ pub(crate) async fn unless_no_room(
     spec: &Spec,
     observed: &Observed,
     decided: Decided,
-    state: Registration,
+    state: RegistrationState,
 ) -> Result<Decided, Error> {
     let room = decided.key.way().map(|link| key_room(observed, held(observed, link)));
     let Some(KeyRoom::None { surplus }) = room else { return Ok(decided) };
@@ -128,7 +125,7 @@ async fn link(context: &Context<'_>, spec: &Spec, seen: Option<&SeenUser>, found
     let owned = seen.filter(|seen| seen.owner == Owner::Ours);
     let tags = owned.map(|seen| seen.user.tags.as_slice()).unwrap_or_default();
     let (workspace, before) = find_connection(context, &coiled, spec, tags).await.map_err(|error| vec![error])?;
-    let is_known = is_ours(tags, &before) || is_own_connection(context, spec, seen, &before);
+    let is_known = is_own_registration(tags, &before) || is_own_connection(context, spec, seen, &before);
     if before.is_connected() && !spec.adopt && !is_known {
         let settings = settings_url(&spec.server, &workspace).into();
         return Err(vec![Error::Connected { workspace, shown: before.describe(), settings }]);

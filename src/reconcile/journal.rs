@@ -4,9 +4,9 @@ use std::sync::Mutex;
 
 use tokio::time::Instant;
 
-use super::step::Undo;
 use crate::aws::iam::keys::NewKey;
 use crate::lock::locked;
+use crate::reconcile::step::Undo;
 use crate::resource::creation::Creation;
 
 /// The outcome of the registration, as far as this run knows.

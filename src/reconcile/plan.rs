@@ -13,10 +13,10 @@ use crate::resource::observe::{Observed, SeenUser};
 use crate::resource::ownership::Owner;
 use crate::tag::{ADOPTED, LOGICAL_ID, PENDING, PENDING_REGION, STACK_ID, Tag, get};
 
-use super::link::Link;
-use super::step::Change;
+use crate::reconcile::link::Link;
+use crate::reconcile::step::Change;
 use decision::pending_is_recorded;
-pub(crate) use decision::{KeyDecision, Registration, held, registration};
+pub(crate) use decision::{KeyDecision, RegistrationState, held, registration_state};
 pub(crate) use replacement::Replacement;
 use replacement::replacement;
 use room::left_over;

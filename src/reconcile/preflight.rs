@@ -2,10 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::decide::{Decided, Found, decide, unless_no_room};
-use super::link::Link;
-use super::plan::{KeyDecision, Registration, registration, suspects};
-use super::refusals::{check_identity, check_owner, foreign_policies};
 use crate::aws::iam::Account;
 use crate::aws::iam::document::Kind;
 use crate::aws::iam::policy::Policy;
@@ -14,6 +10,10 @@ use crate::coiled::socket::Socket;
 use crate::error::{Error, Failure};
 use crate::properties::Spec;
 use crate::properties::registry::Registry;
+use crate::reconcile::decide::{Decided, Found, decide, unless_no_room};
+use crate::reconcile::link::Link;
+use crate::reconcile::plan::{KeyDecision, RegistrationState, registration_state, suspects};
+use crate::reconcile::refusals::{check_identity, check_owner, foreign_policies};
 use crate::resource::context::Context;
 use crate::resource::observe::{self, Observed, SeenUser};
 use crate::resource::recognition::reclaim;
@@ -69,13 +69,13 @@ async fn check(context: &Context<'_>, request: RequestType, spec: Spec) -> Resul
     if request == RequestType::Update {
         check_identity(context, &spec, observed.user.as_ref())?;
     }
-    let state = registration(&spec, &observed);
+    let state = registration_state(&spec, &observed);
     note_workspace_again(context, &spec, &observed, state);
     let found = match found {
-        None if state != Registration::Current => Some(look_up(context, &spec).await),
+        None if state != RegistrationState::Current => Some(look_up(context, &spec).await),
         found => found,
     };
-    let account = account(context, &spec, observed.user.as_ref(), found.as_ref()).await;
+    let account = find_account(context, &spec, observed.user.as_ref(), found.as_ref()).await;
     let (decided, policies) =
         tokio::join!(decide(context, &spec, &observed, found, state), policies(context, &spec, account.as_ref().ok()),);
     let mut errors = Vec::from_iter(check_owner(&spec, observed.user.as_ref()).err());
@@ -98,9 +98,9 @@ async fn check(context: &Context<'_>, request: RequestType, spec: Spec) -> Resul
 /// If a Create is delivered again, its work is already done, so the run does not ask Coiled for the workspace. It must
 /// respond with the same physical ID as the first delivery. CloudFormation has already stored that ID, so it does not
 /// matter here if someone has changed the tag.
-fn note_workspace_again(context: &Context<'_>, spec: &Spec, observed: &Observed, state: Registration) {
+fn note_workspace_again(context: &Context<'_>, spec: &Spec, observed: &Observed, state: RegistrationState) {
     let tagged = observed.owned().and_then(|seen| get(&seen.user.tags, WORKSPACE));
-    if let (Registration::Current, None, Some(slug)) = (state, &spec.workspace, tagged) {
+    if let (RegistrationState::Current, None, Some(slug)) = (state, &spec.workspace, tagged) {
         context.created_in(slug);
     }
 }
@@ -158,7 +158,7 @@ async fn look_up(context: &Context<'_>, spec: &Spec) -> Found {
 }
 
 /// The account from the user's ARN if the user exists, otherwise from STS.
-async fn account(
+async fn find_account(
     context: &Context<'_>,
     spec: &Spec,
     seen: Option<&SeenUser>,

@@ -2,11 +2,11 @@
 
 use tokio::sync::watch;
 
-use super::journal::Journal;
-use super::preflight::Prepared;
 use crate::aws::iam::document::Kind;
 use crate::aws::iam::keys::Key;
 use crate::error::Error;
+use crate::reconcile::journal::Journal;
+use crate::reconcile::preflight::Prepared;
 use crate::resource::context::Context;
 use crate::resource::lease::Lease;
 use crate::tag::{ADOPTED, LEASE, PENDING, PENDING_REGION};

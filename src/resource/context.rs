@@ -38,7 +38,6 @@ pub(crate) struct Context<'a> {
     pub config: &'a Config,
     /// The HTTP client for Coiled and S3. It is shared to reuse connections.
     pub http: &'a reqwest::Client,
-    /// The request.
     pub envelope: &'a Envelope,
     /// The ownership tags of this resource.
     pub ownership: OwnershipTags,
@@ -57,7 +56,6 @@ pub(crate) struct Context<'a> {
 /// What the response needs to know even if the run's future was canceled.
 #[derive(Debug)]
 struct Progress {
-    /// The current step.
     step: String,
     /// The workspace in which a stack without the property `Workspace` is created.
     created_in: Option<String>,
@@ -99,8 +97,6 @@ impl<'a> Context<'a> {
     pub(crate) fn enter(&self, step: impl Into<String>) {
         locked(&self.progress).step = step.into();
     }
-
-    /// The current step.
     pub(crate) fn current_step(&self) -> String {
         locked(&self.progress).step.clone()
     }

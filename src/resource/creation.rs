@@ -110,6 +110,15 @@ mod tests {
     }
 
     #[test]
+    fn a_run_covers_keys_until_its_time_is_over() {
+        let (time, now) = (Duration::from_secs(100), unix(SystemTime::now()));
+        let old = Creation::read(&format!("keys {} {}", now - 100, now - 90)).unwrap();
+        for creation in [Creation::begin(time, &[], None, &[]), old.renewed(time, false)] {
+            assert!(creation.covers(&key("AKIA1", now + 100)) && !creation.covers(&key("AKIA1", now + 120)));
+        }
+    }
+
+    #[test]
     fn the_run_did_not_create_a_key_that_existed_before_it() {
         let (time, now) = (Duration::from_secs(10), unix(SystemTime::now()));
         let keys = [key("AKIAOLD", now - 60), key("AKIANEW", now)];

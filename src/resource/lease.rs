@@ -246,6 +246,21 @@ mod tests {
     }
 
     #[test]
+    fn a_lease_contains_the_time_at_which_the_run_creates_a_key() {
+        let creation = Creation::read("keys 1000 1010");
+        let lease = Lease::new("r", 1060, false).with(creation.clone());
+        assert_eq!(Lease::read(&[lease.tag()]).unwrap().creation(), creation.as_ref());
+    }
+
+    #[test]
+    fn a_lease_that_ends_later_than_any_invocation_is_not_live() {
+        let now = unix(SystemTime::now());
+        for (seconds, expected) in [(15 * 60, true), (17 * 60, false)] {
+            assert_eq!(Lease::new("r", now + seconds, false).is_live(), expected, "{seconds}");
+        }
+    }
+
+    #[test]
     fn malformed_lease_tags_are_ignored() {
         for value in ["", "a", "a/b/c", "a/1/", "a/1/-2"] {
             assert_eq!(Lease::read(&[Tag::new(LEASE, value)]), None, "{value}");

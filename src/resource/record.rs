@@ -4,7 +4,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::coiled::connection::Shown;
-use crate::coiled::registration::data;
+use crate::coiled::message::data;
 use crate::properties::Spec;
 use crate::properties::registry::Registry;
 use crate::redact::hex;
@@ -61,7 +61,7 @@ impl Digests {
 ///
 /// It does if it equals the recorded registration or fits the pending one. Coiled does not show the key, so a stricter
 /// check is not possible.
-pub fn is_ours(tags: &[Tag], shown: &Shown) -> bool {
+pub fn is_own_registration(tags: &[Tag], shown: &Shown) -> bool {
     is_recorded(tags, shown) || is_pending(tags, shown)
 }
 
@@ -106,11 +106,11 @@ mod tests {
     fn a_pending_registration_is_recognized_by_key_and_region_together() {
         let (key, region) = (Tag::new(PENDING, "AKIA1"), Tag::new(PENDING_REGION, "us-east-2"));
         let both = [key.clone(), region.clone()];
-        assert!(is_ours(&both, &shown("us-east-2")) && !is_ours(&both, &shown("us-east-1")));
+        assert!(is_own_registration(&both, &shown("us-east-2")) && !is_own_registration(&both, &shown("us-east-1")));
         assert_eq!(held_key(&both, &shown("us-east-2")), Some("AKIA1"));
         // A region that an earlier registration left behind does not say anything about the connection.
         for one in [[key], [region]] {
-            assert!(!is_ours(&one, &shown("us-east-2")), "{one:?}");
+            assert!(!is_own_registration(&one, &shown("us-east-2")), "{one:?}");
             assert_eq!(held_key(&one, &shown("us-east-2")), None, "{one:?}");
         }
     }

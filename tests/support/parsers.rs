@@ -13,7 +13,7 @@ use coiled_aws_stack::properties::{Remnant, Spec};
 use coiled_aws_stack::redact::{ResponseUrl, scrub, shorten};
 use coiled_aws_stack::resource::lease::Lease;
 use coiled_aws_stack::resource::ownership::OwnershipTags;
-use coiled_aws_stack::resource::record::{Digests, is_ours};
+use coiled_aws_stack::resource::record::{Digests, is_own_registration};
 use coiled_aws_stack::tag::Tag;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -58,7 +58,7 @@ pub fn tags(bytes: &[u8]) {
         let _ = Account::of_arn(&tag.value);
     }
     let _ = OwnershipTags::of(&Envelope::read(&Value::Null)).owner(&tags);
-    let _ = is_ours(&tags, &Shown::new(Value::Null));
+    let _ = is_own_registration(&tags, &Shown::new(Value::Null));
 }
 
 /// Parses an HTTP response and a WebSocket message from Coiled.

@@ -13,7 +13,6 @@ use crate::error::Error;
 pub(crate) struct Holder {
     /// `user`, `role` or `group`, as in the names of AWS CLI commands.
     pub kind: &'static str,
-    /// Its name.
     pub name: String,
     /// How it uses the policy.
     pub usage: PolicyUsageType,

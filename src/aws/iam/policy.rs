@@ -15,7 +15,6 @@ use crate::tag::Tag;
 /// A policy as GetPolicy and GetPolicyVersion return it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Policy {
-    /// Its ARN.
     pub arn: String,
     /// The ID of the default version, such as `v1`.
     pub version: String,

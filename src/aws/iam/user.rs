@@ -10,11 +10,9 @@ use crate::tag::{STACK_ID, Tag, get};
 /// A user as GetUser returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct User {
-    /// Its ARN.
     pub arn: String,
     /// The name in the case used at creation. IAM ignores case when it looks up a user.
     pub name: String,
-    /// Its path.
     pub path: String,
     /// The ARN of its permissions boundary.
     pub boundary: Option<String>,

@@ -8,7 +8,7 @@ use crate::aws::iam::document::Kind;
 use crate::aws::iam::keys::NewKey;
 use crate::aws::sts::Working;
 use crate::coiled::connection::Shown;
-use crate::coiled::registration::Message;
+use crate::coiled::message::Message;
 use crate::coiled::socket::Socket;
 use crate::error::{Error, Failure};
 use crate::reconcile::journal::Outcome;

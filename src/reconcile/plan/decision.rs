@@ -32,7 +32,7 @@ impl<W> KeyDecision<W> {
 
 /// Whether the recorded registration matches the desired one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Registration {
+pub(crate) enum RegistrationState {
     /// It matches, so a new key is not needed.
     Current,
     /// It matches, but the outcome of a later registration is unknown.
@@ -47,20 +47,20 @@ pub(crate) enum Registration {
 ///
 /// An inactive key still counts as registered. A person revokes a key by setting it inactive, and an Update must not
 /// replace a revoked key.
-pub(crate) fn registration(spec: &Spec, observed: &Observed) -> Registration {
+pub(crate) fn registration_state(spec: &Spec, observed: &Observed) -> RegistrationState {
     let Some(user) = observed.user.as_ref().filter(|user| user.owner == Owner::Ours) else {
-        return Registration::Needed;
+        return RegistrationState::Needed;
     };
     let tags = &user.user.tags;
     let key_exists = get(tags, ACCESS_KEY_ID).is_some_and(|id| user.keys.iter().any(|key| key.id == id));
     let digests = get(tags, REGISTERED).and_then(Digests::read);
     let same = digests.is_some_and(|digests| digests.wanted == Digests::wanted(spec));
     match (key_exists && same, get(tags, PENDING)) {
-        (true, _) if pending_is_recorded(tags) => Registration::Current,
-        (true, None) => Registration::Current,
-        (true, Some(_)) => Registration::Uncertain,
-        (false, _) if same => Registration::KeyLost,
-        (false, _) => Registration::Needed,
+        (true, _) if pending_is_recorded(tags) => RegistrationState::Current,
+        (true, None) => RegistrationState::Current,
+        (true, Some(_)) => RegistrationState::Uncertain,
+        (false, _) if same => RegistrationState::KeyLost,
+        (false, _) => RegistrationState::Needed,
     }
 }
 

@@ -95,9 +95,9 @@ fn seen(observed: &mut Observed) -> &mut SeenUser {
 }
 
 fn planned(spec: &Spec, observed: &Observed) -> String {
-    match registration(spec, observed) {
-        Registration::Needed | Registration::KeyLost => line(spec, &replace("us-gov-west-1"), observed),
-        Registration::Current | Registration::Uncertain => line(spec, KEEP, observed),
+    match registration_state(spec, observed) {
+        RegistrationState::Needed | RegistrationState::KeyLost => line(spec, &replace("us-gov-west-1"), observed),
+        RegistrationState::Current | RegistrationState::Uncertain => line(spec, KEEP, observed),
     }
 }
 
@@ -117,7 +117,7 @@ fn create_runs_independent_steps_in_parallel() {
 fn the_plan_is_empty_if_the_state_matches() {
     let spec = spec(json!({}));
     assert!(plan(&wanted(&spec, KEEP), &connected(&spec)).is_none());
-    assert_eq!(registration(&spec, &connected(&spec)), Registration::Current);
+    assert_eq!(registration_state(&spec, &connected(&spec)), RegistrationState::Current);
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn a_change_to_any_other_property_creates_no_new_key() {
         json!({"ForceDisconnect": "true"}),
         json!({"AdoptExisting": "true"}),
     ] {
-        assert_eq!(registration(&spec(change.clone()), &observed), Registration::Current, "{change}");
+        assert_eq!(registration_state(&spec(change.clone()), &observed), RegistrationState::Current, "{change}");
     }
 }
 
@@ -164,9 +164,11 @@ fn an_inactive_key_is_kept_and_a_deleted_key_is_replaced() {
     let spec = spec(json!({}));
     let mut observed = connected(&spec);
     seen(&mut observed).keys = vec![Key { active: false, ..key("AKIA1") }];
-    assert_eq!(registration(&spec, &observed), Registration::Current);
+    assert_eq!(registration_state(&spec, &observed), RegistrationState::Current);
     seen(&mut observed).keys.clear();
-    assert_eq!(registration(&spec, &observed), Registration::KeyLost);
+    assert_eq!(registration_state(&spec, &observed), RegistrationState::KeyLost);
+    let changed = self::spec(json!({"RotateKey": "2"}));
+    assert_eq!(registration_state(&changed, &observed), RegistrationState::Needed);
 }
 
 #[test]
@@ -175,7 +177,7 @@ fn an_unknown_outcome_leaves_no_room_for_a_key() {
     let mut observed = connected(&spec);
     seen(&mut observed).user.tags.extend([Tag::new(PENDING, "AKIA2"), Tag::new(PENDING_REGION, "us-east-1")]);
     seen(&mut observed).keys.push(key("AKIA2"));
-    assert_eq!(registration(&spec, &observed), Registration::Uncertain);
+    assert_eq!(registration_state(&spec, &observed), RegistrationState::Uncertain);
     assert_eq!(key_room(&observed, Held::Unknown), KeyRoom::None { surplus: 1 });
 }
 
@@ -185,7 +187,7 @@ fn only_the_pending_tags_of_a_recorded_key_are_removed() {
     let spec = spec(json!({}));
     let mut observed = connected(&spec);
     seen(&mut observed).user.tags.extend([Tag::new(PENDING, "AKIA1"), Tag::new(PENDING_REGION, "us-east-1")]);
-    assert_eq!(registration(&spec, &observed), Registration::Current);
+    assert_eq!(registration_state(&spec, &observed), RegistrationState::Current);
     let plan = planned(&spec, &observed);
     assert!(
         plan.starts_with(
@@ -313,8 +315,10 @@ fn a_stray_key_is_deleted_only_if_a_lease_is_left_over() {
         let mut observed = observed.clone();
         killed(&mut observed, other);
         assert_eq!(planned(&spec, &observed), "acquire the lease > check the lease > release the lease");
+        assert!(!has_unexplained_key(&observed), "{other}");
     }
     killed(&mut observed, "keys 495 505");
+    assert!(has_unexplained_key(&observed));
     assert_eq!(
         planned(&spec, &observed),
         "acquire the lease > (delete access keys AKIASTRAY) > check the lease > release the lease"

@@ -5,7 +5,7 @@
 //! registered once more, with the settings of the recorded key. If that works, Coiled certainly holds the new key.
 
 use crate::aws::iam::keys::NewKey;
-use crate::coiled::registration::Message;
+use crate::coiled::message::Message;
 use crate::error::Error;
 use crate::properties::Spec;
 use crate::properties::registry::Registry;
