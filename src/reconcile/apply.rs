@@ -55,7 +55,7 @@ impl Run<'_> {
     async fn in_parallel<'c>(&self, lanes: impl IntoIterator<Item = &'c [Change]>) -> Result<(), Failure> {
         let lanes = lanes.into_iter().map(|changes| Box::pin(self.in_order(changes)));
         let results = join_all(lanes).await.into_iter();
-        results.fold(Ok(()), |all, lane| both(all, lane).map(|_| ()))
+        results.reduce(|all, lane| both(all, lane).map(|_| ())).unwrap_or(Ok(()))
     }
 
     async fn change(&self, change: &Change) -> Result<(), Failure> {
