@@ -19,7 +19,7 @@ pub(crate) const PENDING: &str = "coiled-stack:pending-access-key-id";
 pub(crate) const PENDING_REGION: &str = "coiled-stack:pending-region";
 /// The [`crate::resource::record::Digests`] of the active key's registration.
 pub(crate) const REGISTERED: &str = "coiled-stack:registered";
-/// The [`Lease`]: which run is working on the user, and until when.
+/// The [`Lease`](crate::resource::lease::Lease): which run is working on the user, and until when.
 pub(crate) const LEASE: &str = "coiled-stack:lease";
 /// The user's state before adoption. It is kept until the stack has registered a key.
 pub(crate) const ADOPTED: &str = "coiled-stack:adopted";
@@ -38,7 +38,7 @@ pub struct Tag {
 }
 
 impl Tag {
-    /// Creates a tag without validating it. [`tags()`] validates tags.
+    /// Creates a tag without validating it. [`tags`](crate::properties::tags::tags) validates tags.
     pub fn new(key: impl Into<String>, value: impl Into<String>) -> Self {
         Self { key: key.into(), value: value.into() }
     }
