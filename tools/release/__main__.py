@@ -31,6 +31,8 @@ def main():
 def _release(screen):
     """Replaces dist/."""
     listed = _buckets()
+    # The build takes minutes. Mistakes in the template, the changelog or the page must show before it.
+    make.files(make.Built(b"", ""), listed)
     _say_changes(screen)
     contents = make.files(make.built(_SOURCE, os.environ), listed)
     make.write(contents, _DIST)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from launch import page
 
-from . import archive, build, changes, names, sbom, template
+from . import archive, build, names, notes, sbom, template
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def files(made, buckets):
     texts = {
         names.TEMPLATE: template.published(release, digest, buckets),
         names.PAGE: page.render(release, buckets),
-        names.NOTES: changes.notes(release, _hashes(made.binary, code_name, digest)),
+        names.NOTES: notes.render(release, _hashes(made.binary, code_name, digest)),
         names.SBOM: made.sbom,
     }
     contents = {code_name: code} | {name: text.encode() for name, text in texts.items()}

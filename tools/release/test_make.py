@@ -14,7 +14,7 @@ from pathlib import Path
 from samcli.yamlhelper import yaml_parse
 from stack.problem import Problem
 
-from . import archive, changes, dist, make, names, sbom
+from . import archive, dist, make, names, notes, sbom
 from .buckets import Bucket
 
 BINARY = b"the function"
@@ -114,16 +114,16 @@ class Notes(unittest.TestCase):
     )
 
     def test_a_tagged_release_has_its_own_part(self):
-        text = changes.notes("1.0.0", [], self.TEXT)
+        text = notes.render("1.0.0", [], self.TEXT)
         self.assertIn("# Coiled AWS stack 1.0.0\n\n## Changes\n\n- one\n\n## The function's code", text)
 
     def test_before_the_tag_the_part_is_named_unreleased(self):
-        self.assertIn("## Changes\n\n### Added\n\n- new\n\n##", changes.notes("1.1.0", [], self.TEXT))
+        self.assertIn("## Changes\n\n### Added\n\n- new\n\n##", notes.render("1.1.0", [], self.TEXT))
 
     def test_a_changelog_without_the_part_is_rejected(self):
         for text in ("# Changelog\n", "## [Unreleased]\n\n## [0.9.0]\n\n- old\n"):
             with self.assertRaises(Problem):
-                changes.notes("1.0.0", [], text)
+                notes.render("1.0.0", [], text)
 
 
 class Sbom(unittest.TestCase):
@@ -188,6 +188,10 @@ class Commands(unittest.TestCase):
             expected = ["list:2: us-east-1 is already on line 1.", "list:3: eu-east-7 is not an AWS region."]
             self.expect(2, [*expected, "Each line is REGION BUCKET"], command, BUCKETS="list")
         self.assertEqual(before, (self.place / "dist" / names.SUMS).read_bytes())
+
+    def test_a_mistake_in_a_text_is_found_before_the_build(self):
+        (self.place / "CHANGELOG.md").write_text("# Changelog\n", encoding="utf-8")
+        self.expect(1, ["CHANGELOG.md has no part"], "release")
 
     def test_a_dist_that_does_not_match_its_checksums_is_not_verified(self):
         self.expect(1, ["dist has no SHA256SUMS.", "Run make release first."], "verify")

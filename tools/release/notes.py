@@ -10,7 +10,7 @@ CHANGELOG = Path("CHANGELOG.md")
 _SECTION = re.compile(r"^## \[(?P<name>[^\]]+)\].*\n(?P<text>(?:(?!## ).*\n?)*)", re.MULTILINE)
 
 
-def notes(release, code, changelog=None):
+def render(release, code, changelog=None):
     """The text of RELEASE.md. `code` names the files and hashes, as (file, kind of hash, value)."""
     text = changelog if changelog is not None else CHANGELOG.read_text(encoding="utf-8")
     rows = "".join(f"| `{file}` | {kind} | `{value}` |\n" for file, kind, value in code)
