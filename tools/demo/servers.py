@@ -123,7 +123,7 @@ class Servers:
     def _wait(self, name, probe, seconds=60):
         pid = int((self.folder / f"{name}.pid").read_text())
         until = time.monotonic() + seconds
-        while time.monotonic() < until and _members(pid):
+        while time.monotonic() < until and members(pid):
             with contextlib.suppress(OSError):
                 probe()
                 return
@@ -136,11 +136,11 @@ def stop(folder):
     for path in folder.glob("*.pid"):
         session = int(path.read_text())
         for number, seconds in ((signal.SIGTERM, 3), (signal.SIGKILL, 5)):
-            for pid in _members(session):
+            for pid in members(session):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
             until = time.monotonic() + seconds
-            while _members(session) and time.monotonic() < until:
+            while members(session) and time.monotonic() < until:
                 time.sleep(0.02)
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -150,7 +150,7 @@ def tail(text, lines=25):
     return "\n".join(text.splitlines()[-lines:])
 
 
-def _members(session):
+def members(session):
     """The IDs of all running processes of a session, without zombies."""
     found = []
     for path in Path("/proc").iterdir():
