@@ -122,12 +122,11 @@ demo: | python ## Create, update, roll back and delete a stack on this machine w
 demo-stop: $(SAM) ## Stop the stack and servers that make demo KEEP=1 left running
 	@$(demo) --stop
 
-# dist/ must name a bucket outside us-east-1. With SCREENSHOTS=docs/images, it also takes the screenshot of the form.
-DIST ?= dist
+# Needs make release BUCKETS=tools/launch/buckets.txt. With SCREENSHOTS=docs/images, it takes the screenshot of the form.
 .PHONY: launch-demo
-launch-demo: $(SAM) $(MINISTACK) $(BROWSER) stand-in ## Click on the launch page of the release in dist/: a browser creates the stack on this machine and deletes it
+launch-demo: $(SAM) $(MINISTACK) $(BROWSER) stand-in ## Publish dist/ to emulated buckets; a browser then clicks on the launch page, creates the stack and deletes it
 	@$(call say,launch)
-	@PYTHONPATH=tools .tools/sam/bin/python -m launch --dist '$(DIST)' --ministack .tools/ministack/bin/ministack \
+	@PYTHONPATH=tools .tools/sam/bin/python -m launch --ministack .tools/ministack/bin/ministack \
 		--stand-in '$(STAND_IN)' --node .tools/browser/bin/node
 
 .PHONY: session

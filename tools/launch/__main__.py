@@ -20,7 +20,7 @@ def main():
     os.environ["NO_PROXY"] = "*"
     arguments = _arguments()
     try:
-        passed = run(dist.read(arguments.dist), Tools(arguments.ministack, arguments.stand_in), arguments.node)
+        passed = run(dist.read("dist"), Tools(arguments.ministack, arguments.stand_in), arguments.node)
     except Problem as problem:
         print(f"{problem.what}\n{problem.fix}", file=sys.stderr)
         return problem.exit_code
@@ -29,7 +29,6 @@ def main():
 
 def _arguments():
     parser = argparse.ArgumentParser(prog="launch", description=__doc__)
-    parser.add_argument("--dist", type=Path, required=True, metavar="FOLDER")
     for name in ("--ministack", "--stand-in", "--node"):
         parser.add_argument(name, type=Path, required=True, metavar="FILE")
     return parser.parse_args()
