@@ -71,7 +71,7 @@ class Play:
     def wrong_token(self):
         """A wrong token
 
-        The token is not shown. Coiled rejects it before anything is built. Enter accepts the region of the AWS profile.
+        The token is not shown. Coiled rejects it before anything is built. Enter accepts the AWS profile's region.
         """
         with self._typing(f"make deploy SET={self._server}") as typed:
             self._answer_deploy(typed, WRONG_TOKEN)
@@ -81,7 +81,7 @@ class Play:
     def no_consent(self):
         """No consent
 
-        Before the question, the command shows what it would create. Everything but `y` ends it.
+        Before it asks, the command shows what it would create. Any answer other than `y` ends the command.
         """
         with self._typing(f"make deploy SET={self._server}") as typed:
             self._answer_deploy(typed, TOKEN)
@@ -123,7 +123,7 @@ class Play:
     def update(self):
         """Update
 
-        `SET` is read as typed. In these values are spaces, quotes and JSON.
+        `SET` is read as typed. These values contain spaces, quotes and JSON.
         """
         old = self._account.user()
         tags = '[{"Key": "team", "Value": "data and AI"}]'
@@ -141,7 +141,7 @@ class Play:
     def nothing_to_change(self):
         """Nothing to change
 
-        That is a success.
+        The command succeeds.
         """
         typed = self._type("make update")
         self._expect(typed, 0, "There is nothing to change")
@@ -149,7 +149,7 @@ class Play:
     def own_secret(self):
         """Your own secret
 
-        The stack then reads the token from your secret, and deletes the one that it created.
+        After this update, the stack reads the token from your secret. The secret that it had created is deleted.
         """
         secrets = self._account.client("secretsmanager")
         arn = secrets.create_secret(Name=_SECRET_NAME, SecretString=TOKEN)["ARN"]
@@ -176,7 +176,7 @@ class Play:
     def interrupt(self):
         """Ctrl-C
 
-        It ends the display. CloudFormation continues.
+        Ctrl-C ends only the display. CloudFormation continues.
         """
         # Until the stand-in continues, the update cannot end.
         stand_in = int((self._servers.folder / "coiled.pid").read_text())
@@ -228,7 +228,7 @@ class Play:
     def afterwards(self):
         """Afterwards
 
-        The stack does not exist in any region.
+        The stack no longer exists in any region.
         """
         typed = self._type("make status")
         self._expect(typed, 2, "There is no stack coiled in us-east-1")

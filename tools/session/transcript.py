@@ -9,9 +9,9 @@ PAGE = Path("docs/session.md")
 _INTRODUCTION = """\
 # A session
 
-For whoever wants to see the four commands before using them. `make session` types these lines in a terminal. They
-deploy the real function to MiniStack, with a stand-in for Coiled: see [The demo](demo.md). `make session WRITE=1` has
-written this page, and `.ci/run` checks that it is up to date. Times, IDs, ports and line numbers are examples.
+For whoever wants to see the four commands before using them. `make session` types the commands on this page in a
+terminal. They deploy the real function to MiniStack, with a stand-in for Coiled: see [The demo](demo.md). `make session
+WRITE=1` wrote this page, and `.ci/run` checks that it is up to date. Times, IDs, ports and line numbers are examples.
 
 For Coiled itself, omit `SET=CoiledServer=…`. What each command does: [The four commands](commands.md).
 """
