@@ -92,7 +92,7 @@ class Play:
     def deploy(self):
         """Deploy
 
-        While CloudFormation works, each stack event is one line.
+        While CloudFormation works, each stack event is shown as one line.
         """
         with self._typing(f"make deploy SET={self._server}") as typed:
             self._answer_deploy(typed, TOKEN)
