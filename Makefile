@@ -136,7 +136,7 @@ session: $(SAM) $(MINISTACK) $(SESSION) build stand-in ## Type make deploy, stat
 		--stand-in '$(STAND_IN)' $(if $(filter-out 0 no false,$(WRITE)),--write)
 
 .PHONY: test
-test: | python ## Run the unit tests and the suite (against moto and a stand-in for Coiled), then check the suite's AWS calls against the function's role
+test: | python ## Load the launch page in Chromium, run the unit tests and the suite (against moto and a stand-in for Coiled), then check the suite's AWS calls against the function's role
 	@$(steps) --title 'make test' --takes '$(TEST_TAKES)' \
 		--chain 'Python packages for the tests=$(VENV)' $(page_steps) \
 		--chain 'the test programs=test-programs' \
