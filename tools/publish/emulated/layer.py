@@ -132,13 +132,18 @@ def _handler(layer):
 
         def forwarded(self):
             """Passes the request on, and notes an upload."""
+            body = self._read()
             bucket, _, key = urlsplit(self.path).path.lstrip("/").partition("/")
             if self.command == "PUT" and key:
                 layer.uploads.append((bucket, key))
-            return layer.forward(self.command, self.path, self.headers, self._read())
+            return layer.forward(self.command, self.path, self.headers, body)
 
         def _read(self):
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            length = int(self.headers.get("Content-Length", 0))
+            body = self.rfile.read(length)
+            if len(body) < length:
+                raise ConnectionError("the command was killed")
+            return body
 
         def _send(self, found):
             status, headers, body = found
