@@ -140,7 +140,14 @@ test: | python ## Load the launch page in Chromium, run the unit tests and the s
 	@$(steps) --title 'make test' --takes '$(TEST_TAKES)' \
 		--chain 'Python packages for the tests=$(VENV)' $(page_steps) \
 		--chain 'the test programs=test-programs' \
-		-- cargo test --locked --workspace
+		-- '$(MAKE)' test-all
+
+# The role is checked against the calls that the suite recorded, so after all other tests. --workspace also in the second
+# command: otherwise cargo would build the crates again, with other features.
+.PHONY: test-all
+test-all:
+	@JUDGE_ROLE=later cargo test --locked --workspace
+	@cargo test --locked --workspace --test role
 
 .PHONY: test-programs
 test-programs:
@@ -196,7 +203,8 @@ matrix: $(VENV) ## Run the fault matrix, every call × every fault; options: MAT
 	@MATRIX_CELLS="$${MATRIX_CELLS:-all}" cargo test --locked --test suite -- --exact matrix::every_injected_fault_ends_in_success_or_a_complete_recovery
 
 # cargo-mutants copies the sources without ignored files, so the tests find .venv through COILED_VENV. A run of the suite
-# takes minutes, but most mutants fail early. A mutant that never ends is stopped by the timeout.
+# takes minutes, but most mutants fail early. A mutant that never ends is stopped by the timeout. The whole workspace is
+# tested, because the check of the role is in another crate.
 .PHONY: mutants
 mutants: BASE ?= origin/main
 mutants: $(VENV) $(MUTANTS) ## Change each line that differs from BASE=commit (default: origin/main) and check that a test fails; ARGS="--shard 0/8"
@@ -204,7 +212,7 @@ mutants: $(VENV) $(MUTANTS) ## Change each line that differs from BASE=commit (d
 	@mkdir -p '$(TARGET)'
 	@git diff --merge-base $(BASE) -- src > '$(TARGET)/mutants.diff'
 	@COILED_VENV="$$PWD/.venv" .tools/mutants/bin/cargo-mutants mutants --in-diff '$(TARGET)/mutants.diff' --output '$(TARGET)' \
-		--timeout 900 --build-timeout 900 $(ARGS) -- --locked
+		--test-workspace true --timeout 900 --build-timeout 900 $(ARGS) -- --locked
 
 .PHONY: lint
 lint: $(DENY) $(TYPOS) $(SAM) $(REFERENCE) ## Check format, spelling, clippy, docs, templates, IAM permissions and crates (cargo deny); warnings are errors
