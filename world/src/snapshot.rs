@@ -1,41 +1,51 @@
-//! Writes the state of the whole account and of all Coiled connections as text. If two texts are equal, nothing has
-//! changed.
+//! The state of the whole account and of all Coiled connections. If two states are equal, nothing has changed.
 
-use std::fmt::Write;
+use std::collections::BTreeMap;
 
-use aws_sdk_iam::types::{Policy, User};
+use aws_sdk_iam::types::{
+    AttachedPolicy, EntityType, GroupDetail, ManagedPolicyDetail, PolicyDetail, RoleDetail, Tag, UserDetail,
+};
 use futures_util::future::join_all;
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value, json};
 
 use super::World;
 
+/// How much a state contains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Everything.
+    Full,
+    /// Leaves out what a Delete removes from a user before the user itself, and old versions of policies. A run may
+    /// remove them although it fails later.
+    WithoutContents,
+}
+
 impl World {
-    /// The text lists users with their contents, policies with their versions and attachments, roles, groups, MFA
-    /// devices, and the connection of every workspace.
-    pub async fn snapshot(&self) -> String {
-        let (users, policies, roles, groups, devices) = tokio::join!(
-            self.iam.list_users().send(),
-            self.iam.list_policies().scope("Local".into()).send(),
-            self.iam.list_roles().send(),
-            self.iam.list_groups().send(),
-            self.iam.list_virtual_mfa_devices().send(),
+    /// The state as JSON: `users`, `policies`, `roles` and `groups` by name, `devices`, and `workspaces` by slug.
+    pub async fn state(&self, detail: Detail) -> Value {
+        let kinds = [EntityType::User, EntityType::Role, EntityType::Group, EntityType::LocalManagedPolicy];
+        let account = self.iam.get_account_authorization_details().set_filter(Some(kinds.to_vec())).send();
+        let account = account.await.unwrap();
+        let (users, policies, devices) = tokio::join!(
+            join_all(account.user_detail_list().iter().map(|user| self.user_state(user, detail))),
+            join_all(account.policies().iter().map(|policy| self.policy_state(policy, detail))),
+            self.devices(detail),
         );
-        let (users, policies) = (users.unwrap().users, policies.unwrap().policies.unwrap_or_default());
-        let users = join_all(users.iter().map(|user| self.user_in_full(user))).await;
-        let policies = join_all(policies.iter().map(|policy| self.policy_in_full(policy))).await;
-        let roles = join_all(roles.unwrap().roles.iter().map(|role| self.role_in_full(role.role_name()))).await;
-        let groups = join_all(groups.unwrap().groups.iter().map(|group| self.group_in_full(group.group_name()))).await;
-        let mut devices: Vec<_> =
-            devices.unwrap().virtual_mfa_devices.into_iter().map(|device| device.serial_number).collect();
-        devices.sort();
-        let mut text = String::new();
-        for line in [users, policies, roles, groups].concat() {
-            text += &line;
-        }
-        writeln!(text, "devices {devices:?}").unwrap();
-        for (slug, held) in self.coiled.connections() {
-            writeln!(text, "workspace {slug} {held:?}").unwrap();
-        }
-        text
+        let connections = self.coiled.connections().into_iter();
+        json!({
+            "users": by_name(users),
+            "policies": by_name(policies),
+            "roles": by_name(account.role_detail_list().iter().map(role_state)),
+            "groups": by_name(account.group_detail_list().iter().map(group_state)),
+            "devices": devices,
+            "workspaces": connections.map(|(slug, held)| (slug, json!(held.map(|held| held.data)))).collect::<Map<_, _>>(),
+        })
+    }
+
+    /// The full state as text.
+    pub async fn snapshot(&self) -> String {
+        format!("{:#}", self.state(Detail::Full).await)
     }
 
     /// A snapshot that can be compared between worlds. Placeholders replace the account ID, the server URL, access key
@@ -52,100 +62,117 @@ impl World {
         text
     }
 
-    async fn user_in_full(&self, user: &User) -> String {
-        let name = user.user_name();
-        let (tags, keys, attached, inline) =
-            tokio::join!(self.user_tags(name), self.keys_in_full(name), self.attached(name), self.inline(name));
-        let (groups, password, by_hand) =
-            tokio::join!(self.groups_of(name), self.has_password(name), self.put_in_by_hand(name));
-        let boundary = self.aws.boundary(name);
-        let arn = user.arn();
-        format!(
-            "user {arn} {tags:?} boundary {boundary:?} keys {keys:?} attached {attached:?} inline {inline:?} \
-             groups {groups:?} password {password} by hand {by_hand:?}\n"
-        )
+    async fn user_state(&self, user: &UserDetail, detail: Detail) -> (String, Value) {
+        let name = user.user_name().unwrap();
+        let mut state = json!({
+            "arn": user.arn(),
+            "tags": tags(user.tags()),
+            "keys": self.keys_with_status(name).await,
+            "attached": names(user.attached_managed_policies()),
+            "boundary": self.aws.boundary(name),
+        });
+        if detail == Detail::Full {
+            state["contents"] = self.contents(user, name).await;
+        }
+        (name.to_owned(), state)
     }
 
-    async fn keys_in_full(&self, name: &str) -> Vec<String> {
-        let keys = self.iam.list_access_keys().user_name(name).send().await.unwrap().access_key_metadata;
-        keys.into_iter().map(|key| format!("{:?} {:?}", key.access_key_id, key.status)).collect()
+    async fn keys_with_status(&self, user: &str) -> Map<String, Value> {
+        let keys = self.iam.list_access_keys().user_name(user).send().await.unwrap().access_key_metadata;
+        let status = |status: Option<_>| format!("{status:?}").into();
+        keys.into_iter().map(|key| (key.access_key_id.unwrap(), status(key.status))).collect()
     }
 
-    async fn inline(&self, name: &str) -> Vec<String> {
-        let names = self.iam.list_user_policies().user_name(name).send().await.unwrap().policy_names;
-        let document = async |policy: &String| {
-            let reply = self.iam.get_user_policy().user_name(name).policy_name(policy).send().await.unwrap();
-            format!("{policy} {}", reply.policy_document)
-        };
-        join_all(names.iter().map(document)).await
-    }
-
-    async fn groups_of(&self, name: &str) -> Vec<String> {
-        let groups = self.iam.list_groups_for_user().user_name(name).send().await.unwrap().groups;
-        groups.into_iter().map(|group| group.group_name).collect()
-    }
-
-    async fn has_password(&self, name: &str) -> bool {
-        self.iam.get_login_profile().user_name(name).send().await.is_ok()
-    }
-
-    /// The IDs of MFA devices, SSH keys, signing certificates and service-specific credentials.
-    async fn put_in_by_hand(&self, name: &str) -> Vec<String> {
-        let (devices, ssh, certificates, credentials) = tokio::join!(
+    /// Everything else in a user.
+    async fn contents(&self, user: &UserDetail, name: &str) -> Value {
+        let (password, devices, ssh, certificates, credentials) = tokio::join!(
+            self.iam.get_login_profile().user_name(name).send(),
             self.iam.list_mfa_devices().user_name(name).send(),
             self.iam.list_ssh_public_keys().user_name(name).send(),
             self.iam.list_signing_certificates().user_name(name).send(),
             self.iam.list_service_specific_credentials().user_name(name).send(),
         );
-        let mut ids: Vec<String> =
-            devices.unwrap().mfa_devices.into_iter().map(|device| device.serial_number).collect();
-        ids.extend(ssh.unwrap().ssh_public_keys().iter().map(|key| key.ssh_public_key_id.clone()));
-        ids.extend(certificates.unwrap().certificates.into_iter().map(|certificate| certificate.certificate_id));
+        let (devices, ssh) = (devices.unwrap().mfa_devices, ssh.unwrap().ssh_public_keys.unwrap_or_default());
         let credentials = credentials.unwrap().service_specific_credentials.unwrap_or_default();
-        ids.extend(credentials.into_iter().map(|credential| credential.service_specific_credential_id));
-        ids
+        json!({
+            "inline": inline(user.user_policy_list()),
+            "groups": user.group_list(),
+            "password": password.is_ok(),
+            "devices": devices.into_iter().map(|device| device.serial_number).collect::<Vec<_>>(),
+            "ssh keys": ssh.into_iter().map(|key| key.ssh_public_key_id).collect::<Vec<_>>(),
+            "certificates": certificates.unwrap().certificates.into_iter().map(|one| one.certificate_id).collect::<Vec<_>>(),
+            "credentials": credentials.into_iter().map(|one| one.service_specific_credential_id).collect::<Vec<_>>(),
+        })
     }
 
-    async fn policy_in_full(&self, policy: &Policy) -> String {
+    /// GetAccountAuthorizationDetails does not contain the tags of policies.
+    async fn policy_state(&self, policy: &ManagedPolicyDetail, detail: Detail) -> (String, Value) {
         let arn = policy.arn().unwrap();
-        let (shown, versions, holders) = tokio::join!(
-            self.iam.get_policy().policy_arn(arn).send(),
-            self.iam.list_policy_versions().policy_arn(arn).send(),
-            self.iam.list_entities_for_policy().policy_arn(arn).send(),
-        );
-        let (tags, holders) = (shown.unwrap().policy.unwrap().tags.unwrap_or_default(), holders.unwrap());
-        let document = async |version: aws_sdk_iam::types::PolicyVersion| {
-            let id = version.version_id.unwrap();
-            let reply = self.iam.get_policy_version().policy_arn(arn).version_id(&id).send().await.unwrap();
-            let document = reply.policy_version.and_then(|version| version.document);
-            format!("{id} default {} {document:?}", version.is_default_version)
-        };
-        let versions = join_all(versions.unwrap().versions.unwrap_or_default().into_iter().map(document)).await;
-        let (users, roles, groups) = (holders.policy_users, holders.policy_roles, holders.policy_groups);
-        let mut tags: Vec<_> = tags.into_iter().map(|tag| (tag.key, tag.value)).collect();
-        tags.sort();
-        let users: Vec<_> = users.into_iter().flatten().map(|user| user.user_name).collect();
-        let roles: Vec<_> = roles.into_iter().flatten().map(|role| role.role_name).collect();
-        let groups: Vec<_> = groups.into_iter().flatten().map(|group| group.group_name).collect();
-        format!("policy {arn} {tags:?} held by {users:?} {roles:?} {groups:?} versions {versions:#?}\n")
+        let shown = self.iam.get_policy().policy_arn(arn).send().await.unwrap().policy.unwrap();
+        let versions = policy.policy_version_list().iter();
+        let versions = versions.map(|version| (version.version_id().unwrap().to_owned(), document(version.document())));
+        let versions: Map<String, Value> = versions.collect();
+        let default = policy.default_version_id().unwrap();
+        let mut state = json!({"arn": arn, "tags": tags(shown.tags()), "document": versions[default]});
+        if detail == Detail::Full {
+            state["default"] = default.into();
+            state["versions"] = versions.into();
+        }
+        // The names of policies are unique, even under different paths.
+        (shown.policy_name.unwrap(), state)
     }
 
-    async fn role_in_full(&self, name: &str) -> String {
-        let (role, attached) = tokio::join!(
-            self.iam.get_role().role_name(name).send(),
-            self.iam.list_attached_role_policies().role_name(name).send(),
-        );
-        let role = role.unwrap().role.unwrap();
-        let trust = role.assume_role_policy_document;
-        format!("role {} {trust:?} {:?} {:?}\n", role.arn, role.tags, attached.unwrap().attached_policies)
+    async fn devices(&self, detail: Detail) -> Vec<String> {
+        if detail != Detail::Full {
+            return Vec::new();
+        }
+        let devices = self.iam.list_virtual_mfa_devices().send().await.unwrap().virtual_mfa_devices;
+        let mut devices: Vec<_> = devices.into_iter().map(|device| device.serial_number).collect();
+        devices.sort();
+        devices
     }
+}
 
-    async fn group_in_full(&self, name: &str) -> String {
-        let (group, attached) = tokio::join!(
-            self.iam.get_group().group_name(name).send(),
-            self.iam.list_attached_group_policies().group_name(name).send(),
-        );
-        let members: Vec<_> = group.unwrap().users.into_iter().map(|user| user.user_name).collect();
-        format!("group {name} {members:?} {:?}\n", attached.unwrap().attached_policies)
-    }
+fn role_state(role: &RoleDetail) -> (String, Value) {
+    let state = json!({
+        "arn": role.arn(),
+        "tags": tags(role.tags()),
+        "trust": document(role.assume_role_policy_document()),
+        "attached": names(role.attached_managed_policies()),
+        "inline": inline(role.role_policy_list()),
+        "boundary": role.permissions_boundary().and_then(|boundary| boundary.permissions_boundary_arn()),
+    });
+    (role.role_name().unwrap().to_owned(), state)
+}
+
+fn group_state(group: &GroupDetail) -> (String, Value) {
+    let attached = names(group.attached_managed_policies());
+    let state = json!({"arn": group.arn(), "attached": attached, "inline": inline(group.group_policy_list())});
+    (group.group_name().unwrap().to_owned(), state)
+}
+
+fn by_name(all: impl IntoIterator<Item = (String, Value)>) -> Map<String, Value> {
+    all.into_iter().collect()
+}
+
+fn tags(tags: &[Tag]) -> BTreeMap<&str, &str> {
+    tags.iter().map(|tag| (tag.key(), tag.value())).collect()
+}
+
+fn names(attached: &[AttachedPolicy]) -> Vec<&str> {
+    let mut names: Vec<&str> = attached.iter().filter_map(AttachedPolicy::policy_name).collect();
+    names.sort_unstable();
+    names
+}
+
+fn inline(policies: &[PolicyDetail]) -> Map<String, Value> {
+    let each =
+        policies.iter().map(|policy| (policy.policy_name().unwrap().to_owned(), document(policy.policy_document())));
+    each.collect()
+}
+
+/// Decodes and parses a document. Equal documents can differ as text.
+fn document(encoded: Option<&str>) -> Value {
+    let text = percent_decode_str(encoded.unwrap()).decode_utf8().unwrap();
+    serde_json::from_str(&text).unwrap_or_else(|_| text.into())
 }

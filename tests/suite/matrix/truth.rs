@@ -1,12 +1,9 @@
 //! A snapshot of the whole account and of Coiled: the stack's resources and everyone else's.
 
-use std::collections::BTreeMap;
-
 use coiled_aws_stack::coiled::connection::Shown;
 use coiled_aws_stack::properties::Spec;
 use coiled_aws_stack::resource::record::Digests;
-use coiled_world::World;
-use percent_encoding::percent_decode_str;
+use coiled_world::snapshot::Detail;
 use serde_json::{Map, Value, json};
 
 use super::stage::Stage;
@@ -27,20 +24,19 @@ impl Truth {
         let world = &stage.world;
         // Calls of a finished run may still be in progress and take effect later.
         world.aws.quiet().await;
-        let (users, policies) = (users(world).await, policies(world).await);
+        let mut state = world.state(Detail::WithoutContents).await;
         let held = world.coiled.connection("ada");
         let key = held.as_ref().map(|held| held.access_key_id()).filter(|id| !id.is_empty());
         let dead_key = match key {
             Some(id) if !world.key_works(&id, "us-east-1").await => Some(id),
             _ => None,
         };
-        let belongs_to_stack = |name: &str| matches!(name, "coiled" | "coiled-setup" | "coiled-ongoing");
-        let (stack_users, other_users) = split(users, belongs_to_stack);
-        let (stack_policies, other_policies) = split(policies, belongs_to_stack);
-        let at_coiled = held.as_ref().map(|held| held.data.clone());
-        let stack = json!({"users": stack_users, "policies": stack_policies, "coiled": at_coiled});
-        let team = world.coiled.connection("team").map(|connection| connection.data);
-        let foreign = json!({"users": other_users, "policies": other_policies, "coiled": team});
+        let stack = json!({
+            "users": taken(&mut state["users"], &["coiled"]),
+            "policies": taken(&mut state["policies"], &["coiled-setup", "coiled-ongoing"]),
+            "coiled": taken(&mut state["workspaces"], &["ada"]).remove("ada"),
+        });
+        let foreign = state;
         Self { stack: normalized(stage, stack), foreign, dead_key }
     }
 
@@ -139,47 +135,10 @@ fn differ(at: &str, expected: &Value, found: &Value, out: &mut Vec<String>) {
     }
 }
 
-fn split(all: Map<String, Value>, belongs_to_stack: impl Fn(&str) -> bool) -> (Map<String, Value>, Map<String, Value>) {
-    all.into_iter().partition(|(name, _)| belongs_to_stack(name))
-}
-
-/// Leaves out a user's other contents. Only a Delete removes them, and IAM deletes a user only after that.
-async fn users(world: &World) -> Map<String, Value> {
-    let mut all = Map::new();
-    for user in world.iam.list_users().send().await.unwrap().users {
-        let name = user.user_name;
-        let keys = world.iam.list_access_keys().user_name(&name).send().await.unwrap().access_key_metadata;
-        let keys: BTreeMap<_, _> = keys.into_iter().map(|key| (key.access_key_id.unwrap(), key.status)).collect();
-        let keys: Map<String, Value> =
-            keys.into_iter().map(|(id, status)| (id, format!("{status:?}").into())).collect();
-        let resource = json!({
-            "arn": user.arn,
-            "tags": world.user_tags(&name).await,
-            "keys": keys,
-            "attached": world.attached(&name).await,
-            "boundary": world.aws.boundary(&name),
-        });
-        all.insert(name, resource);
-    }
-    all
-}
-
-/// Leaves out old versions. IAM limits their number and requires their deletion before that of the policy.
-async fn policies(world: &World) -> Map<String, Value> {
-    let mut all = Map::new();
-    let listed = world.iam.list_policies().scope("Local".into()).send().await.unwrap().policies.unwrap_or_default();
-    for listed in listed {
-        let arn = listed.arn.unwrap();
-        let policy = world.iam.get_policy().policy_arn(&arn).send().await.unwrap().policy.unwrap();
-        let version = world.iam.get_policy_version().policy_arn(&arn).version_id(policy.default_version_id.unwrap());
-        let document = version.send().await.unwrap().policy_version.unwrap().document.unwrap();
-        let document = percent_decode_str(&document).decode_utf8().unwrap().into_owned();
-        let tags = policy.tags.unwrap_or_default();
-        let tags: BTreeMap<_, _> = tags.into_iter().map(|tag| (tag.key, tag.value)).collect();
-        let document: Value = serde_json::from_str(&document).unwrap();
-        all.insert(listed.policy_name.unwrap(), json!({"arn": arn, "tags": tags, "document": document}));
-    }
-    all
+/// Removes the resources with these names.
+fn taken(all: &mut Value, names: &[&str]) -> Map<String, Value> {
+    let all = all.as_object_mut().unwrap();
+    names.iter().filter_map(|name| all.remove_entry(*name)).collect()
 }
 
 /// Replaces what differs between accounts: account id, key ids, secret keys and the port of the Coiled server.

@@ -5,3 +5,4 @@
 mod known_cases;
 mod layer;
 mod renderer;
+mod state;
