@@ -6,15 +6,11 @@ use coiled_world::moments::Moment;
 use serde_json::{Value, json};
 
 use super::adopt::{adopt_existing, world_after_set_up};
+use crate::scenario::{Scenario, named};
 use crate::support::Deploy;
 
-/// The request that is killed, and the state before it.
-struct Case {
-    /// The properties of the existing connection; `None` if there is none.
-    before: Option<Value>,
-    request: &'static str,
-    new: Value,
-}
+/// A request that is killed.
+struct Case(Scenario);
 
 /// Whether the killed run sent a key but did not learn the outcome. The user then also has an older key, and Coiled
 /// shows the same connection for both.
@@ -37,31 +33,18 @@ async fn completes(world: &World, event: Value, moment: &Moment) {
 }
 
 impl Case {
-    fn create() -> Self {
-        Self { before: None, request: "Create", new: json!({}) }
-    }
-
-    fn update(new: Value) -> Self {
-        Self { before: Some(json!({})), request: "Update", new }
-    }
-
-    fn delete() -> Self {
-        Self { before: Some(json!({})), request: "Delete", new: json!({}) }
+    fn of(name: &str) -> Self {
+        Self(named(name))
     }
 
     async fn world(&self) -> World {
         let world = World::new().await;
-        if let Some(before) = &self.before {
-            world.create(before.clone()).await.succeeded();
-        }
+        self.0.clone().prepare(&world).await;
         world
     }
 
     fn event(&self, world: &World) -> Value {
-        match (self.request, &self.before) {
-            ("Update", Some(before)) => world.update_event(before.clone(), self.new.clone()),
-            (request, _) => world.event(request, world.properties(self.new.clone())),
-        }
+        self.0.event(world)
     }
 
     /// The calls of a run that is not killed, and the state after it.
@@ -98,7 +81,7 @@ impl Case {
     async fn is_deleted_completely(&self) {
         for moment in self.undisturbed().await.0.into_iter().filter(Moment::changes_something) {
             let (world, _) = self.killed_at(&moment).await;
-            let response = world.delete(self.new.clone()).await;
+            let response = world.delete(self.0.properties().clone()).await;
             assert!(response.is_success(), "{moment:?}: {}", response.reason());
             world.nothing_left().await;
         }
@@ -106,12 +89,11 @@ impl Case {
 
     /// CloudFormation rolls back the update because the killed run sent no response.
     async fn is_rolled_back_completely(&self) {
-        let before = self.before.clone().expect("an Update");
         let end = self.world().await.shape().await;
         for moment in self.undisturbed().await.0.into_iter().filter(Moment::changes_something) {
             let (world, _) = self.killed_at(&moment).await;
             let rollback = async || {
-                let response = world.update(self.new.clone(), before.clone()).await;
+                let response = world.send(self.0.next(&world)).await;
                 assert!(response.is_success(), "{moment:?}: {}", response.reason());
             };
             rollback().await;
@@ -127,51 +109,45 @@ impl Case {
 
 #[tokio::test]
 async fn a_create_killed_after_any_call_completes_when_redelivered() {
-    Case::create().completes_when_redelivered().await;
+    Case::of("create").completes_when_redelivered().await;
 }
 
 #[tokio::test]
 async fn delete_leaves_nothing_after_a_create_killed_after_any_change() {
-    Case::create().is_deleted_completely().await;
+    Case::of("create").is_deleted_completely().await;
 }
 
 #[tokio::test]
 async fn a_rotation_killed_after_any_call_completes_when_redelivered() {
-    Case::update(json!({"RotateKey": "2"})).completes_when_redelivered().await;
+    Case::of("update: key rotated").completes_when_redelivered().await;
 }
 
 #[tokio::test]
 async fn rollback_restores_the_state_after_a_rotation_killed_after_any_change() {
-    Case::update(json!({"RotateKey": "2"})).is_rolled_back_completely().await;
+    Case::of("update: key rotated").is_rolled_back_completely().await;
 }
 
 #[tokio::test]
 async fn delete_leaves_nothing_after_a_rotation_killed_after_any_change() {
-    Case::update(json!({"RotateKey": "2"})).is_deleted_completely().await;
+    Case::of("update: key rotated").is_deleted_completely().await;
 }
 
-/// An Update that does not register a key. It changes the setup policy's attachment, the tags and the boundary.
-fn update_in_place() -> Case {
-    Case::update(json!({
-        "AttachSetupPolicy": "false",
-        "Tags": [{"Key": "team", "Value": "data"}],
-        "PermissionsBoundaryArn": coiled_world::account::AWS_POLICY,
-    }))
-}
+/// An Update that does not register a key.
+const IN_PLACE: &str = "update: setup policy detached, tags and boundary added";
 
 #[tokio::test]
 async fn an_update_in_place_killed_after_any_call_completes_when_redelivered() {
-    update_in_place().completes_when_redelivered().await;
+    Case::of(IN_PLACE).completes_when_redelivered().await;
 }
 
 #[tokio::test]
 async fn rollback_restores_the_state_after_an_update_in_place_killed_after_any_change() {
-    update_in_place().is_rolled_back_completely().await;
+    Case::of(IN_PLACE).is_rolled_back_completely().await;
 }
 
 #[tokio::test]
 async fn a_delete_killed_after_any_call_completes_when_redelivered() {
-    Case::delete().completes_when_redelivered().await;
+    Case::of("delete").completes_when_redelivered().await;
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ mod rare_states;
 mod recovery;
 mod response_urls;
 mod role;
+mod scenario;
 mod stand_in_checks;
 mod strays;
 mod sts;

@@ -4,80 +4,53 @@ use std::time::Duration;
 
 use coiled_aws_stack::config::Config;
 use coiled_world::World;
-use coiled_world::account::AWS_POLICY;
 use coiled_world::moments::Moment;
 use serde_json::{Value, json};
 
+use crate::scenario::{Scenario, named};
 use crate::support::{Deploy, config};
 
-/// An event. Before an Update or a Delete, a Create with the `old` properties runs.
-#[derive(Clone)]
-struct Case {
-    request: &'static str,
-    old: Value,
-    new: Value,
+/// A world in which the scenario's request can arrive.
+async fn ready_for(scenario: &Scenario) -> World {
+    // Longer waits than in other tests, because calls are slow on a busy machine.
+    let (lease_settle, late_create) = (Duration::from_millis(250), Duration::from_secs(5));
+    let world = World::with(Config { lease_settle, late_create, ..config() }).await;
+    scenario.clone().prepare(&world).await;
+    world
 }
 
-impl Case {
-    fn new(request: &'static str, old: Value, new: Value) -> Self {
-        Self { request, old, new }
-    }
-
-    async fn world(&self) -> World {
-        // Longer waits than in other tests, because calls are slow on a busy machine.
-        let (lease_settle, late_create) = (Duration::from_millis(250), Duration::from_secs(5));
-        let world = World::with(Config { lease_settle, late_create, ..config() }).await;
-        if self.request != "Create" {
-            world.create(self.old.clone()).await.succeeded();
-        }
-        world
-    }
-
-    fn event(&self, world: &World) -> Value {
-        match self.request {
-            "Update" => world.update_event(self.old.clone(), self.new.clone()),
-            request => world.event(request, world.properties(self.new.clone())),
-        }
-    }
-
-    /// The state after a single delivery.
-    async fn end(&self) -> String {
-        let world = self.world().await;
-        world.send(self.event(&world)).await.succeeded();
-        world.shape().await
-    }
+/// The state after a single delivery.
+async fn end(scenario: &Scenario) -> String {
+    let world = ready_for(scenario).await;
+    world.send(scenario.event(&world)).await.succeeded();
+    world.shape().await
 }
 
-fn cases() -> Vec<Case> {
-    let detached = json!({"AttachSetupPolicy": "false"});
-    let tagged = json!({"Tags": [{"Key": "team", "Value": "data"}], "PermissionsBoundaryArn": AWS_POLICY});
-    let update = |old: &Value, new: &Value| Case::new("Update", old.clone(), new.clone());
-    vec![
-        Case::new("Create", json!({}), json!({})),
-        Case::new("Create", json!({}), tagged.clone()),
-        update(&json!({}), &json!({"Release": "2"})),
-        update(&json!({}), &detached),
-        update(&detached, &json!({})),
-        update(&json!({}), &tagged),
-        update(&tagged, &json!({})),
-        update(&json!({}), &json!({"RotateKey": "2"})),
-        update(&json!({}), &json!({"Region": "us-east-2", "NetworkId": "vpc-0123abcd"})),
-        update(&detached, &json!({"Ingress": [{"Ports": ["8786"], "Cidr": "10.0.0.0/16"}]})),
-        Case::new("Delete", json!({}), json!({})),
-    ]
-}
+const SCENARIOS: [&str; 11] = [
+    "create",
+    "create: tags and boundary",
+    "update: new release without changes",
+    "update: setup policy detached",
+    "update: setup policy attached again",
+    "update: tags and boundary added",
+    "update: tags and boundary removed",
+    "update: key rotated",
+    "update: region and network changed",
+    "update: setup policy attached and ingress changed",
+    "delete",
+];
 
 #[tokio::test]
 async fn a_repeated_event_gets_the_same_response_and_changes_nothing() {
-    for case in cases() {
-        let world = case.world().await;
-        let event = case.event(&world);
+    for name in SCENARIOS {
+        let scenario = named(name);
+        let world = ready_for(&scenario).await;
+        let event = scenario.event(&world);
         let first = world.send(event.clone()).await.succeeded();
         let (snapshot, asked) = (world.snapshot().await, world.coiled.requests().len());
         let second = world.send(event).await.succeeded();
-        let what = format!("{} {} {}", case.request, case.old, case.new);
-        assert_eq!(first.value, second.value, "{what}");
-        assert_eq!((snapshot, asked), (world.snapshot().await, world.coiled.requests().len()), "{what}");
+        assert_eq!(first.value, second.value, "{name}");
+        assert_eq!((snapshot, asked), (world.snapshot().await, world.coiled.requests().len()), "{name}");
     }
 }
 
@@ -91,65 +64,66 @@ async fn both_responses_are_equal(world: &World, what: &str) {
 
 #[tokio::test]
 async fn two_parallel_deliveries_end_in_the_same_state_as_one() {
-    for case in cases() {
-        let world = case.world().await;
-        let event = case.event(&world);
+    for name in SCENARIOS {
+        let scenario = named(name);
+        let world = ready_for(&scenario).await;
+        let event = scenario.event(&world);
         let (first, second) = tokio::join!(world.invoke(event.clone()), world.invoke(event));
         first.and(second).unwrap();
-        let what = format!("{} {} {}", case.request, case.old, case.new);
-        both_responses_are_equal(&world, &what).await;
-        assert_eq!(case.end().await, world.shape().await, "{what}");
+        both_responses_are_equal(&world, name).await;
+        assert_eq!(end(&scenario).await, world.shape().await, "{name}");
     }
 }
 
 /// Runs the event once for each change that it makes, and delivers it again at that moment.
-async fn second_delivery_at_each_change(case: Case) {
-    let reference = case.world().await;
+async fn second_delivery_at_each_change(name: &str) {
+    let scenario = named(name);
+    let reference = ready_for(&scenario).await;
     let before = reference.tally();
-    reference.send(case.event(&reference)).await.succeeded();
+    reference.send(scenario.event(&reference)).await.succeeded();
     let end = reference.shape().await;
     for moment in reference.moments_since(&before).into_iter().filter(Moment::changes_something) {
-        let world = case.world().await;
-        let event = case.event(&world);
+        let world = ready_for(&scenario).await;
+        let event = scenario.event(&world);
         let (first, second) = tokio::join!(world.invoke(event.clone()), async {
             world.until(&moment).await;
             world.invoke(event.clone()).await
         });
         first.and(second).unwrap();
         both_responses_are_equal(&world, &format!("{moment:?}")).await;
-        assert_eq!(end, world.shape().await, "{} {moment:?}", case.new);
+        assert_eq!(end, world.shape().await, "{name} {moment:?}");
     }
 }
 
 #[tokio::test]
 async fn a_second_delivery_during_a_create_ends_in_the_same_state_as_one() {
-    second_delivery_at_each_change(Case::new("Create", json!({}), json!({}))).await;
+    second_delivery_at_each_change("create").await;
 }
 
 #[tokio::test]
 async fn a_second_delivery_during_a_rotation_ends_in_the_same_state_as_one() {
-    second_delivery_at_each_change(Case::new("Update", json!({}), json!({"RotateKey": "2"}))).await;
+    second_delivery_at_each_change("update: key rotated").await;
 }
 
 #[tokio::test]
 async fn a_second_delivery_during_a_policy_detach_ends_in_the_same_state_as_one() {
-    second_delivery_at_each_change(Case::new("Update", json!({}), json!({"AttachSetupPolicy": "false"}))).await;
+    second_delivery_at_each_change("update: setup policy detached").await;
 }
 
 #[tokio::test]
 async fn a_second_delivery_during_a_delete_ends_in_the_same_state_as_one() {
-    second_delivery_at_each_change(Case::new("Delete", json!({}), json!({}))).await;
+    second_delivery_at_each_change("delete").await;
 }
 
 /// The Delete arrives once at each moment of the Create.
 #[tokio::test]
 async fn a_delete_during_its_create_leaves_no_resources() {
-    let case = Case::new("Create", json!({}), json!({}));
-    let reference = case.world().await;
-    reference.send(case.event(&reference)).await.succeeded();
+    let scenario = named("create");
+    let reference = ready_for(&scenario).await;
+    reference.send(scenario.event(&reference)).await.succeeded();
     for moment in reference.moments_since(&Default::default()) {
-        let world = case.world().await;
-        let (create, delete) = (case.event(&world), world.event("Delete", world.properties(json!({}))));
+        let world = ready_for(&scenario).await;
+        let (create, delete) = (scenario.event(&world), world.event("Delete", world.properties(json!({}))));
         let (created, deleted) = tokio::join!(world.invoke(create), async {
             world.until(&moment).await;
             world.invoke(delete).await
@@ -166,14 +140,14 @@ async fn a_delete_during_its_create_leaves_no_resources() {
 /// ownership tags, so that another Delete of the stack finds every resource.
 #[tokio::test]
 async fn a_late_create_during_the_delete_creates_nothing_or_a_complete_connection() {
-    let case = Case::new("Delete", json!({}), json!({}));
-    let reference = case.world().await;
+    let scenario = named("delete");
+    let reference = ready_for(&scenario).await;
     let before = reference.tally();
-    reference.send(case.event(&reference)).await.succeeded();
+    reference.send(scenario.event(&reference)).await.succeeded();
     let mut stopped = 0;
     for moment in reference.moments_since(&before) {
-        let world = case.world().await;
-        let (delete, create) = (case.event(&world), world.event("Create", world.properties(json!({}))));
+        let world = ready_for(&scenario).await;
+        let (delete, create) = (scenario.event(&world), world.event("Create", world.properties(json!({}))));
         let (deleted, created) = tokio::join!(world.invoke(delete), async {
             world.until(&moment).await;
             world.invoke(create).await

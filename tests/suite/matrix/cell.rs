@@ -7,10 +7,10 @@ use coiled_world::{FunctionResponse, locked};
 use serde_json::Value;
 
 use super::faults::{Fault, Kind};
-use super::scenario::{Before, Event, Scenario};
 use super::stage::{PATIENT, Stage};
 use super::steps::{self, Step};
 use super::truth::Truth;
+use crate::scenario::{Before, Event, Scenario};
 
 /// A scenario, with the calls and the results of its run without faults.
 #[derive(Debug)]

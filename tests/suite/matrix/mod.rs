@@ -1,6 +1,6 @@
-//! The fault matrix: every call that the function makes × every fault that can hit it.
+//! The fault matrix: every call that the function makes × every fault that can hit it, in each scenario of
+//! [`crate::scenario`].
 //!
-//! - `scenario`: the requests from CloudFormation, and the state in which each arrives.
 //! - `stage`: sets up an account and a Coiled stand-in for one scenario.
 //! - `steps`: the calls of a scenario, recorded from a run without faults.
 //! - `faults`: what can go wrong with a call.
@@ -15,7 +15,6 @@ mod faults;
 mod next;
 mod print;
 mod run;
-mod scenario;
 mod stage;
 mod steps;
 mod truth;
@@ -25,11 +24,13 @@ use std::time::Instant;
 use choice::Choice;
 use run::{Verdict, print_now};
 
+use crate::scenario;
+
 #[test]
 fn every_injected_fault_ends_in_success_or_a_complete_recovery() {
     let began = Instant::now();
     let choice = Choice::read();
-    let scenarios = run::in_parallel(&scenario::all(), run::record);
+    let scenarios = run::in_parallel(&scenario::matrix(), run::record);
     let all = choice::all(&scenarios).len();
     let cells = choice.of(&scenarios);
     assert!(!cells.is_empty(), "MATRIX_ONLY matches no cell");

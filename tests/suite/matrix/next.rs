@@ -1,8 +1,8 @@
 //! CloudFormation's next request after a failure, and the state that must follow.
 
 use super::cell::{CellRun, CoiledAfter};
-use super::scenario::Event;
 use super::truth::Truth;
+use crate::scenario::Event;
 
 impl CellRun<'_> {
     /// Sends CloudFormation's next requests until the stack has recovered.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use coiled_world::locked;
 
 use super::cell::{Cell, CoiledAfter, Outcome, Recorded, Transcript};
-use super::scenario::Scenario;
+use crate::scenario::Scenario;
 
 /// The result of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

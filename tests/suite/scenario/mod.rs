@@ -1,5 +1,9 @@
-//! The requests that CloudFormation sends, and the state of the account and of Coiled when each arrives.
+//! The requests that CloudFormation sends, and the state of the account and of Coiled when each arrives. The fault matrix
+//! and the tests of killed and repeated requests all take them from here.
 
+mod before;
+
+use coiled_world::World;
 use coiled_world::account::AWS_POLICY;
 use serde_json::{Value, json};
 
@@ -51,9 +55,55 @@ pub struct Scenario {
 }
 
 /// Placeholder in properties for the ARN of the secret that holds the Docker Hub token.
-pub const HUB: &str = "HUB";
+const HUB: &str = "HUB";
 
-pub fn all() -> Vec<Scenario> {
+impl Scenario {
+    /// Prepares the state in which the request arrives.
+    pub async fn prepare(&mut self, world: &World) {
+        for properties in [&mut self.old, &mut self.new] {
+            if properties["DockerHubTokenSecretArn"] == HUB {
+                properties["DockerHubTokenSecretArn"] = json!(world.hub_secret().await);
+            }
+        }
+        before::reach(self, world).await;
+    }
+
+    /// The request.
+    pub fn event(&self, world: &World) -> Value {
+        match self.event {
+            Event::Create => world.event("Create", world.properties(self.old.clone())),
+            Event::Update => world.update_event(self.old.clone(), self.new.clone()),
+            Event::Rollback => world.update_event(self.new.clone(), self.old.clone()),
+            Event::Delete => self.delete(world),
+        }
+    }
+
+    /// The request that CloudFormation sends if this one fails.
+    pub fn next(&self, world: &World) -> Value {
+        match self.event {
+            Event::Create | Event::Delete => self.delete(world),
+            Event::Update | Event::Rollback => world.update_event(self.new.clone(), self.old.clone()),
+        }
+    }
+
+    fn delete(&self, world: &World) -> Value {
+        world.event("Delete", world.properties(self.old.clone()))
+    }
+
+    /// The properties in the request.
+    pub fn properties(&self) -> &Value {
+        if self.event == Event::Update { &self.new } else { &self.old }
+    }
+}
+
+/// The scenario with this name.
+pub fn named(name: &str) -> Scenario {
+    let mut all = matrix().into_iter().chain(several_changes());
+    all.find(|scenario| scenario.name == name).unwrap_or_else(|| panic!("there is no scenario {name}"))
+}
+
+/// The scenarios of the fault matrix. Each of its updates makes one change.
+pub fn matrix() -> Vec<Scenario> {
     let mut all = creates();
     all.extend(updates().into_iter().map(|(name, old, new)| update(name, Before::Created, old, new)));
     all.push(update("update: drift repaired", Before::Drifted, json!({}), json!({"Release": "0.2.0"})));
@@ -66,8 +116,11 @@ fn update(name: &'static str, before: Before, old: Value, new: Value) -> Scenari
     Scenario { name, before, event: Event::Update, old, new }
 }
 
+fn create(name: &'static str, before: Before, old: Value) -> Scenario {
+    Scenario { name, before, event: Event::Create, old, new: json!(null) }
+}
+
 fn creates() -> Vec<Scenario> {
-    let create = |name, before, old| Scenario { name, before, event: Event::Create, old, new: json!(null) };
     vec![
         create("create", Before::Nothing, json!({})),
         create("create: every property", Before::Nothing, every_property()),
@@ -92,6 +145,25 @@ fn updates() -> Vec<(&'static str, Value, Value)> {
         ("update: boundary added", json!({}), bounded.clone()),
         ("update: boundary removed", bounded, json!({})),
     ]
+}
+
+/// Requests with several changes. Most faults hit them just as they hit a single change, so the matrix leaves them out.
+fn several_changes() -> Vec<Scenario> {
+    let detached = json!({"AttachSetupPolicy": "false"});
+    let tagged = json!({"Tags": [{"Key": "team", "Value": "data"}], "PermissionsBoundaryArn": AWS_POLICY});
+    let in_place = joined(&[detached.clone(), tagged.clone()]);
+    let moved = json!({"Region": "us-east-2", "NetworkId": "vpc-0123abcd"});
+    let ingress = json!({"Ingress": [{"Ports": ["8786"], "Cidr": "10.0.0.0/16"}]});
+    let updates = [
+        ("update: tags and boundary added", json!({}), tagged.clone()),
+        ("update: tags and boundary removed", tagged.clone(), json!({})),
+        ("update: region and network changed", json!({}), moved),
+        ("update: setup policy attached and ingress changed", detached, ingress),
+        ("update: setup policy detached, tags and boundary added", json!({}), in_place),
+    ];
+    let mut all: Vec<_> = updates.into_iter().map(|(name, old, new)| update(name, Before::Created, old, new)).collect();
+    all.push(create("create: tags and boundary", Before::Nothing, tagged));
+    all
 }
 
 fn rollbacks() -> Vec<Scenario> {
@@ -126,12 +198,15 @@ fn docker_hub() -> Value {
 }
 
 fn every_property() -> Value {
-    let mut all = json!({"UserPath": "/teams/data/", "Workspace": "ada", "Region": "eu-central-1",
+    let all = json!({"UserPath": "/teams/data/", "Workspace": "ada", "Region": "eu-central-1",
         "PermissionsBoundaryArn": AWS_POLICY, "AttachSetupPolicy": "false", "RotateKey": "1",
         "Tags": [{"Key": "Owner", "Value": "data"}]});
-    let more = [network(), docker_hub()].into_iter().flat_map(|part| part.as_object().cloned().unwrap());
-    all.as_object_mut().unwrap().extend(more);
-    all
+    joined(&[all, network(), docker_hub()])
+}
+
+/// One object with the fields of all.
+fn joined(parts: &[Value]) -> Value {
+    parts.iter().flat_map(|part| part.as_object().cloned().unwrap()).collect()
 }
 
 fn adoption() -> Value {
