@@ -75,7 +75,8 @@ class Click:
         passed, printed = self._published.publish(self._servers.environment() | {"AWS_ENDPOINT_URL": self._s3_url})
         self._report.show(printed)
         self._report.check("the release is published", passed)
-        self._report.check("everybody can read it", "everybody" in printed)
+        closed = self._published.closed(self._s3_url)
+        self._report.check("everyone can read the page and the template in every region", not closed, closed)
         self._before = self._account.everything()
 
     def overlay(self):

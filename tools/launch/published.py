@@ -1,8 +1,11 @@
 """A release in MiniStack's S3, as `make publish` leaves it on AWS: one bucket of publisher.yaml in each region."""
 
+import contextlib
 import os
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 from demo.overlay import overlaid
@@ -69,6 +72,16 @@ class Published:
         )
         return done.returncode == 0, done.stdout
 
+    def closed(self, s3_url):
+        """The objects that someone without AWS credentials cannot read as they are in dist/."""
+        keys = {names.latest_key(names.PAGE): names.PAGE, names.key(self._dist.version, names.TEMPLATE): names.TEMPLATE}
+        return [
+            f"{bucket.name}/{key}"
+            for bucket in self.buckets
+            for key, name in keys.items()
+            if _read(f"{s3_url}/{bucket.name}/{key}") != self._dist.path(name).read_bytes()
+        ]
+
     def overlay(self):
         """Replaces the policy statements that MiniStack cannot evaluate, and returns the difference.
 
@@ -80,3 +93,11 @@ class Published:
             Bucket=self.bucket.name, Key=names.key(self._dist.version, names.TEMPLATE), Body=text.encode()
         )
         return difference
+
+
+def _read(url):
+    """What everyone can read at a URL, or None."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with contextlib.suppress(urllib.error.HTTPError), opener.open(url, timeout=30) as response:
+        return response.read()
+    return None
