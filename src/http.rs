@@ -1,11 +1,11 @@
-//! The HTTP client of all requests except those to AWS.
+//! The HTTP client for Coiled and for the response, which goes to S3. The AWS clients do not use it.
 
 use crate::certificate;
 
 /// The name and version sent to Coiled as `User-Agent` and `Client-Version`.
 pub(crate) const AGENT: &str = concat!("coiled-aws-stack/", env!("CARGO_PKG_VERSION"));
 
-/// The HTTP client that all requests of the process share.
+/// Creates the HTTP client. The process creates only one, to reuse connections.
 pub(crate) fn client() -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()
         .user_agent(AGENT)

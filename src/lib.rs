@@ -23,13 +23,13 @@
 //! aws            IAM, STS and Secrets Manager: the calls, what a failed call means, and how long calls are retried
 //! config         wait times, and what the function was deployed for
 //! cloudformation the request, the response, and the physical ID that CloudFormation stores
-//! properties     validates what the template passes on
+//! properties     validates the properties of a request
 //! error          the causes of failures, with advice
-//! certificate, deadline, http, lock, log, page, redact, tag
+//! certificate, deadline, http, lock, log, page, redact, tag: small modules that every layer above may use
 //! ```
 //! In `reconcile`, `preflight` runs every check. `plan` computes the steps from the properties and the observed state,
-//! without any call. `apply` performs them: one function notes in the `journal` how to undo a step, performs the step, and
-//! confirms it. `step` lists all steps, and says how each is undone. `undo` does that.
+//! without any call. `apply` performs them: for each step, one function notes the undo in the `journal`, performs the
+//! step, and notes its success. `step` lists all steps and their undos. `undo` runs the undos after a failure.
 
 pub mod aws;
 pub(crate) mod certificate;

@@ -21,7 +21,7 @@ LAYERS = [
     ["reconcile", "delete"],
     ["handler"],
 ]
-# Inside the modules that have a life cycle, from the first part to the last.
+# The parts of these two modules form layers too, in the same order.
 PARTS = {
     "reconcile": [
         ["link", "step"],
@@ -36,7 +36,7 @@ PARTS = {
 
 
 def imports(source, text):
-    """The first two words of each path that begins with `crate::` or `super::`, without comments and tests."""
+    """The first two modules of each path that begins with `crate::` or `super::`. Ignores comments and unit tests."""
     code = re.split(r"\n#\[cfg\(test\)\]\nmod tests", text)[0]
     code = "\n".join(line for line in code.splitlines() if not line.lstrip().startswith("//"))
     parent = source.split("/")[:-1]

@@ -1,4 +1,4 @@
-//! Finds what this stack owns, also if a person has changed it.
+//! Finds the resources that this stack owns, even if a person has changed them.
 
 use tokio::time::{Instant, sleep};
 
@@ -15,7 +15,7 @@ use crate::resource::ownership::Owner;
 use crate::resource::trust::Workspace;
 use crate::tag::{ACCESS_KEY_ID, ADOPTED, FORCE_DISCONNECT, LEASE, PENDING, REGISTERED, SERVER, Tag, WORKSPACE, get};
 
-/// The resources that this stack owns, and how to disconnect.
+/// The resources that this stack owns, and what is needed to disconnect its workspace.
 pub(crate) struct Owned {
     /// The name of the user, which may not exist.
     pub name: UserName,

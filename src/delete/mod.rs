@@ -55,7 +55,7 @@ async fn delete(context: &Context<'_>) -> Result<(), Failure> {
     execute(context, &owned, &rest).await.map(|_| ())
 }
 
-/// Logs the steps. What follows the deregistration of an adopted user is decided later.
+/// Logs the steps. For an adopted user, this logs both possibilities after the disconnection.
 fn announce(owned: &Owned) {
     let (first, delete) = (plan::deregister(owned), plan::delete(owned));
     match owned.adopted() {
@@ -64,7 +64,7 @@ fn announce(owned: &Owned) {
     }
 }
 
-/// Executes the steps. Returns what the last one found out about the workspace's connection.
+/// Executes the steps. Returns whose connection the workspace had, which only [`Step::Disconnect`] finds out.
 async fn execute(context: &Context<'_>, owned: &Owned, steps: &Steps) -> Result<AtCoiled, Failure> {
     let mut connection = AtCoiled::NotThisStack;
     for step in &steps.0 {

@@ -12,7 +12,7 @@ pub(crate) enum Step {
     AcquireLease,
     /// Disconnect the workspace, if its connection belongs to this stack.
     Disconnect,
-    /// Say in the log whether the workspace is connected. The user is gone, so nothing proves whose connection it is.
+    /// Log whether the workspace is connected. The user is gone, so nothing proves whose connection it is.
     LookForConnection,
     /// Restore the adopted user and its policies.
     Restore,
@@ -66,7 +66,8 @@ pub(crate) fn decide(owned: &Owned, connection: AtCoiled) -> Steps {
     }
 }
 
-/// The steps that delete everything that this stack owns. The user comes last, because its tags say what is left.
+/// The steps that delete everything that this stack owns. The user comes last, because another Delete needs its tags if
+/// this one fails.
 pub(crate) fn delete(owned: &Owned) -> Steps {
     let contents = owned.user.iter().map(|_| Step::DeleteContents);
     let policies = owned.policies.iter().cloned().map(Step::DeletePolicy);

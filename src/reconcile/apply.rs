@@ -1,4 +1,4 @@
-//! Executes a plan. One place notes how to undo a step, performs the step, and confirms it.
+//! Executes a plan. For each step, `Run::perform` notes the undo, performs the step, and notes its success.
 
 mod key;
 mod policy;
@@ -62,10 +62,11 @@ impl Run<'_> {
         self.perform(change.clone(), self.act(change)).await
     }
 
-    /// Notes how to undo a step, performs the step, and confirms it.
+    /// Notes the undo of a step, performs the step, and notes its success.
     ///
-    /// The undo is noted before the first call, because a call that times out may have worked. Both futures are boxed.
-    /// Otherwise the future of a whole run would contain those of all its calls, and overflow a thread's stack.
+    /// The undo is noted before the first call, because a call that times out may have worked. `work` and the returned
+    /// future are boxed. Otherwise the future of a whole run would contain those of all its calls, and overflow a
+    /// thread's stack.
     fn perform<'w, T: Send + 'w>(
         &'w self,
         step: impl Into<Step>,

@@ -1,4 +1,4 @@
-//! Decides whether this run registers a new key, and finds the way to Coiled.
+//! Decides whether this run registers a new key, and creates the link to Coiled.
 
 use secrecy::SecretString;
 
@@ -47,7 +47,7 @@ impl Decided {
     }
 }
 
-/// Decides from the recorded registration, and from what Coiled shows.
+/// Decides whether this run registers a new key, from the recorded registration and from what Coiled shows.
 ///
 /// # Errors
 /// Everything that prevents the registration of a key. An error from Coiled does not fail a request that can succeed
@@ -82,9 +82,11 @@ async fn with_socket(link: Result<Link, Vec<Error>>) -> Result<Decided, Vec<Erro
     Ok(Decided { key: KeyDecision::Replace(link), socket: Some(socket) })
 }
 
-/// Whether the request can succeed without registering a key. That requires that the recorded registration matches the
-/// properties. If the recorded key is lost, it also requires that there is no room for a new key, as far as that is
-/// known without Coiled. Otherwise a rollback could fail, and CloudFormation would no longer update the stack.
+/// Whether the request can succeed without registering a key. In that case, an error from Coiled must not fail it: a
+/// rollback may be such a request, and after a failed rollback, CloudFormation no longer updates the stack.
+///
+/// The recorded registration must match the properties. If the recorded key is lost, there must also be no room for a
+/// new key, as far as that is known without Coiled.
 fn is_optional(observed: &Observed, state: RegistrationState) -> bool {
     match state {
         RegistrationState::Uncertain => true,

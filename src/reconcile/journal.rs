@@ -23,7 +23,7 @@ pub(crate) enum Outcome {
     Registered,
 }
 
-/// The journal of one run. It is the only state that the run changes.
+/// The journal of one run. It contains everything that the undo needs to know about the run's steps.
 #[derive(Debug, Default)]
 pub(crate) struct Journal(Mutex<Entries>);
 
@@ -50,7 +50,7 @@ struct Entry {
 }
 
 impl Journal {
-    /// Adds an undo. Call it before the step's first request, because a request that times out may have worked.
+    /// Adds an undo. Call this before the step's first request, because a request that times out may have worked.
     pub(crate) fn note(&self, undo: Undo) {
         locked(&self.0).undos.push(Entry { undo, is_confirmed: false });
     }

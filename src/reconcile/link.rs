@@ -1,4 +1,4 @@
-//! The way to Coiled.
+//! The link to Coiled.
 
 use secrecy::SecretString;
 

@@ -103,7 +103,7 @@ fn user_changes(wanted: &Wanted, observed: &Observed) -> Vec<Change> {
         // ReclaimUser writes all tags together with the lease.
         Owner::Ours if has_lost_its_tags(observed) => Default::default(),
         Owner::Ours => tag_changes(&wanted.user_tags, &wanted.old_tag_keys, &seen.user.tags),
-        // AdoptUser writes these tags together with the ownership tags.
+        // AdoptUser does the same.
         _ => Default::default(),
     };
     if wanted.key.way().is_none() && pending_is_recorded(&seen.user.tags) {

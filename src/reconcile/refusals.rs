@@ -1,4 +1,5 @@
-//! What a Create or an Update may not do: take what belongs to someone else, or change what identifies the connection.
+//! Rejects a Create or an Update that would take someone else's resources, or change the properties that identify the
+//! connection.
 
 use crate::aws::iam::document::Kind;
 use crate::aws::iam::policy::Policy;

@@ -1,4 +1,4 @@
-//! What the steps of one run share, and what they undo with.
+//! The state and the functions that the steps of one run and their undos share.
 
 use tokio::sync::watch;
 
@@ -67,8 +67,8 @@ impl<'a> Run<'a> {
         Ok(!lost.is_empty())
     }
 
-    /// Removes the lease after a registration, and with it the tags that only matter until the registration's outcome is
-    /// known.
+    /// Removes the lease. With `pending`, also removes the tags that matter only until the outcome of the registration
+    /// is known.
     pub(crate) async fn release_lease(&self, pending: bool) -> Result<(), Error> {
         let keys = if pending { vec![LEASE, PENDING, PENDING_REGION, ADOPTED] } else { vec![LEASE] };
         let keys: Vec<String> = keys.into_iter().map(str::to_owned).collect();

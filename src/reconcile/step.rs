@@ -9,9 +9,9 @@ use crate::tag::{PENDING, PENDING_REGION, Tag};
 /// One step. Its `Display` is the name that the log and a status reason show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// A call to IAM, or a few, that depend on nothing but the plan.
+    /// One or a few IAM calls that depend only on the plan.
     Change(Change),
-    /// A part of the replacement of the key. It needs what earlier parts return.
+    /// A part of the replacement of the key. It may need the results of earlier parts.
     Part(Part),
 }
 
@@ -213,7 +213,8 @@ impl Undo {
     }
 }
 
-/// How to undo a step. `None` if the step changes nothing, or if its change is kept: tags and deleted keys.
+/// How to undo a step. `None` if the step changes nothing. Changes to the stack's own tags and deletions of keys are
+/// not undone either.
 ///
 /// An Update undoes only its new key, because CloudFormation rolls back the rest with another Update.
 pub(crate) fn undo(step: &Step, observed: &Observed) -> Option<Undo> {
@@ -241,9 +242,9 @@ fn undo_change(change: &Change, observed: &Observed) -> Option<Undo> {
         // The tags belong to the stack, so they are kept even if the request fails.
         Change::ReclaimUser | Change::UntagUser(_) | Change::TagUser(_) => None,
         Change::UntagPolicy(..) | Change::TagPolicy(..) => None,
-        // No undo can restore a key. Nobody needs these, because Coiled does not hold them.
+        // No undo can restore a key. Nobody needs these keys, because Coiled does not hold them.
         Change::MakeRoom(_) | Change::DeleteKeys(_) => None,
-        // The end of the undo releases or ends the lease.
+        // After all undos, the run releases or expires its lease.
         Change::AcquireLease | Change::CheckLease | Change::ReleaseLease { .. } => None,
     }
 }

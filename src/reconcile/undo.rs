@@ -198,8 +198,8 @@ impl Run<'_> {
         }
     }
 
-    /// Restores the pending tags if they name this run's key. An earlier pending key that is now recorded as active is
-    /// not restored.
+    /// Restores the earlier pending tags if the current ones name this run's key. If there were none, or if the earlier
+    /// pending key is now recorded as active, removes the pending tags instead.
     async fn undo_pending(&self, before: &[Tag]) -> Result<(), Error> {
         let (iam, user) = (&self.context.iam, self.user());
         let tags = iam.known_user(user).await?.tags;

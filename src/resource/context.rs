@@ -34,10 +34,11 @@ use crate::resource::ownership::OwnershipTags;
 pub(crate) struct Context<'a> {
     /// The configuration of all AWS clients.
     pub sdk: &'a SdkConfig,
-    /// Wait times and the trusted Coiled server.
+    /// Wait times, and what the function was deployed for.
     pub config: &'a Config,
     /// The HTTP client for Coiled and S3. It is shared to reuse connections.
     pub http: &'a reqwest::Client,
+    /// The request.
     pub envelope: &'a Envelope,
     /// The ownership tags of this resource.
     pub ownership: OwnershipTags,
@@ -53,7 +54,7 @@ pub(crate) struct Context<'a> {
     progress: Mutex<Progress>,
 }
 
-/// What the response needs to know even if the run's future was canceled.
+/// What must be known at the end of the run even if its future was canceled.
 #[derive(Debug)]
 struct Progress {
     step: String,
@@ -97,11 +98,14 @@ impl<'a> Context<'a> {
     pub(crate) fn enter(&self, step: impl Into<String>) {
         locked(&self.progress).step = step.into();
     }
+
+    /// The step that [`Context::enter`] set last.
     pub(crate) fn current_step(&self) -> String {
         locked(&self.progress).step.clone()
     }
 
-    /// Notes that this run is about to write its lease. From then on, the run ends or releases the lease when it ends.
+    /// Notes that this run is about to write its lease. From then on, the run expires or releases the lease when it
+    /// ends.
     pub(crate) fn note_lease(&self) {
         locked(&self.progress).has_lease = true;
     }

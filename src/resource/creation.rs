@@ -1,8 +1,8 @@
-//! When a run sends CreateAccessKey, which shows whether it may have created a key.
+//! The time in which a run sends CreateAccessKey. It shows which keys the run may have created.
 //!
-//! Only the response to CreateAccessKey contains the id of the new key. If Lambda kills the run or the response is lost,
-//! nobody knows the id. So the run writes this time into its lease before the call. IAM's date of the key then shows
-//! whether the run may have created it.
+//! Only the response to CreateAccessKey contains the ID of the new key. If Lambda kills the run or the response is
+//! lost, nobody knows the ID. So the run writes this time into its lease before the call. The creation date that IAM
+//! shows for a key then shows whether the run may have created that key.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,15 +12,15 @@ use crate::deadline::unix;
 /// The time in which a run sends CreateAccessKey. It is the last part of the lease tag, because IAM's limit of 50 tags
 /// leaves no room for a separate tag.
 ///
-/// Its text has the form `keys 1764028800 1764028810 AKIA1`. With a real RequestId, the lease tag has room for seven ids
-/// in its 256 characters.
+/// Its text has the form `keys 1764028800 1764028810 AKIA1`. With a real RequestId, the lease tag has room for seven
+/// IDs in its 256 characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Creation {
     /// Unix seconds.
     from: u64,
     /// Unix seconds. Every attempt begins before this time.
     until: u64,
-    /// The ids of keys that were created in this time but existed before the run.
+    /// The IDs of keys whose creation date is in this time, but that existed before the run.
     others: Vec<String>,
 }
 
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_may_have_created_only_keys_from_within_its_time() {
+    fn a_run_may_have_created_a_key_only_in_its_time() {
         let creation = Creation::read("keys 1000 1010 AKIAOTHER").unwrap();
         for (created, expected) in [(997, false), (998, true), (1000, true), (1010, true), (1022, true), (1023, false)]
         {

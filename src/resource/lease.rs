@@ -188,8 +188,8 @@ impl Context<'_> {
         self.holds_lease(name).await
     }
 
-    /// Marks this run's lease as expired. The next run does not wait for it, and knows that there may be something to
-    /// clean up. The tag is written even if IAM does not show the lease, because that may be a stale read.
+    /// Marks `lease`, which is this run's, as expired. The next run does not wait for it, and knows that there may be
+    /// something to clean up. The tag is written even if IAM does not show the lease, because that may be a stale read.
     pub(crate) async fn end_lease(&self, name: &str, lease: &Lease) -> Result<(), Error> {
         if !self.may_end_lease(name).await? {
             return Ok(());

@@ -1,4 +1,5 @@
-//! What Create, Update and Delete share: one run, the resource's tags, the lease, and what belongs to this stack.
+//! What Create, Update and Delete share: the state of a run, the lease, the tags of the user and its policies, and how
+//! a run recognizes the resources of its stack.
 
 pub(crate) mod adopted;
 pub(crate) mod context;

@@ -57,8 +57,8 @@ impl Run<'_> {
         }
     }
 
-    /// Writes the lease again if it does not allow an attempt now. A run that is killed would otherwise leave a key that
-    /// no lease explains.
+    /// Writes the lease again if its time for CreateAccessKey is over. Otherwise, a run that is killed would leave a
+    /// key that no lease explains.
     async fn extend_creation(&self) -> Result<(), Error> {
         let (context, user) = (self.context, self.user());
         let creation = self.journal.creation().ok_or_else(|| Error::Internal("no lease for a new key".into()))?;

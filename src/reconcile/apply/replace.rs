@@ -23,7 +23,7 @@ use crate::tag::{ACCESS_KEY_ID, PENDING, PENDING_REGION, REGISTERED, Tag};
 /// A key that works, is tagged as pending, and can be sent.
 struct Ready {
     key: NewKey,
-    /// When the key began to work. `None` if another step failed before.
+    /// When the key began to work. `None` if another step failed before that.
     working: Option<Working>,
     socket: Socket,
 }
@@ -105,7 +105,7 @@ impl Run<'_> {
         match &result {
             Ok(()) => self.journal.set_outcome(Outcome::Registered),
             Err(Error::Rejected(_)) => self.journal.set_outcome(Outcome::Rejected),
-            // Unknown if the message was sent.
+            // `note_sent` has set the outcome to Unknown if the message was sent.
             Err(_) => {}
         }
         result.map_err(|error| self.with_advice(error))

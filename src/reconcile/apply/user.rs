@@ -1,4 +1,4 @@
-//! Takes the user for this run: creates it, which succeeds only once, or tags it together with the lease.
+//! Takes the user for this run: creates it, which succeeds only once, or writes its tags together with the lease.
 
 use tokio::time::{Instant, sleep};
 

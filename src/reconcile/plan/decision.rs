@@ -1,4 +1,4 @@
-//! Whether there is a new key: compares the registration that the user's tags record with the desired one.
+//! Whether a new key is needed: compares the registration that the user's tags record with the desired one.
 
 use super::Held;
 use crate::properties::Spec;
@@ -13,15 +13,15 @@ use crate::tag::{ACCESS_KEY_ID, PENDING, REGISTERED, Tag, get};
 pub(crate) enum KeyDecision<W> {
     /// The recorded registration matches the properties.
     Keep,
-    /// A new key is registered. `W` is the way to Coiled.
+    /// A new key is registered. `W` is the link to Coiled.
     Replace(W),
-    /// The recorded registration matches the properties, but Coiled may hold another key. Nobody can tell now, so all
-    /// keys are kept.
+    /// The recorded registration matches the properties, but it is uncertain which key Coiled holds. So every key that
+    /// Coiled may hold is kept.
     LeaveInDoubt,
 }
 
 impl<W> KeyDecision<W> {
-    /// The way to Coiled, if there is a new key.
+    /// The link to Coiled. `None` if no new key is registered.
     pub(crate) fn way(&self) -> Option<&W> {
         match self {
             Self::Replace(way) => Some(way),

@@ -1,4 +1,4 @@
-//! What the replacement of the key needs to know in advance.
+//! Plans how a new key replaces the one that Coiled holds.
 
 use super::{KeyRoom, held, key_room};
 use crate::reconcile::link::Link;
@@ -6,16 +6,16 @@ use crate::resource::observe::Observed;
 use crate::resource::record::{Digests, held_key};
 use crate::tag::{ACCESS_KEY_ID, PENDING, REGISTERED, Tag, WORKSPACE, get};
 
-/// The replacement of the key.
+/// What is decided about the new key before it exists.
 #[derive(Debug)]
 pub(crate) struct Replacement<'a> {
     /// The workspace, and its connection before this run.
     pub link: &'a Link,
     /// The keys to delete first, because IAM allows two per user. Coiled cannot hold them.
     pub room: Vec<String>,
-    /// The tags to write together with the pending tags.
+    /// The tags that record the previous pending key as active. They are written together with the new pending tags.
     pub resolved: Vec<Tag>,
-    /// The tag to write together with the record, if the user lacks it.
+    /// The workspace tag, if the user lacks it. It is written together with the record of the registration.
     pub workspace: Option<Tag>,
     /// The keys that Coiled no longer holds after the registration.
     pub superseded: Vec<String>,

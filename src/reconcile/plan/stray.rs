@@ -1,5 +1,5 @@
-//! Stray keys: access keys that no tag names, of a run that was killed after CreateAccessKey or never received the
-//! response.
+//! Stray keys: access keys that no tag names. The run that created such a key was killed after CreateAccessKey, or
+//! never received the response.
 //!
 //! Before a run sends its key to Coiled, it writes the key's ID into a tag of the user. So Coiled does not hold a stray
 //! key. Nobody can use a stray key, because its secret is lost. But a person may also have created a key that no tag

@@ -266,7 +266,7 @@ fn a_stray_key_is_deleted_first_to_make_room() {
 
 /// Anyone who can tag the user can write a lease, and can remove the tag that names Coiled's key.
 #[test]
-fn tags_cannot_make_the_key_that_coiled_holds_a_stray() {
+fn no_tag_makes_the_key_that_coiled_holds_count_as_a_stray() {
     let spec = spec(json!({"RotateKey": "2"}));
     let room = |tag: Option<Tag>, held| {
         let mut observed = connected(&spec);
