@@ -65,7 +65,7 @@ impl Failed {
         }
     }
 
-    /// The error of this call, for the status reason.
+    /// Converts this failure to the error for the status reason.
     pub(crate) fn into_error(self, call: &'static str) -> Error {
         let Self { trouble, may_have_worked, code, message } = self;
         Error::Aws { call, code, message: message.into(), trouble, may_have_worked }

@@ -39,7 +39,7 @@ fn by_code(code: &str) -> &'static str {
         }
         "MalformedPolicyDocument" => "This is a bug in the function's policies. Report it with the log.",
         "no response" => NETWORK,
-        // These are not AWS's error codes: `aws.rs` sets them.
+        // These are not AWS's error codes: `aws/reply.rs` sets them.
         "unreadable response" | "unknown error" => PROXY,
         code if code.starts_with("status ") => PROXY,
         code if is_busy(code) => BUSY,
@@ -60,9 +60,9 @@ const SIGNATURE: &str = "AWS received a request that differs from the one that t
                          credentials yourself, correct the secret access key. Then try again.";
 const EXPIRED: &str =
     "Try again: Lambda gives the next run new credentials. If you set credentials yourself, renew them first.";
-const UNKNOWN_CLIENT: &str = "AWS does not recognize the function's credentials in that region. Enable the region in \
-                              this account (AWS console: Account, AWS Regions). If it is already enabled, wait a few \
-                              minutes. Then try again.";
+const UNKNOWN_CLIENT: &str = "AWS does not recognize the function's credentials in the region of this call. Enable the \
+                              region in this account (AWS console: Account, AWS Regions). If it is already enabled, \
+                              wait a few minutes. Then try again.";
 const SIGN_UP: &str = "Complete the sign-up of the AWS account (AWS console: Account), then deploy again.";
 const TAKEN: &str = "Choose another UserName, or delete the existing resource if nothing is using it (IAM ignores case \
                      in names). Then deploy again.";
@@ -85,7 +85,8 @@ fn denied(call: &str) -> String {
     allow.into()
 }
 
-/// "Signature expired: … is now earlier than …", "Signature not yet current: …".
+/// Whether the clocks differ. The message then begins with "Signature expired" or "Signature not yet current", for
+/// example.
 fn is_clock(code: &str, message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     matches!(code, "RequestExpired" | "RequestTimeTooSkewed" | "RequestInTheFuture")
@@ -99,20 +100,21 @@ fn is_busy(code: &str) -> bool {
         .any(|part| code.contains(part))
 }
 
-/// One of IAM's quotas: "IAM and AWS STS quotas" in the IAM user guide.
+/// One of IAM's quotas. They are listed in "IAM and AWS STS quotas" in the IAM user guide.
 struct Quota {
-    /// What the AWS message contains: "Cannot exceed quota for UsersPerAccount: 5000".
+    /// The part of the AWS message that names the quota, in lower case. For example, `usersperaccount` is part of
+    /// "Cannot exceed quota for UsersPerAccount: 5000".
     message: &'static str,
-    /// The call that exceeds it, for messages that do not name the quota.
+    /// The beginning of the call's name, for messages that do not name the quota.
     call: &'static str,
     name: &'static str,
-    /// How to get below it.
+    /// How to get below the quota.
     room: &'static str,
-    /// Whether AWS raises it on request.
+    /// Whether AWS raises the quota on request.
     can_be_raised: bool,
 }
 
-/// A message may match several: the first is the most specific.
+/// If a message matches several quotas, the first of them is the most specific.
 const QUOTAS: [Quota; 7] = [
     Quota {
         message: "tag",

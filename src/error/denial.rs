@@ -1,6 +1,6 @@
 //! Reads AWS's access denied messages: which kind of policy denies a call, who can change it, and whether waiting helps.
 //!
-//! The wording is documented in "Troubleshoot access denied error messages" of the IAM user guide.
+//! The wording is documented in "Troubleshoot access denied error messages" in the IAM user guide.
 
 use crate::error::{Error, is_denied};
 
@@ -25,7 +25,7 @@ enum PolicyKind {
     Endpoint,
 }
 
-/// Each kind by the words in AWS's messages.
+/// The words in AWS's messages for each kind of policy.
 const KINDS: [(&str, PolicyKind); 7] = [
     ("service control policy", PolicyKind::ServiceControl),
     ("resource control policy", PolicyKind::ResourceControl),
@@ -45,12 +45,12 @@ impl Denial {
         }
     }
 
-    /// `None` if the error code means something else.
+    /// `None` if the error code does not mean that the call was denied.
     pub(crate) fn read(code: &str, message: &str) -> Option<Self> {
         if !is_denied(code) {
             return None;
         }
-        // Services wrap the message in different places.
+        // The message may contain line breaks, in different places for each service.
         let words = message.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
         Some(match words.rsplit_once("explicit deny") {
             Some((_, after)) => Self { kind: first_kind(after), explicit: true },

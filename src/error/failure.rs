@@ -8,7 +8,7 @@ use crate::redact::cut_middle;
 /// A failed request. [`Failure::reason`] is the text for the status reason, and `Display` the text for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
-    /// The step that failed, by the name in the log.
+    /// The name of the failed step, as in the log.
     pub step: String,
     pub error: Error,
     /// ARNs of the resources that this run created and could not delete.
@@ -25,8 +25,8 @@ impl Failure {
 impl Failure {
     /// The failure for the status reason. Long causes are shortened in the middle; the log contains them in full.
     ///
-    /// [`crate::cloudformation::response::Response::encode`] cuts the middle of a long status reason once more. The leftovers must survive
-    /// that, so they follow the cause directly.
+    /// [`crate::cloudformation::response::Response::encode`] cuts the middle of a long status reason once more. The
+    /// leftovers must survive that, so they follow the cause directly.
     pub(crate) fn reason(&self) -> String {
         self.text(&brief(&self.error))
     }
@@ -50,7 +50,7 @@ impl fmt::Display for Failure {
 /// The longest cause in a status reason, in bytes.
 const BRIEF: usize = 1800;
 
-/// The cause within [`BRIEF`]. Several causes share the space equally, so that a long one does not hide the others.
+/// The cause, in at most [`BRIEF`] bytes. Several causes share the space equally, so that a long one does not hide the others.
 fn brief(error: &Error) -> String {
     match error {
         Error::Several(errors) => several(errors, |error| cut_middle(&error.to_string(), BRIEF / errors.len().max(1))),

@@ -58,7 +58,7 @@ pub enum Error {
     Region {
         /// The region's code, such as `us-east-2`.
         region: String,
-        /// The error of its STS endpoint.
+        /// The error from its STS endpoint.
         cause: String,
     },
     /// The region is enabled in the account, but its STS endpoint is deactivated in IAM's settings.
@@ -66,7 +66,7 @@ pub enum Error {
     StsInactive {
         /// The region's code.
         region: String,
-        /// The error of its STS endpoint.
+        /// The error from its STS endpoint.
         cause: String,
     },
     /// A user or policy with the required name does not carry this stack's ownership tags.
@@ -75,7 +75,7 @@ pub enum Error {
         /// Its ARN or name, and the stack in its ownership tags if there is one.
         what: String,
     },
-    /// The user to adopt does not have the wanted permissions boundary. The function's role can add a boundary but
+    /// The user to adopt does not have the required permissions boundary. The function's role can add a boundary but
     /// cannot remove it, so a failed Create could not undo that.
     #[error(
         "user {arn} does not have the permissions boundary {wanted}, and the function does not add boundaries to adopted \
@@ -115,9 +115,9 @@ pub enum Error {
     KeyNotWorking {
         /// The key's id.
         id: String,
-        /// The age of the key at the end.
+        /// The key's age after the last attempt.
         seconds: u64,
-        /// What STS last responded.
+        /// The last error from STS.
         cause: Box<Error>,
     },
     /// Another run for the same stack holds the lease.
@@ -154,7 +154,7 @@ pub enum Error {
         call: String,
         /// The Coiled server's URL.
         server: String,
-        /// The error of the connection.
+        /// Why there is no response.
         cause: String,
     },
     /// The Coiled server cannot prove its identity, or does not speak TLS.
@@ -179,7 +179,7 @@ pub enum Error {
     /// Coiled disconnects only after confirmation, because running clusters would be orphaned.
     #[error("Coiled asks for confirmation: {0}")]
     Confirm(String),
-    /// Manual changes that block the deletion. Each entry names the command that undoes it.
+    /// Manual changes that block the deletion, each with the command that undoes it.
     #[error("{}", .0.join("; "))]
     Blocked(Vec<String>),
     /// The run reached [`crate::deadline::Deadlines::work`].
@@ -283,14 +283,15 @@ impl Error {
             }
             Error::Untrusted { problem, .. } => problem.fix().into(),
             Error::Unreachable { .. } => {
-                "Check that CoiledServer is correct and running and that the function can reach it. Then try again."
+                "Check that CoiledServer is correct, that the server is running, and that the function can reach it. Then \
+                 try again."
                     .into()
             }
             Error::Rejected(_) => "Fix the problem in Coiled's message, then deploy again.".into(),
             Error::OutcomeUnknown(_) => {
                 "Coiled may still be processing the registration. Try again: the next run finds out whether it \
-                 succeeded. If Coiled still shows a connection after the stack is deleted, disconnect it in the workspace's settings at Coiled. Its \
-                 key no longer works."
+                 succeeded. If Coiled still shows a connection after the stack is deleted, disconnect it in the \
+                 workspace's settings at Coiled. Its key no longer works."
                     .into()
             }
             Error::Unconfirmed(_) => {
@@ -350,7 +351,7 @@ pub struct InvalidProperty {
 }
 
 impl InvalidProperty {
-    /// The fields describe the form of both texts.
+    /// The documentation of the fields describes the form of each text.
     pub(crate) fn new(property: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { property: property.into(), problem: problem.into() }
     }
@@ -412,7 +413,7 @@ mod tests {
         }};
     }
 
-    /// Errors with different advice.
+    /// At least one error for each piece of advice.
     fn all() -> Vec<Error> {
         let text = || "text".to_owned();
         let coiled = |status, words: &str| Error::Coiled { call: text(), status, words: words.into() };
@@ -545,7 +546,7 @@ mod tests {
         }
     }
 
-    /// Other failures would happen again.
+    /// Any other failure would occur again.
     #[test]
     fn only_failures_that_may_be_transient_have_advice_that_begins_with_try_again() {
         for error in all().iter().filter(|error| error.fix().starts_with("Try again")) {

@@ -8,7 +8,7 @@ use super::denial::Denial;
 /// Why the content of a secret is not a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unusable {
-    /// It has no content, or only white space.
+    /// It has no content, or only whitespace.
     Empty,
     /// It is binary, without a byte order mark that says how to read it as text.
     Binary,
@@ -24,7 +24,7 @@ pub enum Unusable {
     /// It begins like a JSON object or list, but cannot be parsed. A shell that removes quotation marks produces such
     /// text.
     BrokenJson,
-    /// It contains white space or characters that cannot be sent in an HTTP header.
+    /// It contains whitespace or characters that cannot be sent in an HTTP header.
     Unsendable,
 }
 
@@ -39,7 +39,7 @@ pub enum Unreadable {
     Deleted,
     /// Its KMS key cannot decrypt it.
     Encrypted,
-    /// The function's role lacks a permission for its KMS key.
+    /// The function's role lacks a permission for the secret's KMS key.
     KeyDenied(Option<Denial>),
     /// The function's role lacks a permission for the secret.
     Denied {

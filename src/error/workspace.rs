@@ -48,8 +48,8 @@ impl fmt::Display for OtherWorkspace {
 impl OtherWorkspace {
     /// What to do about it.
     ///
-    /// Without a workspace in the physical ID, the token's default workspace may have changed since the stack was
-    /// created. Otherwise only the tag can be wrong.
+    /// If neither the property nor the physical ID names a workspace, the token's default workspace may have changed
+    /// since the stack was created. Otherwise only the tag can be wrong.
     pub(crate) fn fix(&self) -> String {
         let Self { user, slug, by, tagged } = self;
         let set = format!("aws iam tag-user --user-name {user} --tags Key={WORKSPACE},Value={slug}");

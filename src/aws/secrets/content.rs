@@ -56,7 +56,7 @@ fn plain(text: &str) -> Result<SecretString, Unusable> {
     }
 }
 
-/// Removes white space at both ends, as Coiled's own client does. Also removes invisible characters, which copied text
+/// Removes whitespace at both ends, as Coiled's own client does. Also removes invisible characters, which copied text
 /// and files may contain.
 fn trimmed(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}' | '\u{2060}' | '\0'))
@@ -86,7 +86,8 @@ fn is_masked(text: &str) -> bool {
         || INSTEAD.contains(&text.to_lowercase().as_str())
 }
 
-/// Whether there are quotation marks around the text. A registry's token may contain a single quotation mark.
+/// Whether there are quotation marks around the text. A registry's token may begin or end with a straight quotation
+/// mark, so straight marks count only in pairs.
 fn is_quoted(text: &str) -> bool {
     let is_typographic = |c: char| "“”„‟‘’‚‛«»‹›".contains(c);
     let ends = [text.chars().next(), text.chars().next_back()];
