@@ -85,8 +85,8 @@ fn denied(call: &str) -> String {
     allow.into()
 }
 
-/// Whether the clocks differ. The message then begins with "Signature expired" or "Signature not yet current", for
-/// example.
+/// Whether the function's clock and AWS's clock differ. AWS then returns a message such as "Signature expired: …" or
+/// "Signature not yet current: …".
 fn is_clock(code: &str, message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     matches!(code, "RequestExpired" | "RequestTimeTooSkewed" | "RequestInTheFuture")

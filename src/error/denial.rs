@@ -61,8 +61,8 @@ impl Denial {
         })
     }
 
-    /// Whether the denial is permanent. A missing `Allow` in the role's own policies is not: a new role's policies reach
-    /// each service at a different time (aws-cdk#18237).
+    /// Whether the denial is permanent. A missing `Allow` in the role's own policies may be temporary: a new role's
+    /// policies reach each service at a different time (aws-cdk#18237).
     pub(crate) fn is_permanent(self) -> bool {
         use PolicyKind::{Identity, Resource};
         self.explicit || !matches!(self.kind, None | Some(Identity | Resource))

@@ -47,10 +47,11 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The longest cause in a status reason, in bytes.
+/// The maximum length of a cause in a status reason, in bytes.
 const BRIEF: usize = 1800;
 
-/// The cause, in at most [`BRIEF`] bytes. Several causes share the space equally, so that a long one does not hide the others.
+/// The cause, in at most [`BRIEF`] bytes. Several causes share the space equally, so that a long one does not hide the
+/// others.
 fn brief(error: &Error) -> String {
     match error {
         Error::Several(errors) => several(errors, |error| cut_middle(&error.to_string(), BRIEF / errors.len().max(1))),

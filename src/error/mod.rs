@@ -34,7 +34,7 @@ pub enum Error {
     Secret {
         /// The secret's ARN.
         arn: String,
-        /// The message of Secrets Manager, with its error code.
+        /// Secrets Manager's message and error code.
         cause: String,
         /// The kind of failure, which decides the advice.
         why: Unreadable,
