@@ -47,7 +47,7 @@ def _upload_failed(options):
 
 def _flags():
     """make deploy, make build and make release make the same binary."""
-    return reproducible.flags(Path(), reproducible.clean(os.environ))
+    return reproducible.flags(template.sources(), reproducible.clean(os.environ))
 
 
 def _run(words, credentials, failed):

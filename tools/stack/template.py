@@ -16,6 +16,11 @@ def parameters():
     return yaml_parse(FILE.read_text(encoding="utf-8"))["Parameters"]
 
 
+def sources():
+    """The folder with the function's sources."""
+    return Path(yaml_parse(FILE.read_text(encoding="utf-8"))["Resources"]["Function"]["Properties"]["CodeUri"])
+
+
 def check_rules(values):
     """Rejects values that break a rule of the template. CloudFormation would reject them only after the build."""
     rules = yaml_parse(FILE.read_text(encoding="utf-8")).get("Rules", {})
