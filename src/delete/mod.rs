@@ -14,7 +14,7 @@ mod user;
 use blockers::check_blockers;
 use deregister::{AtCoiled, disconnect};
 use find::{Owned, find_despite_late_create};
-use plan::{Step, Steps};
+use plan::{Plan, Step, Steps};
 
 use crate::aws::gone_is_fine;
 use crate::cloudformation::response::Data;
@@ -47,20 +47,20 @@ async fn delete(context: &Context<'_>) -> Result<(), Failure> {
         tracing::info!("this stack owns no resources in the account; Coiled keeps a registration if one exists");
         return Ok(());
     };
-    announce(&owned);
+    let plan = Plan::new(&owned);
+    announce(&plan);
     context.step("check for blockers", check_blockers(context, &owned)).await?;
-    let connection = execute(context, &owned, &plan::deregister(&owned)).await?;
-    let rest = plan::decide(&owned, connection);
-    tracing::info!(rest = %rest, "decided");
-    execute(context, &owned, &rest).await.map(|_| ())
+    let connection = execute(context, &owned, &plan.deregister).await?;
+    let rest = plan.decide(connection);
+    tracing::info!(%rest, "decided");
+    execute(context, &owned, rest).await.map(|_| ())
 }
 
 /// Logs the steps. For an adopted user, this logs both possibilities after the disconnection.
-fn announce(owned: &Owned) {
-    let (first, delete) = (plan::deregister(owned), plan::delete(owned));
-    match owned.adopted() {
-        Some(_) => tracing::info!(plan = %first, then = %Step::Restore, or = %delete, "plan"),
-        None => tracing::info!(plan = %format!("{first} > {delete}"), "plan"),
+fn announce(Plan { deregister, restore, delete }: &Plan) {
+    match restore {
+        Some(restore) => tracing::info!(plan = %deregister, then = %restore, or = %delete, "plan"),
+        None => tracing::info!(plan = %format!("{deregister} > {delete}"), "plan"),
     }
 }
 
@@ -77,7 +77,8 @@ async fn execute(context: &Context<'_>, owned: &Owned, steps: &Steps) -> Result<
 async fn perform(context: &Context<'_>, owned: &Owned, step: &Step) -> Result<Option<AtCoiled>, Error> {
     let iam = &context.iam;
     match step {
-        Step::AcquireLease => acquire_lease(context, owned).await?,
+        // IAM may still show a user that was just deleted.
+        Step::AcquireLease => gone_is_fine(context.take_lease(owned.name.as_str(), owned.lost_record()).await)?,
         Step::Disconnect => return disconnect(context, owned, &owned.tags()).await.map(Some),
         Step::LookForConnection => unrecorded::report(context, owned, &[]).await,
         Step::Restore => restore::restore(context, owned).await?,
@@ -86,12 +87,4 @@ async fn perform(context: &Context<'_>, owned: &Owned, step: &Step) -> Result<Op
         Step::DeleteUser(_) => user::delete(context, &owned.name).await?,
     }
     Ok(None)
-}
-
-/// Puts this run's lease on the user, together with a tag that a person removed. IAM may still show a user that was just
-/// deleted.
-async fn acquire_lease(context: &Context<'_>, owned: &Owned) -> Result<(), Error> {
-    let tags = Vec::from_iter(owned.lost_record().into_iter().chain([context.lease.tag()]));
-    context.note_lease();
-    gone_is_fine(context.iam.tag_user(owned.name.as_str(), &tags).await)
 }

@@ -48,29 +48,38 @@ impl fmt::Display for Steps {
     }
 }
 
-/// The steps that deregister the key.
-pub(crate) fn deregister(owned: &Owned) -> Steps {
-    Steps(match owned.user {
-        Some(_) => vec![Step::AcquireLease, Step::Disconnect],
-        None => vec![Step::LookForConnection],
-    })
+/// What a Delete does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// Deregisters the key.
+    pub deregister: Steps,
+    /// Restores the adopted user and its policies. `None` if the user was not adopted.
+    pub restore: Option<Steps>,
+    /// Deletes everything that this stack owns. The user comes last, because another Delete needs its tags if this one
+    /// fails.
+    pub delete: Steps,
 }
 
-/// The steps after the key is deregistered. A user that was adopted, and for which this stack never registered a key, is
-/// restored.
-pub(crate) fn decide(owned: &Owned, connection: AtCoiled) -> Steps {
-    if owned.adopted().is_some() && connection == AtCoiled::NotThisStack {
-        Steps(vec![Step::Restore])
-    } else {
-        delete(owned)
+impl Plan {
+    /// The plan for the resources that this stack owns.
+    pub(crate) fn new(owned: &Owned) -> Self {
+        let deregister = match owned.user {
+            Some(_) => vec![Step::AcquireLease, Step::Disconnect],
+            None => vec![Step::LookForConnection],
+        };
+        let contents = owned.user.iter().map(|_| Step::DeleteContents);
+        let policies = owned.policies.iter().cloned().map(Step::DeletePolicy);
+        let user = owned.user.iter().map(|seen| Step::DeleteUser(seen.user.arn.clone()));
+        Self {
+            deregister: Steps(deregister),
+            restore: owned.adopted().map(|_| Steps(vec![Step::Restore])),
+            delete: Steps(contents.chain(policies).chain(user).collect()),
+        }
     }
-}
 
-/// The steps that delete everything that this stack owns. The user comes last, because another Delete needs its tags if
-/// this one fails.
-pub(crate) fn delete(owned: &Owned) -> Steps {
-    let contents = owned.user.iter().map(|_| Step::DeleteContents);
-    let policies = owned.policies.iter().cloned().map(Step::DeletePolicy);
-    let user = owned.user.iter().map(|seen| Step::DeleteUser(seen.user.arn.clone()));
-    Steps(contents.chain(policies).chain(user).collect())
+    /// The steps after the key is deregistered. A user that was adopted, and for which this stack never registered a
+    /// key, is restored.
+    pub(crate) fn decide(&self, connection: AtCoiled) -> &Steps {
+        self.restore.as_ref().filter(|_| connection == AtCoiled::NotThisStack).unwrap_or(&self.delete)
+    }
 }

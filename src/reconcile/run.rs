@@ -9,7 +9,7 @@ use crate::reconcile::journal::Journal;
 use crate::reconcile::preflight::Prepared;
 use crate::resource::context::Context;
 use crate::resource::lease::Lease;
-use crate::tag::{ADOPTED, LEASE, PENDING, PENDING_REGION};
+use crate::tag::{ADOPTED, PENDING, PENDING_REGION};
 
 /// The execution of one plan. [`super::apply`] performs its steps, and [`super::undo`] undoes them.
 #[derive(Debug)]
@@ -70,8 +70,7 @@ impl<'a> Run<'a> {
     /// Removes the lease. With `pending`, also removes the tags that matter only until the outcome of the registration
     /// is known.
     pub(crate) async fn release_lease(&self, pending: bool) -> Result<(), Error> {
-        let keys = if pending { vec![LEASE, PENDING, PENDING_REGION, ADOPTED] } else { vec![LEASE] };
-        let keys: Vec<String> = keys.into_iter().map(str::to_owned).collect();
-        self.context.iam.untag_user(self.user(), &keys).await
+        let others: &[&str] = if pending { &[PENDING, PENDING_REGION, ADOPTED] } else { &[] };
+        self.context.release_lease(self.user(), others).await
     }
 }

@@ -152,7 +152,7 @@ impl Run<'_> {
     }
 
     async fn release_after_undo(&self) {
-        if let Err(error) = self.context.release_lease(self.user()).await {
+        if let Err(error) = self.context.release_own_lease(self.user()).await {
             tracing::warn!(%error, "could not release the lease; it expires at this run's deadline");
         }
     }

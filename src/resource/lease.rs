@@ -188,6 +188,13 @@ impl Context<'_> {
         self.holds_lease(name).await
     }
 
+    /// Puts this run's lease on the user, together with another tag, without looking for the lease of another run. Only a
+    /// Delete does this: CloudFormation sends nothing after it.
+    pub(crate) async fn take_lease(&self, name: &str, other: Option<Tag>) -> Result<(), Error> {
+        self.note_lease();
+        self.iam.tag_user(name, &Vec::from_iter(other.into_iter().chain([self.lease.tag()]))).await
+    }
+
     /// Marks `lease`, which is this run's, as expired. The next run does not wait for it, and knows that there may be
     /// something to clean up. The tag is written even if IAM does not show the lease, because that may be a stale read.
     pub(crate) async fn end_lease(&self, name: &str, lease: &Lease) -> Result<(), Error> {
@@ -197,12 +204,19 @@ impl Context<'_> {
         self.iam.tag_user(name, &[lease.ended().tag()]).await
     }
 
-    /// Removes this run's lease from the user. Use it only if there is nothing to clean up.
-    pub(crate) async fn release_lease(&self, name: &str) -> Result<(), Error> {
+    /// Removes this run's lease from the user, and the tags with these keys. Use it only while this run holds the lease,
+    /// and only if there is nothing to clean up.
+    pub(crate) async fn release_lease(&self, name: &str, others: &[&str]) -> Result<(), Error> {
+        let keys: Vec<String> = [LEASE].iter().chain(others).map(|&key| key.to_owned()).collect();
+        self.iam.untag_user(name, &keys).await
+    }
+
+    /// Like [`Context::release_lease`], but removes nothing if this run has no lease or another run has taken it.
+    pub(crate) async fn release_own_lease(&self, name: &str) -> Result<(), Error> {
         if !self.may_end_lease(name).await? {
             return Ok(());
         }
-        self.iam.untag_user(name, &[LEASE.to_owned()]).await
+        self.release_lease(name, &[]).await
     }
 
     async fn may_end_lease(&self, name: &str) -> Result<bool, Error> {

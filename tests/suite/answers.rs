@@ -155,6 +155,42 @@ async fn create_logs_its_plan_and_the_duration_of_each_step() {
     }
 }
 
+/// The steps in the last plan in the log, and the steps that were performed after it. Both are sorted, because parallel
+/// steps end in any order.
+fn planned_and_performed(log: &str) -> (Vec<String>, Vec<String>) {
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
+    let at = lines.iter().rposition(|line| line["message"] == "plan").expect("the log has a plan");
+    let step = |line: &Value| line["step"].as_str().map(str::to_owned);
+    let mut performed: Vec<String> = lines[at..].iter().filter_map(step).collect();
+    performed.retain(|step| step != "check for blockers");
+    let plan = lines[at]["plan"].as_str().unwrap();
+    // A step's name may end with its details in parentheses, for example the keys to delete.
+    let bare = |part: &str| part.trim_start_matches('(').trim_end_matches(')').to_owned();
+    let mut planned: Vec<String> = plan.split(" > ").flat_map(|part| part.split(" | ")).map(bare).collect();
+    performed.iter_mut().for_each(|step| *step = bare(step));
+    planned.sort();
+    performed.sort();
+    (planned, performed)
+}
+
+#[tokio::test]
+async fn the_steps_in_the_plan_are_the_steps_that_are_performed() {
+    let world = World::new().await;
+    let check = |step: &str| {
+        let (planned, performed) = planned_and_performed(&world.logs.text());
+        assert!(planned.iter().any(|planned| planned == step), "{step} is not in {planned:?}");
+        assert_eq!(planned, performed);
+    };
+    world.create(json!({})).await.succeeded();
+    check("create user");
+    world.update(json!({}), json!({"RotateKey": "2"})).await.succeeded();
+    check("register the key");
+    world.update(json!({"RotateKey": "2"}), json!({"RotateKey": "2", "AttachSetupPolicy": "false"})).await.succeeded();
+    check("detach setup policy");
+    world.delete(json!({"RotateKey": "2", "AttachSetupPolicy": "false"})).await.succeeded();
+    check("delete the user's contents");
+}
+
 #[tokio::test]
 async fn delete_logs_its_plan_and_the_duration_of_each_step() {
     let world = World::new().await;
