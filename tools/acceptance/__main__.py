@@ -9,14 +9,11 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from stack import failures
+from stack import program
 from stack.options import Options
-from stack.problem import Misuse, Problem
+from stack.problem import Problem
 from stack.run import Run
 from stack.screen import Screen
-from stack.settings import Wrong
 
 from .cluster import ROOT
 from .prepare import Prepared
@@ -34,12 +31,8 @@ def main():
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _test(Run(Options.read(os.environ), screen))
-    except Wrong as wrong:
-        problem = Misuse(str(wrong))
-    except Problem as caught:
-        problem = caught
-    except (ClientError, BotoCoreError) as error:
-        problem = failures.explain(error)
+    except program.EXPECTED as error:
+        problem = program.problem(error)
     except KeyboardInterrupt:
         problem = Problem("Interrupted.")
     screen.problem(problem, "The test has not begun. Nothing was built or changed.")

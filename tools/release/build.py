@@ -42,7 +42,10 @@ def flags(source, environment):
 
     RUSTFLAGS could not contain paths with spaces. cargo leaves these flags out of the hashes in symbol names.
     """
-    metadata = _metadata(source, environment)
+    return _flags(source, _metadata(source, environment))
+
+
+def _flags(source, metadata):
     roots = {Path(package["manifest_path"]).parents[1] for package in metadata["packages"] if package["source"]}
     # If several mappings match, rustc uses the last one. The folder of the crates in CARGO_HOME is named after the server
     # that they are downloaded from.
@@ -55,11 +58,10 @@ def flags(source, environment):
 def function(source, environment):
     """Builds the function, and returns its bytes."""
     check_rustc(source, environment)
-    _run(["cargo", "lambda", "build", "--release", "--locked", "--bin", "bootstrap"], source, {
-        **environment,
-        **flags(source, environment),
-    })
-    target = Path(_metadata(source, environment)["target_directory"])
+    metadata = _metadata(source, environment)
+    build = ["cargo", "lambda", "build", "--release", "--locked", "--bin", "bootstrap"]
+    _run(build, source, environment | _flags(source, metadata))
+    target = Path(metadata["target_directory"])
     binary = (target / "lambda/bootstrap/bootstrap").read_bytes()
     sysroot = output(["rustc", "--print", "sysroot"], source, environment).strip()
     check_paths(binary, [source.absolute(), target, _TOOLS, _cargo_home(environment), Path(sysroot)])

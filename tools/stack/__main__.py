@@ -3,36 +3,19 @@
 import os
 import sys
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from . import delete, deploy, failures, status, update
+from . import delete, deploy, program, status, update
 from .options import Options
-from .problem import Misuse, Problem
-from .run import NOTHING_YET, Run
-from .screen import Screen
-from .settings import Wrong
+from .problem import Misuse
+from .run import Run
 
 _COMMANDS = {"deploy": deploy.run, "update": update.run, "status": status.run, "delete": delete.run}
-_INTERRUPTED = 130
 
 
 def main():
     """Runs the command, and explains what went wrong."""
-    screen = Screen(os.environ)
-    run = None
-    try:
-        run = Run(Options.read(os.environ), screen)
-        _COMMANDS[_command(run.options)](run)
-    except Wrong as wrong:
-        return _report(screen, run, Misuse(str(wrong)))
-    except Problem as problem:
-        return _report(screen, run, problem)
-    except (ClientError, BotoCoreError) as error:
-        return _report(screen, run, failures.explain(error))
-    except KeyboardInterrupt:
-        screen.note(f"\nInterrupted. {_situation(run)}")
-        return _INTERRUPTED
-    return 0
+    return program.main(
+        lambda screen: Run(Options.read(os.environ), screen), lambda run: _COMMANDS[_command(run.options)](run)
+    )
 
 
 def _command(options):
@@ -43,15 +26,6 @@ def _command(options):
     if options.settings.strip() and name in ("status", "delete"):
         raise Misuse(f"SET is only for deploy and update. {name} changes no parameters.")
     return name
-
-
-def _report(screen, run, problem):
-    screen.problem(problem, _situation(run))
-    return problem.exit_code
-
-
-def _situation(run):
-    return run.situation if run else NOTHING_YET
 
 
 if __name__ == "__main__":

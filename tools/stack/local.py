@@ -9,17 +9,11 @@ ACCOUNT = "111122223333"
 TOKEN = "canary-of-the-tests"
 
 
-class Local:
-    """A server for all services. `answers` has a status and a body by AWS region and action, or by path."""
+class Server:
+    """An HTTP server on a free port of 127.0.0.1, for the time of a `with` statement."""
 
-    def __init__(self, answers=()):
-        self.answers = {
-            ("", "GetCallerIdentity"): ok("GetCallerIdentity", f"<Account>{ACCOUNT}</Account>"),
-            ("", "ListAccountAliases"): ok("ListAccountAliases", "<AccountAliases/>"),
-            ("", "DescribeStacks"): error("ValidationError", "Stack with id coiled does not exist"),
-        } | dict(answers)
-        self.requests = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+    def __init__(self, handler, server=ThreadingHTTPServer):
+        self._server = server(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self):
@@ -29,6 +23,19 @@ class Local:
     def __exit__(self, *_):
         self._server.shutdown()
         self._server.server_close()
+
+
+class Local(Server):
+    """A server for all services. `answers` has a status and a body by AWS region and action, or by path."""
+
+    def __init__(self, answers=()):
+        self.answers = {
+            ("", "GetCallerIdentity"): ok("GetCallerIdentity", f"<Account>{ACCOUNT}</Account>"),
+            ("", "ListAccountAliases"): ok("ListAccountAliases", "<AccountAliases/>"),
+            ("", "DescribeStacks"): error("ValidationError", "Stack with id coiled does not exist"),
+        } | dict(answers)
+        self.requests = []
+        super().__init__(_handler(self))
 
     def encrypt(self, context, host):
         """Lets the server speak TLS, with a certificate for `host`."""

@@ -13,15 +13,16 @@ import contextlib
 import http.client
 import json
 import sys
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+from stack.local import Server
 
 HOST = "127.0.0.1"
 _DENIED = 403, "AccessDenied", "Access Denied"
 
 
-class Layer:
+class Layer(Server):
     """Passes requests on to MiniStack. `admin` is a client of the account that owns the publisher's buckets."""
 
     def __init__(self, port, admin):
@@ -33,16 +34,7 @@ class Layer:
         self.on_upload = {}
         # The uploads that S3 accepted or rejected, as (bucket, key).
         self.uploads = []
-        self._server = _Server((HOST, 0), _handler(self))
-        self.url = f"http://{HOST}:{self._server.server_port}"
-
-    def __enter__(self):
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(_handler(self), _Quiet)
 
     def rejection(self, method, bucket, key, headers):
         """What AWS would answer instead of MiniStack: status, code and message. None if MiniStack is right."""
@@ -83,7 +75,7 @@ class Layer:
 _WITHOUT_CONDITION = {"Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}
 
 
-class _Server(ThreadingHTTPServer):
+class _Quiet(ThreadingHTTPServer):
     def handle_error(self, request, client_address):
         """Prints an error, unless the command was killed and has left its connections."""
         if not isinstance(sys.exception(), ConnectionError):
