@@ -5,8 +5,6 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from stack import failures
 from stack.problem import Problem
 
@@ -91,7 +89,7 @@ def _attempt(step):
         return SKIPPED, str(reason), False
     except Problem as problem:
         return FAILED, f"{problem.what}\n{problem.fix}".strip(), False
-    except (ClientError, BotoCoreError) as error:
+    except failures.ERRORS as error:
         return FAILED, failures.explain(error).what, False
     except KeyboardInterrupt:
         return FAILED, "interrupted", True

@@ -9,7 +9,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from . import failures
+from . import failures, genuine
 from .problem import Misuse, Problem
 
 # Standard retries wait longer after each throttled call.
@@ -29,6 +29,7 @@ class Aws:
         if environment.get("AWS_PROFILE") == "":
             del environment["AWS_PROFILE"]
         self._session = boto3.session.Session()
+        self._session.events.register("before-parse", genuine.check)
         # The AWS CLI also reads AWS_REGION, but boto3 does not.
         self.default_region = environment.get("AWS_REGION") or self._session.region_name or ""
         self.region = ""

@@ -1,6 +1,6 @@
 """The bucket with the function's code."""
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from . import build, failures, stacks, template
 from .problem import Misuse, shell
@@ -45,7 +45,7 @@ def remove_code(aws, stack, body):
         return f"{left}{key}. Delete it if nothing else uses it:\n  {shell('aws', 's3', 'rm', f's3://{name}/{key}')}"
     try:
         empty(aws, name, folder)
-    except (BotoCoreError, ClientError) as error:
+    except failures.ERRORS as error:
         command = shell("aws", "s3", "rm", "--recursive", f"s3://{name}/{folder}")
         return f"{left}{folder}, because it could not be deleted: {failures.explain(error).what}\n  {command}"
     return ""

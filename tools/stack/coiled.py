@@ -53,15 +53,15 @@ class Coiled:
                 "Copy the whole token, and use it on the server that created it.",
             )
         body = self._json(response)
-        return body.get("username") or "?", (body.get("default_account") or {}).get("slug") or ""
+        return body.get("username") or "?", _part(body, "default_account").get("slug") or ""
 
     def connection(self, workspace):
         """The region of the workspace's connection to an AWS account; None if it is not connected to one."""
         response = self.get(f"/api/v1/{quoted(workspace)}/backend_options/")
         if response.status_code == 404:
             return None
-        body = self._json(response) or {}
-        options = body.get("options") or {}
+        body = self._json(response)
+        options = _part(body, "options")
         # With vm_aws and other backends, clusters run in Coiled's own cloud.
         is_connected = body.get("backend") == "vm" and options.get("provider_name")
         return options.get("aws_region_name") or "?" if is_connected else None
@@ -85,11 +85,14 @@ class Coiled:
             ) from None
 
     def _json(self, response):
+        """The object in a response. Coiled sends null if there is none."""
         if response.status_code == 200:
             with contextlib.suppress(ValueError):
-                return response.json()
+                body = response.json()
+                if body is None or isinstance(body, dict):
+                    return body or {}
         # Masked before it is cut, because a part of the token could not be recognized.
-        said = self._token.masked_in(response.text)[:300].strip()
+        said = " ".join(self._token.masked_in(response.text).split())[:300]
         raise Problem(
             f"Coiled ({self.server}) did not respond as expected: status {response.status_code}. {said}",
             "Check the parameter CoiledServer and your proxy, or try again later.",
@@ -99,6 +102,12 @@ class Coiled:
 def quoted(workspace):
     """A workspace's name as a segment of a path."""
     return urllib.parse.quote(workspace, safe="")
+
+
+def _part(body, name):
+    """An object in a response; empty if there is none."""
+    part = body.get(name)
+    return part if isinstance(part, dict) else {}
 
 
 def _url(server):

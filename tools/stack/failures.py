@@ -3,8 +3,13 @@
 import os
 
 from botocore import exceptions as sdk
+from botocore.parsers import ResponseParserError
 
+from .genuine import NotGenuine
 from .problem import Problem, shell
+
+# Every error of the SDK that does not mean that this program is wrong. ResponseParserError has no base class in common.
+ERRORS = (sdk.ClientError, sdk.BotoCoreError, ResponseParserError)
 
 EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
 # AWS returns these codes if it does not know the access key or the session, and in a region that is not enabled.
@@ -61,6 +66,9 @@ def _of_service(error):
         )
     if name in THROTTLED:
         return Problem(f"AWS throttled {error.operation_name} for a long time.", "Run the command again in a minute.")
+    # A response of AWS, or of a proxy, without an error code that the SDK could read.
+    if name.isdigit() and int(name) >= 500:
+        return Problem(f"{error.operation_name} failed: AWS, or a proxy, responded with the status {name}.", _PROXY)
     return Problem(f"{error.operation_name} failed ({name}): {message}")
 
 
@@ -74,6 +82,14 @@ def _no_profile(error):
 
 def _unreachable(error):
     return Problem(f"AWS cannot be reached: {error}", "Check the network and the variables HTTPS_PROXY and NO_PROXY.")
+
+
+def _not_genuine(error):
+    return Problem(f"AWS cannot be reached: {error}", _PROXY)
+
+
+def _unreadable(error):
+    return Problem(f"A response of AWS, or of a proxy, cannot be read: {str(error).partition(', invalid')[0]}", _PROXY)
 
 
 def _untrusted(error):
@@ -93,7 +109,14 @@ def _sign_in():
     return shell("aws", "sso", "login", *(["--profile", profile] if profile else [])) + " or aws configure"
 
 
+_PROXY = (
+    "Run the command again. If this happens again, sign in to the network or its proxy, or change the variables"
+    " HTTPS_PROXY and NO_PROXY."
+)
+
 _OF_SDK = (
+    (NotGenuine, _not_genuine),
+    (ResponseParserError, _unreadable),
     (sdk.ProfileNotFound, _no_profile),
     ((sdk.NoCredentialsError, sdk.PartialCredentialsError), no_credentials),
     ((sdk.SSOError, sdk.TokenRetrievalError, sdk.CredentialRetrievalError), _expired),

@@ -48,9 +48,32 @@ class Local(Server):
         return found.pop(0) if isinstance(found, list) else found
 
 
+class Raw(bytes):
+    """The bytes of a whole response, or of a part of it. Then the server closes the connection."""
+
+
+CLOSED = Raw()
+_PAGE = b"<!DOCTYPE html><html><head><meta charset=utf-8><title>Sign in</title><body>Sign in<br>to go on</html>"
+
+
+def _head(status, length, header):
+    return f"HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n{header}\r\n\r\n".encode()
+
+
 def ok(action, result):
     """A successful response of an AWS service."""
     return 200, f"<{action}Response><{action}Result>{result}</{action}Result></{action}Response>"
+
+
+def page(status):
+    """A proxy's page in place of AWS's response. Browsers accept it, XML parsers do not."""
+    return Raw(_head(status, len(_PAGE), "Content-Type: text/html") + _PAGE)
+
+
+def half(action):
+    """A successful response of AWS that breaks off."""
+    body = ok(action, "")[1].encode()
+    return Raw(_head(200, len(body), "x-amzn-RequestId: 1") + body[: len(body) // 2])
 
 
 def error(code, message):
@@ -86,13 +109,26 @@ def _handler(local):
         def do_GET(self):
             self._respond("", self.path)
 
+        def do_HEAD(self):
+            self._respond("", f"HEAD {self.path}")
+
+        def do_PUT(self):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self._respond("", f"PUT {self.path}")
+
         def do_DELETE(self):
             self._respond("", f"DELETE {self.path}")
 
         def _respond(self, region, what):
             local.requests.append((region, what, self.headers.get("Authorization")))
-            status, body, *location = local.answer(region, what)
+            answer = local.answer(region, what)
+            if isinstance(answer, Raw):
+                self.wfile.write(answer)
+                return
+            status, body, *location = answer
             self.send_response(status)
+            # As in every response of AWS.
+            self.send_header("x-amzn-RequestId", "1")
             if location:
                 self.send_header("Location", location[0])
             self.send_header("Content-Length", str(len(body.encode())))

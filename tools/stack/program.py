@@ -2,8 +2,6 @@
 
 import os
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from . import failures
 from .problem import Misuse, Problem
 from .run import NOTHING_YET
@@ -11,7 +9,7 @@ from .screen import Screen
 from .settings import Wrong
 
 # The errors that a person can do something about. Any other error is a defect, and prints a traceback.
-EXPECTED = (Wrong, Problem, ClientError, BotoCoreError)
+EXPECTED = (Wrong, Problem, *failures.ERRORS)
 _INTERRUPTED = 130
 
 

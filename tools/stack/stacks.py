@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from . import failures, states, template
 from .problem import Problem
@@ -77,5 +77,5 @@ def _look(cloudformation, name):
     except ClientError as error:
         # A region that is not enabled does not know the caller's credentials. No stack can be there.
         return False if failures.code(error) in failures.UNKNOWN_CREDENTIALS else None
-    except BotoCoreError:
+    except failures.ERRORS:
         return None

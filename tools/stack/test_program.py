@@ -133,6 +133,22 @@ class Account(Program):
         answers = {("", "DescribeStacks"): local.error("AccessDenied", "no identity-based policy allows it")}
         self.expect(1, ["DescribeStacks", "docs/deployer.md"], "status", answers)
 
+    def test_a_proxy_that_responds_in_place_of_aws(self):
+        for action in ("GetCallerIdentity", "DescribeStacks", "GetTemplate"):
+            for answer, text in (
+                (local.page(200), f"{action} did not come from AWS (status 200, text/html)"),
+                (local.page(407), f"{action} did not come from AWS (status 407, text/html)"),
+                (local.half(action), f"{action} broke off"),
+                (local.CLOSED, "Connection was closed"),
+                ((200, "no XML"), "A response of AWS, or of a proxy, cannot be read"),
+            ):
+                answers = {("", "DescribeStacks"): local.stack("CREATE_COMPLETE"), ("", action): answer}
+                self.expect(1, [text, "HTTPS_PROXY"], "status", answers)
+
+    def test_a_proxy_that_fails(self):
+        texts = ["GetCallerIdentity failed", "responded with the status 502", "HTTPS_PROXY"]
+        self.expect(1, texts, "status", {("", "GetCallerIdentity"): local.page(502)})
+
     def test_an_endpoint_that_does_not_respond(self):
         self.expect(1, ["cannot be reached", "HTTPS_PROXY"], "status", AWS_ENDPOINT_URL="http://127.0.0.1:9")
 

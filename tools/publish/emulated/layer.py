@@ -144,6 +144,9 @@ def _handler(layer):
                 if name.lower() not in ("content-length", "transfer-encoding", "connection"):
                     self.send_header(name, value)
             length = next((v for n, v in headers if n.lower() == "content-length"), len(body))
+            if not any(name.lower() == "x-amz-request-id" for name, _ in headers):
+                # As in every response of S3.
+                self.send_header("x-amz-request-id", "1")
             self.send_header("Content-Length", str(length if self.command == "HEAD" else len(body)))
             self.end_headers()
             if self.command != "HEAD":
