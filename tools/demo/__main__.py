@@ -8,10 +8,8 @@ from pathlib import Path
 
 from .life import Lifecycle
 from .report import Report
-from .servers import Servers, Tools, stop, tail
+from .servers import Servers, Tools, exclusive, stop, tail
 from .stack import NAME
-
-FOLDER = Path(".tools/demo").resolve()
 
 
 def main():
@@ -19,12 +17,15 @@ def main():
     arguments = _arguments()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
-    # An earlier demo may still be running because of --keep.
-    stop(FOLDER)
-    if arguments.stop:
-        return 0
+    with exclusive("demo") as folder:
+        # The servers of an earlier demo may still be running because of --keep.
+        stop(folder)
+        return 0 if arguments.stop else _demonstrate(arguments, folder)
+
+
+def _demonstrate(arguments, folder):
     os.environ["NO_PROXY"] = "*"
-    report, servers = Report(), Servers(FOLDER, Tools(arguments.ministack, arguments.stand_in))
+    report, servers = Report(), Servers(folder, Tools(arguments.ministack, arguments.stand_in))
     kept = False
     try:
         with report.step("start", "Start MiniStack and a stand-in for Coiled on 127.0.0.1"):
@@ -42,7 +43,7 @@ def main():
             report.show(_how_to_look_around(servers))
     finally:
         if not kept:
-            stop(FOLDER)
+            stop(folder)
     return 0 if report.all_passed else 1
 
 

@@ -1,6 +1,7 @@
 """Runs MiniStack and the stand-in for Coiled on 127.0.0.1. Both log to files, so that they can outlive the demo."""
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -118,10 +119,10 @@ class Servers:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        (self.folder / f"{name}.pid").write_text(str(process.pid))
+        (self.folder / f"{name}.pid").write_text(f"{process.pid} {_begun(process.pid)}")
 
     def _wait(self, name, probe, seconds=60):
-        pid = int((self.folder / f"{name}.pid").read_text())
+        pid = int((self.folder / f"{name}.pid").read_text().split()[0])
         until = time.monotonic() + seconds
         while time.monotonic() < until and members(pid):
             with contextlib.suppress(OSError):
@@ -131,10 +132,29 @@ class Servers:
         sys.exit(f"{name} exited, or did not respond within {seconds} s. Its log ends with:\n{tail(self.log(name))}")
 
 
+@contextlib.contextmanager
+def exclusive(name):
+    """The folder for the servers of `make NAME` in this checkout. Exits if that command is already running here.
+
+    Checkouts may share .tools, so the folder is not in it.
+    """
+    folder = Path(".aws-sam", name).resolve()
+    folder.parent.mkdir(exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit(f"make {name} is already running in this checkout. Wait until it has ended, or press Ctrl-C there.")
+        yield folder
+
+
 def stop(folder):
     """Stops the servers of a folder and all processes that they started, and deletes the folder."""
     for path in folder.glob("*.pid"):
-        session = int(path.read_text())
+        session, begun = (int(word) for word in path.read_text().split())
+        # After a restart of the machine, another process may have the ID.
+        if _begun(session) not in (None, begun):
+            continue
         for number, seconds in ((signal.SIGTERM, 3), (signal.SIGKILL, 5)):
             for pid in members(session):
                 with contextlib.suppress(ProcessLookupError):
@@ -162,6 +182,13 @@ def members(session):
             if int(process_session) == session and state not in "ZX":
                 found.append(int(path.name))
     return found
+
+
+def _begun(pid):
+    """When a process began, in clock ticks since the machine was started; None if there is no such process."""
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    return None
 
 
 def _get(url):

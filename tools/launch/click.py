@@ -6,12 +6,11 @@ no Rust. The console is a stand-in.
 
 import base64
 import json
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from demo.account import Account
 from demo.report import Report
-from demo.servers import TOKEN, WORKSPACE, Servers, stop, tail
+from demo.servers import TOKEN, WORKSPACE, Servers, exclusive, stop, tail
 from publish.emulated.layer import Layer
 from release.regions import regions
 
@@ -21,14 +20,17 @@ from .links import STACK
 from .published import Published
 from .visitor import Visitor
 
-FOLDER = Path(".tools/launch").resolve()
-
 
 def run(dist, tools, node):
     """Launches the stack from a release, and deletes it. Returns whether all checks passed."""
-    # An earlier run may have been killed.
-    stop(FOLDER)
-    report, servers = Report(), Servers(FOLDER, tools)
+    with exclusive("launch-demo") as folder:
+        # An earlier run may have been killed.
+        stop(folder)
+        return _launch(dist, Servers(folder, tools), node)
+
+
+def _launch(dist, servers, node):
+    report = Report()
     account = Account(servers.aws_url)
     published = Published(dist, account.client)
     try:
@@ -41,7 +43,7 @@ def run(dist, tools, node):
         if not report.all_passed:
             report.show(f"\nThe last lines of MiniStack's log:\n{tail(servers.log('ministack'), 60)}")
     finally:
-        stop(FOLDER)
+        stop(servers.folder)
     return report.all_passed
 
 
