@@ -312,4 +312,13 @@ mod tests {
         assert_eq!(shorten("schönes", 7), "sch…");
         assert!(shorten("ööööö", 8).len() <= 8);
     }
+
+    #[test]
+    fn a_text_without_its_middle_keeps_its_beginning_and_its_end() {
+        let text = format!("step and cause {} advice", ".".repeat(500));
+        let cut = cut_middle(&text, 90);
+        assert!(cut.len() == 90 && cut.starts_with("step and cause ") && cut.ends_with("..... advice"), "{cut}");
+        assert!(cut_middle(&text, 0).len() <= '…'.len_utf8());
+        assert_eq!(cut_middle(&text, text.len()), text);
+    }
 }

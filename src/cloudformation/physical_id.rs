@@ -111,7 +111,9 @@ mod tests {
 
     #[test]
     fn an_id_is_never_longer_than_cloudformation_allows() {
-        assert!(id().in_workspace(&"w".repeat(200)).workspace().is_some());
+        let longest = "w".repeat(PhysicalId::LIMIT - id().to_string().len() - 1);
+        assert_eq!(id().in_workspace(&longest).workspace(), Some(longest.as_str()));
+        assert_eq!(id().in_workspace(&format!("{longest}w")).workspace(), None);
         let long = id().in_workspace(&"ü".repeat(200));
         assert_eq!((long.workspace(), long.to_string()), (None, id().to_string()));
     }

@@ -173,4 +173,36 @@ mod tests {
         assert_ne!(plain.digest(), Shown::new(padded).digest());
         assert_ne!(plain.digest(), Shown::new(aws("us-east-1")).digest());
     }
+
+    /// Delete disconnects a workspace whose record a person removed if its connection fits the properties.
+    #[test]
+    fn only_an_aws_connection_by_key_in_the_same_region_and_network_fits_the_properties() {
+        let with = |option: &str, value: Value| {
+            let mut response = aws("us-east-2");
+            response["options"][option] = value;
+            Shown::new(response)
+        };
+        let (none, own) = (Value::Null, json!({"network_id": "vpc-1"}));
+        let fits = |shown: &Shown, network| shown.is_by_key_in("us-east-2", network);
+        for (shown, network) in [
+            (Shown::new(aws("us-east-2")), &none),
+            (with("network", json!({"network_id": "", "firewall_id": null})), &none),
+            (with("network", json!({"network_id": "vpc-1", "firewall_id": ""})), &own),
+        ] {
+            assert!(shown.is_aws_in("us-east-2") && fits(&shown, network), "{shown:?}");
+        }
+        for (shown, is_aws) in [
+            (Shown::new(json!(null)), false),
+            (Shown::new(aws("us-east-1")), false),
+            (with("provider_name", json!("gcp")), false),
+            (with("provider_name", json!("")), false),
+            (with("account_role", json!("arn:aws:iam::111122223333:role/coiled")), true),
+            (with("network", own.clone()), true),
+        ] {
+            assert_eq!((shown.is_aws_in("us-east-2"), fits(&shown, &none)), (is_aws, false), "{shown:?}");
+        }
+        assert!(!fits(&Shown::new(aws("us-east-2")), &own));
+        let hosted = Shown::new(json!({"backend": "vm_aws", "options": aws("us-east-2")["options"]}));
+        assert!(!hosted.is_aws_in("us-east-2"));
+    }
 }

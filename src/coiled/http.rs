@@ -191,6 +191,8 @@ mod tests {
             (r#"{"non_field_errors": ["no", "never"]}"#, "no; never"),
             (r#"{"code": "PERMISSIONS_ERROR"}"#, "PERMISSIONS_ERROR"),
             (r#""PERMISSIONS_ERROR""#, "PERMISSIONS_ERROR"),
+            (r#"{"message": " ", "detail": "no"}"#, "no"),
+            (r#"{"message": [], "detail": "no"}"#, "no"),
             ("Bad Gateway\n", "Bad Gateway"),
             ("", "no error message"),
         ] {

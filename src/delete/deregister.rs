@@ -119,3 +119,46 @@ fn with_way_out(error: Error, name: &UserName) -> Error {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificate::Problem;
+    use crate::error::Trouble;
+
+    fn secret(why: Error) -> Error {
+        Error::Secret { arn: "arn".into(), cause: "cause".into(), why: Unreadable::Passing(Box::new(why)) }
+    }
+
+    fn aws(trouble: Trouble) -> Error {
+        let (call, code, message) = ("GetSecretValue", "code".into(), "message".into());
+        Error::Aws { call, code, message, trouble, may_have_worked: false }
+    }
+
+    fn coiled(status: u16) -> Error {
+        Error::Coiled { call: "DELETE /".into(), status, words: "words".into() }
+    }
+
+    #[test]
+    fn an_error_that_may_last_names_the_tag_that_forces_the_deletion() {
+        let (call, server) = (String::from("DELETE /"), String::from("https://coiled.example.com"));
+        for error in [
+            secret(aws(Trouble::Lost)),
+            coiled(503),
+            Error::Confirm("2 clusters are running".into()),
+            Error::Unreachable { call: call.clone(), server: server.clone(), cause: "timeout".into() },
+            Error::Untrusted { call, server, problem: Box::new(Problem::NotYetValid) },
+        ] {
+            let text = with_way_out(error, &UserName::parse("ada").unwrap()).to_string();
+            let command = "aws iam tag-user --user-name ada --tags Key=coiled-stack:force-disconnect,Value=true";
+            assert!(text.contains(command), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_that_ends_by_itself_does_not_name_the_tag_that_forces_the_deletion() {
+        for error in [secret(aws(Trouble::Busy)), secret(Error::Deadline), coiled(429), Error::Deadline] {
+            assert_eq!(with_way_out(error.clone(), &UserName::parse("ada").unwrap()), error);
+        }
+    }
+}

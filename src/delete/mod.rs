@@ -8,6 +8,8 @@ mod deregister;
 mod find;
 mod plan;
 mod restore;
+#[cfg(test)]
+mod tests;
 mod unrecorded;
 mod user;
 

@@ -227,6 +227,7 @@ mod tests {
             ("ServiceUnavailable", "", "Health Dashboard"),
             ("no response", "", "reach AWS"),
             ("unreadable response", "", "proxy"),
+            ("status 502", "", "proxy"),
             ("AccessDenied", "", "service control policies"),
             ("SomethingNew", "", "AWS message"),
         ] {

@@ -546,6 +546,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn only_a_response_that_is_a_web_page_questions_the_server() {
+        for (words, is_page) in [("sorry", false), ("an HTML page (Bad Gateway)", true)] {
+            let error = Error::Coiled { call: "GET /".into(), status: 502, words: words.into() };
+            assert_eq!(error.fix().contains("Check that CoiledServer"), is_page, "{}", error.fix());
+        }
+    }
+
     /// Any other failure would occur again.
     #[test]
     fn only_failures_that_may_be_transient_have_advice_that_begins_with_try_again() {

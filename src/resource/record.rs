@@ -114,4 +114,20 @@ mod tests {
             assert_eq!(held_key(&one, &shown("us-east-2")), None, "{one:?}");
         }
     }
+    #[test]
+    fn a_recorded_registration_is_recognized_by_its_digest() {
+        let key = Tag::new(ACCESS_KEY_ID, "AKIA1");
+        let digests = Tag::new(REGISTERED, Digests::of_unknown(&shown("us-east-2")).tag_value());
+        let pending = |id| [Tag::new(PENDING, id), Tag::new(PENDING_REGION, "us-east-2")];
+        let recorded = [key, digests];
+        assert!(is_own_registration(&recorded, &shown("us-east-2")));
+        assert!(!is_own_registration(&recorded, &shown("us-east-1")));
+        assert_eq!(held_key(&recorded, &shown("us-east-2")), Some("AKIA1"));
+        assert_eq!(held_key(&recorded, &shown("us-east-1")), None);
+        // Coiled's response fits both registrations, so it tells the key only if both have the same.
+        for (id, held) in [("AKIA1", Some("AKIA1")), ("AKIA2", None)] {
+            let tags = [recorded.as_slice(), &pending(id)].concat();
+            assert_eq!(held_key(&tags, &shown("us-east-2")), held, "{id}");
+        }
+    }
 }
