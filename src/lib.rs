@@ -29,7 +29,7 @@
 //! ```
 //! In `reconcile`, `preflight` runs every check. `plan` computes the steps from the properties and the observed state,
 //! without any call. `apply` performs them: for each step, one function notes the undo in the `journal`, performs the
-//! step, and notes its success. `step` lists all steps and their undos. `undo` runs the undos after a failure.
+//! step, and notes whether it succeeded. `step` lists all steps and their undos. `undo` runs the undos after a failure.
 
 pub mod aws;
 pub(crate) mod certificate;

@@ -1,4 +1,4 @@
-//! Executes a plan. For each step, `Run::perform` notes the undo, performs the step, and notes its success.
+//! Executes a plan. For each step, `Run::perform` notes the undo, performs the step, and notes whether it succeeded.
 
 mod key;
 mod policy;
@@ -62,7 +62,7 @@ impl Run<'_> {
         self.perform(change.clone(), self.act(change)).await
     }
 
-    /// Notes the undo of a step, performs the step, and notes its success.
+    /// Notes the undo of a step, performs the step, and notes whether it succeeded.
     ///
     /// The undo is noted before the first call, because a call that times out may have worked. `work` and the returned
     /// future are boxed. Otherwise the future of a whole run would contain those of all its calls, and overflow a
@@ -79,7 +79,10 @@ impl Run<'_> {
             let result = self.context.step(&step.to_string(), work).await;
             match &result {
                 Ok(_) => undo.iter().for_each(|undo| self.journal.confirm(undo)),
-                Err(_) => _ = self.failed.send_replace(true),
+                Err(_) => {
+                    undo.iter().for_each(|undo| self.journal.note_failure(undo));
+                    self.failed.send_replace(true);
+                }
             }
             result
         })

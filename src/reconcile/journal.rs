@@ -69,9 +69,14 @@ impl Journal {
         locked(&self.0).undos.iter().any(|entry| entry.undo == *undo && entry.is_confirmed)
     }
 
-    /// Drops the undo of a step that certainly changed nothing.
-    pub(crate) fn discard(&self, undo: &Undo) {
-        locked(&self.0).undos.retain(|entry| entry.undo != *undo);
+    /// Notes that the undo's step failed. The undo is kept, because the step may have worked nevertheless. Only that of
+    /// a key is dropped if no response was lost: IAM rejected CreateAccessKey, so a key that appears now was created by
+    /// another run.
+    pub(crate) fn note_failure(&self, undo: &Undo) {
+        let mut entries = locked(&self.0);
+        if *undo == Undo::NewKeys && entries.lost_key_at.is_none() {
+            entries.undos.retain(|entry| entry.undo != *undo);
+        }
     }
 
     /// Drops every undo except those of the new key.
@@ -160,5 +165,27 @@ impl Journal {
     /// Whether another run took over the user before this run changed anything.
     pub(crate) fn is_overtaken(&self) -> bool {
         locked(&self.0).is_overtaken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is left to undo after both steps failed.
+    fn left_after_failures(journal: &Journal) -> Vec<Undo> {
+        for undo in [Undo::User, Undo::NewKeys] {
+            journal.note(undo.clone());
+            journal.note_failure(&undo);
+        }
+        journal.remaining()
+    }
+
+    #[test]
+    fn only_the_undo_of_a_key_that_iam_rejected_is_dropped() {
+        assert_eq!(left_after_failures(&Journal::default()), [Undo::User]);
+        let journal = Journal::default();
+        journal.note_lost_key();
+        assert_eq!(left_after_failures(&journal), [Undo::NewKeys, Undo::User]);
     }
 }

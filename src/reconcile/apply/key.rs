@@ -12,7 +12,6 @@ use crate::aws::{code, may_have_worked};
 use crate::error::Error;
 use crate::reconcile::plan::has_unexplained_key;
 use crate::reconcile::run::Run;
-use crate::reconcile::step::Undo;
 
 /// How old the last check of the lease may be when the registration is sent.
 const LEASE_CHECK_HOLDS: Duration = Duration::from_secs(1);
@@ -28,10 +27,6 @@ impl Run<'_> {
         if created.as_ref().is_err_and(may_have_worked) {
             self.journal.note_lost_key();
         }
-        if created.is_err() && !self.journal.lost_a_key() {
-            // IAM rejected the call, so a key that appears now was created by another run.
-            self.journal.discard(&Undo::NewKeys);
-        }
         let key = created?;
         tracing::info!(access_key_id = %key.id, "access key created");
         self.journal.note_key(key.clone());
@@ -42,6 +37,8 @@ impl Run<'_> {
         let until = Instant::now() + self.context.config.consistency;
         loop {
             self.extend_creation().await?;
+            // This is not the step "delete the lost key". CreateAccessKey is sent again by its own retries, and the
+            // lost key must be deleted before that, because the user may have no room for another one.
             let before_next = async |is_lost: bool| {
                 if is_lost {
                     self.journal.note_lost_key();
