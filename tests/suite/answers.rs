@@ -155,39 +155,85 @@ async fn create_logs_its_plan_and_the_duration_of_each_step() {
     }
 }
 
-/// The steps in the last plan in the log, and the steps that were performed after it. Both are sorted, because parallel
-/// steps end in any order.
-fn planned_and_performed(log: &str) -> (Vec<String>, Vec<String>) {
+/// A plan read from the log.
+#[derive(Default)]
+struct Planned {
+    steps: Vec<String>,
+    /// Pairs of steps. The first one ends before the second one begins.
+    order: Vec<(String, String)>,
+}
+
+impl Planned {
+    /// Reads `a > (b | c > d) > e`.
+    fn read(plan: &str) -> Self {
+        let (parts, are_parallel) = match split(plan, " > ") {
+            parts if parts.len() > 1 => (parts, false),
+            _ => match plan.strip_prefix('(').and_then(|plan| plan.strip_suffix(')')) {
+                Some(lanes) => (split(lanes, " | "), true),
+                None => return Self { steps: vec![plan.to_owned()], order: Vec::new() },
+            },
+        };
+        parts.into_iter().map(Self::read).fold(Self::default(), |earlier, part| earlier.and(part, are_parallel))
+    }
+
+    fn and(mut self, part: Self, is_parallel: bool) -> Self {
+        let pairs = self.steps.iter().flat_map(|first| part.steps.iter().map(|step| (first.clone(), step.clone())));
+        let pairs: Vec<(String, String)> = pairs.filter(|_| !is_parallel).collect();
+        self.order.extend(pairs.into_iter().chain(part.order));
+        self.steps.extend(part.steps);
+        self
+    }
+}
+
+/// Splits at this separator, but not inside parentheses.
+fn split<'p>(plan: &'p str, separator: &str) -> Vec<&'p str> {
+    let is_outside = |at: &usize| plan[..*at].matches('(').count() == plan[..*at].matches(')').count();
+    let mut from = 0;
+    let mut parts = Vec::new();
+    for at in plan.match_indices(separator).map(|(at, _)| at).filter(is_outside) {
+        parts.push(&plan[from..at]);
+        from = at + separator.len();
+    }
+    parts.push(&plan[from..]);
+    parts
+}
+
+/// The last plan in the log, and the steps that were performed after it. Each is logged when it ends.
+fn planned_and_performed(log: &str) -> (Planned, Vec<String>) {
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
     let at = lines.iter().rposition(|line| line["message"] == "plan").expect("the log has a plan");
     let step = |line: &Value| line["step"].as_str().map(str::to_owned);
-    let mut performed: Vec<String> = lines[at..].iter().filter_map(step).collect();
-    performed.retain(|step| step != "check for blockers");
-    let plan = lines[at]["plan"].as_str().unwrap();
-    // A step's name may end with its details in parentheses, for example the keys to delete.
-    let bare = |part: &str| part.trim_start_matches('(').trim_end_matches(')').to_owned();
-    let mut planned: Vec<String> = plan.split(" > ").flat_map(|part| part.split(" | ")).map(bare).collect();
-    performed.iter_mut().for_each(|step| *step = bare(step));
-    planned.sort();
-    performed.sort();
-    (planned, performed)
+    let performed = lines[at..].iter().filter_map(step).filter(|step| step != "check for blockers");
+    (Planned::read(lines[at]["plan"].as_str().unwrap()), performed.collect())
 }
 
 #[tokio::test]
 async fn the_steps_in_the_plan_are_the_steps_that_are_performed() {
     let world = World::new().await;
     let check = |step: &str| {
-        let (planned, performed) = planned_and_performed(&world.logs.text());
-        assert!(planned.iter().any(|planned| planned == step), "{step} is not in {planned:?}");
-        assert_eq!(planned, performed);
+        let (Planned { mut steps, order }, performed) = planned_and_performed(&world.logs.text());
+        assert!(steps.iter().any(|planned| planned.starts_with(step)), "{step} is not in {steps:?}");
+        let ended = |step: &str| performed.iter().position(|performed| performed == step);
+        for (first, second) in order {
+            assert!(ended(&first) < ended(&second), "{second} ended before {first}: {performed:?}");
+        }
+        let mut performed = performed.clone();
+        steps.sort();
+        performed.sort();
+        assert_eq!(steps, performed);
     };
     world.create(json!({})).await.succeeded();
     check("create user");
     world.update(json!({}), json!({"RotateKey": "2"})).await.succeeded();
-    check("register the key");
-    world.update(json!({"RotateKey": "2"}), json!({"RotateKey": "2", "AttachSetupPolicy": "false"})).await.succeeded();
+    check("delete access keys");
+    // Coiled holds neither key, so the recorded one makes room.
+    world.create_key_by_hand("coiled").await;
+    world.coiled.disconnect("ada");
+    world.update(json!({"RotateKey": "2"}), json!({"RotateKey": "3"})).await.succeeded();
+    check("make room for a new key");
+    world.update(json!({"RotateKey": "3"}), json!({"RotateKey": "3", "AttachSetupPolicy": "false"})).await.succeeded();
     check("detach setup policy");
-    world.delete(json!({"RotateKey": "2", "AttachSetupPolicy": "false"})).await.succeeded();
+    world.delete(json!({"RotateKey": "3", "AttachSetupPolicy": "false"})).await.succeeded();
     check("delete the user's contents");
 }
 
