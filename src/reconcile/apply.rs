@@ -11,7 +11,7 @@ use futures_util::future::{BoxFuture, join_all};
 
 use crate::coiled::socket::Socket;
 use crate::error::{Error, Failure};
-use crate::reconcile::plan::{KeyPlan, Plan};
+use crate::reconcile::plan::{KeyPlan, Plan, RELEASE};
 use crate::reconcile::run::Run;
 use crate::reconcile::step::{Change, Step, undo};
 
@@ -25,11 +25,10 @@ impl Run<'_> {
         self.in_order(&plan.user).await?;
         match &plan.keys {
             KeyPlan::Replace(replacement) => self.replace_key(replacement, &plan.policies, socket).await,
-            KeyPlan::Keep(left_over) => {
-                let delete = (!left_over.is_empty()).then(|| Change::DeleteKeys(left_over.clone()));
+            KeyPlan::Keep(delete) => {
                 let [setup, ongoing] = &plan.policies;
                 self.in_parallel([setup, ongoing, delete.as_slice()]).await?;
-                self.in_order(&[Change::CheckLease, Change::ReleaseLease { pending: false }]).await
+                self.in_order(&RELEASE).await
             }
         }
     }

@@ -25,7 +25,6 @@ use crate::error::Failure;
 use crate::properties::{Remnant, tags};
 use crate::resource::context::Context;
 use crate::tag::{ACCESS_KEY_ID, WORKSPACE, get};
-use decide::named_workspace;
 
 /// Creates or updates the connection, and undoes changes after a failure.
 ///
@@ -77,7 +76,7 @@ async fn execute(run: &Run<'_>, socket: Option<Socket>) -> Result<(), Failure> {
         return Ok(());
     };
     tracing::info!(plan = %plan, "plan");
-    let registers = run.prepared.key.way().is_some();
+    let registers = run.prepared.key.link().is_some();
     run.journal.set_creation(creation(observed, registers, run.context.config.create_key));
     Box::pin(run.execute(&plan, socket)).await
 }
@@ -85,7 +84,7 @@ async fn execute(run: &Run<'_>, socket: Option<Socket>) -> Result<(), Failure> {
 fn wanted<'r>(run: &Run<'r>) -> Wanted<'r> {
     let (context, prepared) = (run.context, run.prepared);
     let tagged = prepared.observed.owned().and_then(|seen| get(&seen.user.tags, WORKSPACE));
-    let workspace = prepared.key.way().map(|link| link.workspace.as_str()).or(tagged);
+    let workspace = prepared.key.link().map(|link| link.workspace.as_str()).or(tagged);
     Wanted {
         spec: &prepared.spec,
         tags: context.ownership.for_policy(&prepared.spec),
@@ -98,10 +97,10 @@ fn wanted<'r>(run: &Run<'r>) -> Wanted<'r> {
 
 /// The attributes that `Fn::GetAtt` returns.
 fn data(run: &Run<'_>) -> Data {
-    let Prepared { spec, account, observed, key, .. } = run.prepared;
+    let Prepared { spec, named, account, observed, key, .. } = run.prepared;
     let tag = |key| observed.owned().and_then(|seen| get(&seen.user.tags, key)).map(str::to_owned);
-    let named = || named_workspace(run.context, spec).map(|workspace| workspace.slug);
-    let linked = key.way().map(|link| link.workspace.clone());
+    let named = || named.as_ref().map(|workspace| workspace.slug.clone());
+    let linked = key.link().map(|link| link.workspace.clone());
     let workspace = linked.or_else(named).or_else(|| tag(WORKSPACE)).unwrap_or_default();
     let arn = |kind: Kind| account.policy_arn(spec.path.as_str(), &kind.name(&spec.user));
     Data::from([

@@ -2,6 +2,7 @@
 
 mod decision;
 mod display;
+mod held;
 mod replacement;
 mod room;
 mod stray;
@@ -13,14 +14,14 @@ use crate::resource::observe::{Observed, SeenUser};
 use crate::resource::ownership::Owner;
 use crate::tag::{ADOPTED, LOGICAL_ID, PENDING, PENDING_REGION, STACK_ID, Tag, get};
 
-use crate::reconcile::link::Link;
 use crate::reconcile::step::Change;
-use decision::pending_is_recorded;
-pub(crate) use decision::{KeyDecision, RegistrationState, held, registration_state};
+pub(crate) use decision::{KeyDecision, RegistrationState, registration_state};
+pub(crate) use held::Held;
+use held::pending_is_recorded;
 pub(crate) use replacement::Replacement;
 use replacement::replacement;
 use room::left_over;
-pub(crate) use room::{Held, KeyRoom, key_room};
+pub(crate) use room::{KeyRoom, key_room};
 pub(crate) use stray::{creation, has_unexplained_key, suspects};
 
 /// What a Create or an Update does. The order of the fields is the order of the steps.
@@ -39,11 +40,14 @@ pub(crate) struct Plan<'a> {
 /// What happens to the user's keys.
 #[derive(Debug)]
 pub(crate) enum KeyPlan<'a> {
-    /// There is no new key. The keys that earlier runs left behind are deleted.
-    Keep(Vec<String>),
+    /// There is no new key. The change deletes the keys that earlier runs left behind. The plan ends with [`RELEASE`].
+    Keep(Option<Change>),
     /// There is a new key.
     Replace(Replacement<'a>),
 }
+
+/// The last steps of a plan without a new key.
+pub(crate) const RELEASE: [Change; 2] = [Change::CheckLease, Change::ReleaseLease { pending: false }];
 
 /// The desired state.
 #[derive(Debug, Clone)]
@@ -59,7 +63,7 @@ pub(crate) struct Wanted<'a> {
     /// The permissions boundary that the stack set before this Update.
     pub old_boundary: Option<String>,
     /// Whether this run registers a new key.
-    pub key: &'a KeyDecision<Link>,
+    pub key: &'a KeyDecision,
 }
 
 /// The steps from the observed to the desired state. `None` if the states match and no lease is left over.
@@ -67,11 +71,13 @@ pub(crate) fn plan<'a>(wanted: &Wanted<'a>, observed: &Observed) -> Option<Plan<
     let user = user_changes(wanted, observed);
     let policies = Kind::ALL.map(|kind| policy_changes(kind, wanted, observed));
     let keys = match wanted.key {
-        KeyDecision::Replace(link) => KeyPlan::Replace(replacement(link, observed)),
+        KeyDecision::Replace { link, delete_first } => KeyPlan::Replace(replacement(link, delete_first, observed)),
         // A person's keys are kept until the next rotation.
-        KeyDecision::Keep | KeyDecision::LeaveInDoubt => KeyPlan::Keep(left_over(observed, Held::Unknown)),
+        KeyDecision::Keep | KeyDecision::LeaveInDoubt => {
+            KeyPlan::Keep(Change::delete_keys(left_over(observed, Held::Unknown)))
+        }
     };
-    let keeps_keys = matches!(&keys, KeyPlan::Keep(keys) if keys.is_empty());
+    let keeps_keys = matches!(&keys, KeyPlan::Keep(None));
     let changes_nothing = user.is_empty() && policies.iter().all(Vec::is_empty) && keeps_keys;
     // An expired lease is released and missing ownership tags are restored even if nothing else has to change.
     if changes_nothing && !has_lease(observed) && !has_lost_its_tags(observed) {
@@ -106,7 +112,7 @@ fn user_changes(wanted: &Wanted, observed: &Observed) -> Vec<Change> {
         // AdoptUser does the same.
         _ => Default::default(),
     };
-    if wanted.key.way().is_none() && pending_is_recorded(&seen.user.tags) {
+    if wanted.key.link().is_none() && pending_is_recorded(&seen.user.tags) {
         let is_set = |key: &&str| get(&seen.user.tags, key).is_some();
         remove.extend([PENDING, PENDING_REGION, ADOPTED].into_iter().filter(is_set).map(str::to_owned));
     }

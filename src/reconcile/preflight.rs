@@ -10,14 +10,13 @@ use crate::coiled::socket::Socket;
 use crate::error::{Error, Failure};
 use crate::properties::Spec;
 use crate::properties::registry::Registry;
-use crate::reconcile::decide::{Decided, Found, decide, unless_no_room};
-use crate::reconcile::link::Link;
+use crate::reconcile::decide::{Found, check_room, decide};
 use crate::reconcile::plan::{KeyDecision, RegistrationState, registration_state, suspects};
 use crate::reconcile::refusals::{check_identity, check_owner, foreign_policies};
 use crate::resource::context::Context;
 use crate::resource::observe::{self, Observed, SeenUser};
 use crate::resource::recognition::reclaim;
-use crate::resource::trust;
+use crate::resource::trust::{self, Workspace};
 use crate::tag::{WORKSPACE, get};
 
 /// The result of the checks.
@@ -25,12 +24,14 @@ use crate::tag::{WORKSPACE, get};
 pub(crate) struct Prepared {
     /// The validated properties.
     pub spec: Spec,
+    /// The workspace that the stack names. `None` means the token's default.
+    pub named: Option<Workspace>,
     /// The AWS account of the user and its policies.
     pub account: Account,
     /// The state of the user and its policies before this run.
     pub observed: Observed,
     /// Whether this run registers a new key.
-    pub key: KeyDecision<Link>,
+    pub key: KeyDecision,
     /// The WebSocket, if the checks had to open it.
     pub socket: Option<Socket>,
 }
@@ -76,8 +77,11 @@ async fn check(context: &Context<'_>, request: RequestType, spec: Spec) -> Resul
         found => found,
     };
     let account = find_account(context, &spec, observed.user.as_ref(), found.as_ref()).await;
-    let (decided, policies) =
-        tokio::join!(decide(context, &spec, &observed, found, state), policies(context, &spec, account.as_ref().ok()),);
+    let named = Workspace::named(spec.workspace.as_deref(), context.envelope.physical_resource_id().workspace());
+    let (decided, policies) = tokio::join!(
+        decide(context, &spec, named.as_ref(), &observed, found, state),
+        policies(context, &spec, account.as_ref().ok()),
+    );
     let mut errors = Vec::from_iter(check_owner(&spec, observed.user.as_ref()).err());
     let decided = decided.map_err(|failed| errors.extend(failed)).unwrap_or_default();
     observed.policies = policies.map_err(|error| errors.push(error)).unwrap_or_default();
@@ -91,8 +95,8 @@ async fn check(context: &Context<'_>, request: RequestType, spec: Spec) -> Resul
     if let Some(error) = Error::all(errors) {
         return Err(error);
     }
-    let Decided { key, socket } = unless_no_room(context, &spec, &observed, decided, state).await?;
-    Ok(Prepared { spec, account: account?, observed, key, socket })
+    let (key, socket) = check_room(context, &spec, &observed, decided).await?;
+    Ok(Prepared { spec, named, account: account?, observed, key, socket })
 }
 
 /// If a Create is delivered again, its work is already done, so the run does not ask Coiled for the workspace. It must

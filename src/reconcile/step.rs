@@ -86,6 +86,13 @@ pub(crate) enum Part {
     Record,
 }
 
+impl Change {
+    /// Deletes these keys, which Coiled no longer holds. `None` if there are none.
+    pub(crate) fn delete_keys(ids: Vec<String>) -> Option<Self> {
+        (!ids.is_empty()).then_some(Self::DeleteKeys(ids))
+    }
+}
+
 impl From<Change> for Step {
     fn from(change: Change) -> Self {
         Self::Change(change)

@@ -101,7 +101,7 @@ impl Run<'_> {
                 vec![format!("{user} with {key}")]
             }
             Undo::Registration => {
-                let workspace = self.prepared.key.way().map(|link| link.workspace.as_str()).unwrap_or_default();
+                let workspace = self.prepared.key.link().map(|link| link.workspace.as_str()).unwrap_or_default();
                 vec![format!("the AWS credentials of workspace {workspace} at Coiled")]
             }
         }
@@ -145,7 +145,7 @@ impl Run<'_> {
     }
 
     async fn coiled_shows_another_key(&self) -> Result<bool, Error> {
-        let Some(link) = self.prepared.key.way() else { return Ok(false) };
+        let Some(link) = self.prepared.key.link() else { return Ok(false) };
         let shown = self.coiled_for_undo(link).shown(&link.workspace).await?;
         let as_before = shown.digest() == link.before.digest();
         Ok(!shown.is_connected() || (as_before && !shown.is_aws_in(&self.prepared.spec.region)))
@@ -259,7 +259,7 @@ impl Run<'_> {
     /// Disconnects the workspace, unless Coiled's response proves that Coiled does not hold this run's key.
     async fn undo_registration(&self) -> Result<(), Error> {
         let outcome = self.journal.outcome();
-        let Some(link) = self.prepared.key.way().filter(|_| outcome != Outcome::NotSent) else { return Ok(()) };
+        let Some(link) = self.prepared.key.link().filter(|_| outcome != Outcome::NotSent) else { return Ok(()) };
         let coiled = self.coiled_for_undo(link);
         let shown = match outcome {
             Outcome::Unknown => self.wait_for_connection(&coiled, &link.workspace).await?,

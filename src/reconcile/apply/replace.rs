@@ -45,16 +45,14 @@ impl Run<'_> {
         let (ready, changed) = join(ready, self.in_parallel(policies.iter().map(Vec::as_slice))).await;
         let (Ready { key, working, socket }, ()) = both(ready, changed)?;
         let confirm = self.perform(Part::ConfirmKey, self.confirm_key(&key, working));
-        let (confirmed, held) = join(confirm, self.change(&Change::CheckLease)).await;
-        both(confirmed, held)?;
+        let (confirmed, has_lease) = join(confirm, self.change(&Change::CheckLease)).await;
+        both(confirmed, has_lease)?;
         self.perform(Part::Register, self.register(link, &key, socket)).await?;
         let read_back = self.perform(Part::ReadBack, self.read_back(link));
         let (shown, verified) = join(read_back, self.verify_and_clean_up(&key)).await;
         let (shown, ()) = both(shown, verified)?;
         self.perform(Part::Record, self.record(replacement, &key, &shown)).await?;
-        if !replacement.superseded.is_empty() {
-            self.change(&Change::DeleteKeys(replacement.superseded.clone())).await?;
-        }
+        self.in_order(replacement.delete_others.as_slice()).await?;
         self.change(&Change::ReleaseLease { pending: true }).await
     }
 
@@ -64,17 +62,17 @@ impl Run<'_> {
         socket: Option<Socket>,
     ) -> Result<Ready, Failure> {
         let open = self.perform(Part::OpenSocket, self.open_socket(replacement.link, socket));
-        if replacement.room.is_empty() {
+        let Some(make_room) = &replacement.make_room else {
             let key = self.perform(Part::CreateKey, self.create_key()).await?;
             let wait = self.perform(Part::WaitForKey, self.wait_for_key(&key));
             let tag = self.perform(Part::TagPending, self.tag_pending(&key, replacement));
             let (working, tagged, socket) = join3(wait, tag, open).await;
             let ((working, ()), socket) = both(both(working, tagged), socket)?;
             return Ok(Ready { key, working, socket });
-        }
+        };
         // The WebSocket is opened first, so that both keys still exist if Coiled is unreachable and the run fails.
         let socket = open.await?;
-        self.change(&Change::MakeRoom(replacement.room.clone())).await?;
+        self.change(make_room).await?;
         let key = self.perform(Part::CreateKey, self.create_key()).await?;
         let wait = self.perform(Part::WaitForKey, self.wait_for_key(&key));
         let (working, tagged) = join(wait, self.perform(Part::TagPending, self.tag_pending(&key, replacement))).await;

@@ -42,7 +42,7 @@ impl Run<'_> {
     }
 
     fn tags_of_new_user(&self) -> Vec<Tag> {
-        let workspace = self.prepared.key.way().map(|link| link.workspace.as_str());
+        let workspace = self.prepared.key.link().map(|link| link.workspace.as_str());
         let mut tags = self.context.ownership.for_user(&self.prepared.spec, workspace);
         tags.push(self.lease().tag());
         tags

@@ -1,30 +1,48 @@
 //! Whether a new key is needed: compares the registration that the user's tags record with the desired one.
 
-use super::Held;
+use super::held::{Held, pending_is_recorded};
+use super::room::{KeyRoom, key_room};
 use crate::properties::Spec;
 use crate::reconcile::link::Link;
 use crate::resource::observe::Observed;
 use crate::resource::ownership::Owner;
-use crate::resource::record::{Digests, held_key};
-use crate::tag::{ACCESS_KEY_ID, PENDING, REGISTERED, Tag, get};
+use crate::resource::record::Digests;
+use crate::tag::{ACCESS_KEY_ID, PENDING, REGISTERED, get};
 
 /// Whether this run replaces the key that Coiled holds.
 #[derive(Debug)]
-pub(crate) enum KeyDecision<W> {
+pub(crate) enum KeyDecision {
     /// The recorded registration matches the properties.
     Keep,
-    /// A new key is registered. `W` is the link to Coiled.
-    Replace(W),
+    /// A new key is registered.
+    Replace {
+        /// The link to Coiled.
+        link: Box<Link>,
+        /// The keys to delete first, because IAM allows two per user. Coiled cannot hold them.
+        delete_first: Vec<String>,
+    },
     /// The recorded registration matches the properties, but it is uncertain which key Coiled holds. So every key that
     /// Coiled may hold is kept.
     LeaveInDoubt,
 }
 
-impl<W> KeyDecision<W> {
+impl KeyDecision {
+    /// Replaces the key that Coiled holds.
+    ///
+    /// # Errors
+    /// How many keys a person has to delete before the user has room for a new one.
+    pub(crate) fn replace(link: Box<Link>, observed: &Observed) -> Result<Self, usize> {
+        match key_room(observed, Held::of(observed, &link.before)) {
+            KeyRoom::Free => Ok(Self::Replace { link, delete_first: Vec::new() }),
+            KeyRoom::After(delete_first) => Ok(Self::Replace { link, delete_first }),
+            KeyRoom::None { surplus } => Err(surplus),
+        }
+    }
+
     /// The link to Coiled. `None` if no new key is registered.
-    pub(crate) fn way(&self) -> Option<&W> {
+    pub(crate) fn link(&self) -> Option<&Link> {
         match self {
-            Self::Replace(way) => Some(way),
+            Self::Replace { link, .. } => Some(link),
             Self::Keep | Self::LeaveInDoubt => None,
         }
     }
@@ -62,19 +80,4 @@ pub(crate) fn registration_state(spec: &Spec, observed: &Observed) -> Registrati
         (false, _) if same => RegistrationState::KeyLost,
         (false, _) => RegistrationState::Needed,
     }
-}
-
-/// Whether one key is both recorded as active and tagged as pending. A run that was killed between its last two steps
-/// leaves such a key.
-pub(super) fn pending_is_recorded(tags: &[Tag]) -> bool {
-    get(tags, PENDING).is_some_and(|id| get(tags, ACCESS_KEY_ID) == Some(id))
-}
-
-/// What Coiled holds, as far as its response identifies it.
-pub(crate) fn held<'o>(observed: &'o Observed, link: &Link) -> Held<'o> {
-    if !link.before.is_connected() {
-        return Held::Nothing;
-    }
-    let key = observed.owned().and_then(|seen| held_key(&seen.user.tags, &link.before));
-    key.map_or(Held::Unknown, Held::Key)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{KeyPlan, Plan, Replacement};
+use super::{KeyPlan, Plan, RELEASE, Replacement};
 use crate::reconcile::step::{Change, Part};
 
 impl fmt::Display for Plan<'_> {
@@ -10,11 +10,8 @@ impl fmt::Display for Plan<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [setup, ongoing] = self.policies.each_ref().map(|changes| in_order(changes));
         let (keys, end) = match &self.keys {
-            KeyPlan::Keep(keys) => {
-                let delete = (!keys.is_empty()).then(|| Change::DeleteKeys(keys.clone()));
-                (in_order(delete.as_slice()), in_order(&[Change::CheckLease, Change::ReleaseLease { pending: false }]))
-            }
-            KeyPlan::Replace(replacement) => (replacement.creation(), replacement.registration()),
+            KeyPlan::Keep(delete) => (in_order(delete.as_slice()), in_order(&RELEASE)),
+            KeyPlan::Replace(replacement) => (replacement.key_lane(), replacement.after_the_lanes()),
         };
         let lanes = match &self.keys {
             KeyPlan::Keep(_) => in_parallel([setup, ongoing, keys]),
@@ -24,27 +21,27 @@ impl fmt::Display for Plan<'_> {
     }
 }
 
+/// `apply/replace.rs` contains this order a second time, because each part needs the results of earlier ones. The test
+/// `answers::the_steps_in_the_plan_are_the_steps_that_are_performed` fails if the two differ.
 impl Replacement<'_> {
-    /// The lane that creates a key.
-    fn creation(&self) -> String {
+    /// The lane that runs in parallel with the policies.
+    fn key_lane(&self) -> String {
         let (create, wait, tag, open) = (Part::CreateKey, Part::WaitForKey, Part::TagPending, Part::OpenSocket);
-        if self.room.is_empty() {
+        let Some(room) = &self.make_room else {
             return sequence([create.to_string(), in_parallel([wait, tag, open].map(|part| part.to_string()))]);
-        }
-        let room = Change::MakeRoom(self.room.clone());
+        };
         let parallel = in_parallel([wait, tag].map(|part| part.to_string()));
         sequence([open.to_string(), room.to_string(), create.to_string(), parallel])
     }
 
-    /// The steps after the creation.
-    fn registration(&self) -> String {
-        let delete = (!self.superseded.is_empty()).then(|| Change::DeleteKeys(self.superseded.clone()));
+    /// The steps after all lanes have ended.
+    fn after_the_lanes(&self) -> String {
         sequence([
             in_parallel([Part::ConfirmKey.to_string(), Change::CheckLease.to_string()]),
             Part::Register.to_string(),
             in_parallel([Part::ReadBack, Part::Verify].map(|part| part.to_string())),
             Part::Record.to_string(),
-            in_order(delete.as_slice()),
+            in_order(self.delete_others.as_slice()),
             Change::ReleaseLease { pending: true }.to_string(),
         ])
     }

@@ -1,7 +1,7 @@
 //! Plans how a new key replaces the one that Coiled holds.
 
-use super::{KeyRoom, held, key_room};
 use crate::reconcile::link::Link;
+use crate::reconcile::step::Change;
 use crate::resource::observe::Observed;
 use crate::resource::record::{Digests, held_key};
 use crate::tag::{ACCESS_KEY_ID, PENDING, REGISTERED, Tag, WORKSPACE, get};
@@ -11,31 +11,25 @@ use crate::tag::{ACCESS_KEY_ID, PENDING, REGISTERED, Tag, WORKSPACE, get};
 pub(crate) struct Replacement<'a> {
     /// The workspace, and its connection before this run.
     pub link: &'a Link,
-    /// The keys to delete first, because IAM allows two per user. Coiled cannot hold them.
-    pub room: Vec<String>,
+    /// Deletes keys before the new one is created. `None` if the user has room for it.
+    pub make_room: Option<Change>,
     /// The tags that record the previous pending key as active. They are written together with the new pending tags.
     pub resolved: Vec<Tag>,
     /// The workspace tag, if the user lacks it. It is written together with the record of the registration.
     pub workspace: Option<Tag>,
-    /// The keys that Coiled no longer holds after the registration.
-    pub superseded: Vec<String>,
+    /// Deletes all other keys after the registration. Coiled then no longer holds them.
+    pub delete_others: Option<Change>,
 }
 
 /// The replacement of the observed keys by a new one.
-pub(crate) fn replacement<'a>(link: &'a Link, observed: &Observed) -> Replacement<'a> {
-    let room = match key_room(observed, held(observed, link)) {
-        KeyRoom::After(keys) => keys,
-        // The checks reject a user that has no room for a key. If they are wrong, CreateAccessKey fails and no key is
-        // deleted.
-        KeyRoom::Free | KeyRoom::None { .. } => Vec::new(),
-    };
+pub(crate) fn replacement<'a>(link: &'a Link, delete_first: &[String], observed: &Observed) -> Replacement<'a> {
     let lacks_workspace = observed.owned().is_some_and(|seen| get(&seen.user.tags, WORKSPACE).is_none());
     Replacement {
         link,
-        room,
+        make_room: (!delete_first.is_empty()).then(|| Change::MakeRoom(delete_first.to_vec())),
         resolved: resolved_pending_key(link, observed),
         workspace: lacks_workspace.then(|| Tag::new(WORKSPACE, &link.workspace)),
-        superseded: observed.keys().iter().map(|key| key.id.clone()).collect(),
+        delete_others: Change::delete_keys(observed.keys().iter().map(|key| key.id.clone()).collect()),
     }
 }
 

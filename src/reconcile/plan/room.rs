@@ -4,10 +4,10 @@
 //! as before. So a key is deleted before the new one is registered only if Coiled cannot hold it. This applies to
 //! inactive keys too: Coiled may hold one, and a person may set it active again.
 
-use super::decision::pending_is_recorded;
+use super::held::{Held, is_named, pending_is_recorded};
 use super::stray::strays;
 use crate::aws::iam::keys::{self, Key};
-use crate::resource::observe::{Observed, SeenUser};
+use crate::resource::observe::Observed;
 use crate::tag::{ACCESS_KEY_ID, PENDING, get};
 
 /// Whether the user can have one more key.
@@ -22,17 +22,6 @@ pub(crate) enum KeyRoom {
         /// How many keys a person has to delete.
         surplus: usize,
     },
-}
-
-/// What Coiled is known to hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Held<'a> {
-    /// No key: the workspace is not connected.
-    Nothing,
-    /// This key.
-    Key(&'a str),
-    /// Coiled holds some key, or was not asked.
-    Unknown,
 }
 
 /// Whether the user can have one more key.
@@ -88,8 +77,4 @@ fn superseded(observed: &Observed, held: Held) -> Vec<String> {
         }
         Held::Key(_) | Held::Unknown => Vec::new(),
     }
-}
-
-pub(super) fn is_named(seen: &SeenUser, id: &str) -> bool {
-    [ACCESS_KEY_ID, PENDING].into_iter().any(|tag| get(&seen.user.tags, tag) == Some(id))
 }

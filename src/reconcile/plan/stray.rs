@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::room::{Held, is_named};
+use super::held::{Held, is_named};
 use crate::aws::iam::keys::{Key, LastUse};
 use crate::resource::adopted::Adopted;
 use crate::resource::creation::Creation;

@@ -13,6 +13,7 @@ use crate::coiled::connection::Shown;
 use crate::coiled::{Coiled, Pace};
 use crate::properties::names::Server;
 use crate::properties::tags::keys_leniently;
+use crate::reconcile::link::Link;
 use crate::resource::lease::Lease;
 use crate::resource::observe::SeenUser;
 use crate::resource::ownership::OwnershipTags;
@@ -35,19 +36,20 @@ fn ownership() -> OwnershipTags {
 }
 
 /// No new key is registered.
-const KEEP: &KeyDecision<Link> = &KeyDecision::Keep;
+const KEEP: &KeyDecision = &KeyDecision::Keep;
 
-fn wanted<'a>(spec: &'a Spec, key: &'a KeyDecision<Link>) -> Wanted<'a> {
+fn wanted<'a>(spec: &'a Spec, key: &'a KeyDecision) -> Wanted<'a> {
     let (tags, user_tags) = (ownership().for_policy(spec), ownership().for_user(spec, Some("ada")));
     Wanted { spec, tags, user_tags, old_tag_keys: Vec::new(), old_boundary: None, key }
 }
 
 /// A new key is registered, and before that, Coiled shows an AWS connection in this region.
-fn replace(region: &str) -> KeyDecision<Link> {
+fn replace(region: &str, observed: &Observed) -> KeyDecision {
     let pace = Pace { first: Duration::ZERO, retry: Duration::ZERO, until: Instant::now() };
     let server = Server::parse(Server::DEFAULT).unwrap();
     let coiled = Coiled::new(reqwest::Client::new(), server, SecretString::from("token"), pace);
-    KeyDecision::Replace(Link { coiled, workspace: "ada".into(), before: shown(region), hub_token: None })
+    let link = Link { coiled, workspace: "ada".into(), before: shown(region), hub_token: None };
+    KeyDecision::replace(Box::new(link), observed).unwrap()
 }
 
 fn shown(region: &str) -> Shown {
@@ -55,7 +57,7 @@ fn shown(region: &str) -> Shown {
 }
 
 /// The plan as a line; empty if there is nothing to do.
-fn line(spec: &Spec, key: &KeyDecision<Link>, observed: &Observed) -> String {
+fn line(spec: &Spec, key: &KeyDecision, observed: &Observed) -> String {
     plan(&wanted(spec, key), observed).map(|plan| plan.to_string()).unwrap_or_default()
 }
 
@@ -96,7 +98,9 @@ fn seen(observed: &mut Observed) -> &mut SeenUser {
 
 fn planned(spec: &Spec, observed: &Observed) -> String {
     match registration_state(spec, observed) {
-        RegistrationState::Needed | RegistrationState::KeyLost => line(spec, &replace("us-gov-west-1"), observed),
+        RegistrationState::Needed | RegistrationState::KeyLost => {
+            line(spec, &replace("us-gov-west-1", observed), observed)
+        }
         RegistrationState::Current | RegistrationState::Uncertain => line(spec, KEEP, observed),
     }
 }
@@ -208,7 +212,7 @@ fn the_key_that_coiled_holds_is_not_deleted_to_make_room() {
     let tags = seen(&mut observed).user.tags.clone();
     assert_eq!(held_key(&tags, &shown("eu-west-1")), None);
     let held = Held::Key(held_key(&tags, &shown("us-east-2")).unwrap());
-    let plan = line(&spec, &replace("us-east-2"), &observed);
+    let plan = line(&spec, &replace("us-east-2", &observed), &observed);
     let new_key = "open the WebSocket to Coiled > make room for a new key (delete AKIA1) > create access key";
     assert!(plan.contains(new_key), "{plan}");
     // Coiled may actually hold yet another key.
@@ -260,7 +264,7 @@ fn a_stray_key_is_deleted_first_to_make_room() {
     let mut observed = connected(&spec);
     seen(&mut observed).keys.push(key("AKIASTRAY"));
     killed(&mut observed, "keys 495 505");
-    let plan = line(&spec, &replace("us-gov-west-1"), &observed);
+    let plan = line(&spec, &replace("us-gov-west-1", &observed), &observed);
     assert!(plan.contains("make room for a new key (delete AKIASTRAY) > create access key"), "{plan}");
 }
 

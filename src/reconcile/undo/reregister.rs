@@ -20,7 +20,7 @@ impl Run<'_> {
     /// Registers the new key with the settings that the recorded key has. Returns `false` if both keys remain.
     pub(super) async fn reregister(&self) -> bool {
         let (Some(spec), Some(link), Some(key)) =
-            (self.recorded_settings(), self.prepared.key.way(), self.journal.key())
+            (self.recorded_settings(), self.prepared.key.link(), self.journal.key())
         else {
             return false;
         };
