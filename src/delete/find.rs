@@ -123,12 +123,12 @@ async fn find(context: &Context<'_>) -> Result<Option<Owned>, Error> {
         tracing::warn!(arn = %other.user.arn, "keeping the user of that name: this stack does not own it");
     }
     let arn = owned.as_ref().or(other.as_ref()).map(|user| user.user.arn.as_str());
-    let account = find_account(context, arn).await?;
+    let account = account_of_user_sts_or_stack(context, arn).await?;
     let path = owned.as_ref().map(|user| user.user.path.clone());
     let path = path.or_else(|| remnant.path.as_ref().map(|path| UserPath::as_str(path).to_owned()));
-    let policies = match (account, path) {
-        (Some(account), Some(path)) => owned_policies(context, &account, &path, &name).await?,
-        _ => Vec::new(),
+    let policies = match path {
+        Some(path) => owned_policies(context, &account, &path, &name).await?,
+        None => Vec::new(),
     };
     if owned.is_none() && policies.is_empty() {
         return Ok(None);
@@ -161,7 +161,8 @@ async fn accessible_user(
         Err(error) if code(&error).is_some_and(is_denied) => error,
         seen => return seen,
     };
-    let (Some(account), Some(path)) = (find_account(context, None).await?, path) else { return Err(error) };
+    let account = account_of_user_sts_or_stack(context, None).await?;
+    let Some(path) = path else { return Err(error) };
     if !owned_policies(context, &account, path.as_str(), name).await?.is_empty() {
         return Err(error);
     }
@@ -170,19 +171,19 @@ async fn accessible_user(
 }
 
 /// The account from the user's ARN, otherwise from STS, otherwise from the StackId.
-async fn find_account(context: &Context<'_>, arn: Option<&str>) -> Result<Option<Account>, Error> {
+async fn account_of_user_sts_or_stack(context: &Context<'_>, arn: Option<&str>) -> Result<Account, Error> {
     if let Some(account) = arn.and_then(Account::of_arn) {
-        return Ok(Some(account));
+        return Ok(account);
     }
     let stack = context.envelope.stack();
     let own = context.sdk.region().map(|region| region.as_ref().to_owned());
     let region = own.or_else(|| stack.region.map(str::to_owned)).unwrap_or_default();
     match (context.account(&region).await, stack.account) {
-        (Ok(account), _) => Ok(Some(account)),
+        (Ok(account), _) => Ok(account),
         (Err(error), Some(id)) => {
             tracing::warn!(%error, "STS did not return the account; using the one in the StackId");
             let partition = stack.partition.unwrap_or_else(|| partition_of(&region)).to_owned();
-            Ok(Some(Account { partition, id: id.to_owned() }))
+            Ok(Account { partition, id: id.to_owned() })
         }
         (Err(error), None) => Err(error),
     }

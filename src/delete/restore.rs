@@ -31,7 +31,7 @@ pub(crate) async fn restore(context: &Context<'_>, owned: &Owned) -> Result<(), 
     for key in context.iam.keys(name).await?.into_iter().filter(|key| !was.keys.contains(&key.id)) {
         context.iam.delete_key(name, &key.id).await?;
     }
-    for (kind, arn) in policies(user) {
+    for (kind, arn) in policy_arns(user) {
         match was.policies.get(&kind) {
             Some(policy) => restore_policy(context, name, &arn, policy).await?,
             None => delete_created_policy(context, name, &arn).await?,
@@ -41,7 +41,7 @@ pub(crate) async fn restore(context: &Context<'_>, owned: &Owned) -> Result<(), 
     context.iam.retag_user(name, &back_to(&earlier_tags(context, &current, true), &current)).await
 }
 
-fn policies(user: &User) -> Vec<(Kind, String)> {
+fn policy_arns(user: &User) -> Vec<(Kind, String)> {
     let (account, name) = (Account::of_arn(&user.arn), UserName::parse(&user.name));
     let (Some(account), Ok(name)) = (account, name) else { return Vec::new() };
     Kind::ALL.map(|kind| (kind, account.policy_arn(&user.path, &kind.name(&name)))).into()

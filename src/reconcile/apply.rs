@@ -13,7 +13,7 @@ use crate::coiled::socket::Socket;
 use crate::error::{Error, Failure};
 use crate::reconcile::plan::{KeyPlan, Plan, RELEASE};
 use crate::reconcile::run::Run;
-use crate::reconcile::step::{Change, Step, undo};
+use crate::reconcile::step::{Change, Step, undo_of};
 
 impl Run<'_> {
     /// Executes a plan. `socket` is the WebSocket, if the checks have opened it.
@@ -73,7 +73,7 @@ impl Run<'_> {
     ) -> BoxFuture<'w, Result<T, Failure>> {
         let (step, work) = (step.into(), Box::pin(work));
         Box::pin(async move {
-            let undo = undo(&step, &self.prepared.observed);
+            let undo = undo_of(&step, &self.prepared.observed);
             undo.iter().for_each(|undo| self.journal.note(undo.clone()));
             let result = self.context.step(&step.to_string(), work).await;
             match &result {

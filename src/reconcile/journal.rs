@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::aws::iam::keys::NewKey;
 use crate::lock::locked;
 use crate::reconcile::step::Undo;
-use crate::resource::creation::Creation;
+use crate::resource::key_time::KeyTime;
 
 /// The outcome of the registration, as far as this run knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,7 +34,7 @@ struct Entries {
     /// The key that this run created, if it got that far.
     key: Option<NewKey>,
     /// When this run creates a key.
-    creation: Option<Creation>,
+    key_time: Option<KeyTime>,
     /// When the last response to CreateAccessKey was lost. If the call worked, nobody has the new key's secret.
     lost_key_at: Option<Instant>,
     outcome: Outcome,
@@ -115,13 +115,13 @@ impl Journal {
     }
 
     /// Sets when this run creates a key. The next lease that it writes contains that time.
-    pub(crate) fn set_creation(&self, creation: Option<Creation>) {
-        locked(&self.0).creation = creation;
+    pub(crate) fn set_key_time(&self, key_time: Option<KeyTime>) {
+        locked(&self.0).key_time = key_time;
     }
 
     /// When this run creates a key.
-    pub(crate) fn creation(&self) -> Option<Creation> {
-        locked(&self.0).creation.clone()
+    pub(crate) fn key_time(&self) -> Option<KeyTime> {
+        locked(&self.0).key_time.clone()
     }
 
     /// Notes that a response to CreateAccessKey was lost just now.

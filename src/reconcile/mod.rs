@@ -12,7 +12,7 @@ mod step;
 mod undo;
 
 use journal::Journal;
-use plan::{Wanted, creation, plan};
+use plan::{Wanted, next_key_time, plan};
 use preflight::{Prepared, prepare};
 use run::Run;
 
@@ -77,7 +77,7 @@ async fn execute(run: &Run<'_>, socket: Option<Socket>) -> Result<(), Failure> {
     };
     tracing::info!(plan = %plan, "plan");
     let registers = run.prepared.key.link().is_some();
-    run.journal.set_creation(creation(observed, registers, run.context.config.create_key));
+    run.journal.set_key_time(next_key_time(observed, registers, run.context.config.create_key));
     Box::pin(run.execute(&plan, socket)).await
 }
 

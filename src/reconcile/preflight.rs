@@ -76,11 +76,11 @@ async fn check(context: &Context<'_>, request: RequestType, spec: Spec) -> Resul
         None if state != RegistrationState::Current => Some(look_up(context, &spec).await),
         found => found,
     };
-    let account = find_account(context, &spec, observed.user.as_ref(), found.as_ref()).await;
+    let account = account_of_user_or_sts(context, &spec, observed.user.as_ref(), found.as_ref()).await;
     let named = Workspace::named(spec.workspace.as_deref(), context.envelope.physical_resource_id().workspace());
     let (decided, policies) = tokio::join!(
         decide(context, &spec, named.as_ref(), &observed, found, state),
-        policies(context, &spec, account.as_ref().ok()),
+        read_policies(context, &spec, account.as_ref().ok()),
     );
     let mut errors = Vec::from_iter(check_owner(&spec, observed.user.as_ref()).err());
     let decided = decided.map_err(|failed| errors.extend(failed)).unwrap_or_default();
@@ -132,7 +132,7 @@ async fn first_round(
     Ok((seen?, Some(found)))
 }
 
-async fn policies(
+async fn read_policies(
     context: &Context<'_>,
     spec: &Spec,
     account: Option<&Account>,
@@ -162,7 +162,7 @@ async fn look_up(context: &Context<'_>, spec: &Spec) -> Found {
 }
 
 /// The account from the user's ARN if the user exists, otherwise from STS.
-async fn find_account(
+async fn account_of_user_or_sts(
     context: &Context<'_>,
     spec: &Spec,
     seen: Option<&SeenUser>,

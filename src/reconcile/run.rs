@@ -43,7 +43,7 @@ impl<'a> Run<'a> {
 
     /// This run's lease, with the time at which it creates a key.
     pub(crate) fn lease(&self) -> Lease {
-        self.context.lease.with(self.journal.creation())
+        self.context.lease.with(self.journal.key_time())
     }
 
     /// Deletes these keys. A key that does not exist is not an error.
@@ -56,8 +56,8 @@ impl<'a> Run<'a> {
 
     /// Deletes every key that this run may have created and whose secret it does not have. Returns whether it found any.
     pub(crate) async fn delete_keys_without_secret(&self) -> Result<bool, Error> {
-        let (iam, own, creation) = (&self.context.iam, self.journal.key_id(), self.journal.creation());
-        let is_lost = |key: &Key| creation.as_ref().is_some_and(|creation| creation.covers(key));
+        let (iam, own, key_time) = (&self.context.iam, self.journal.key_id(), self.journal.key_time());
+        let is_lost = |key: &Key| key_time.as_ref().is_some_and(|key_time| key_time.covers(key));
         let keys = iam.keys(self.user()).await?.into_iter();
         let lost: Vec<Key> = keys.filter(|key| is_lost(key) && own.as_ref() != Some(&key.id)).collect();
         for key in &lost {

@@ -224,14 +224,14 @@ impl Undo {
 /// not undone either.
 ///
 /// An Update undoes only its new key, because CloudFormation rolls back the rest with another Update.
-pub(crate) fn undo(step: &Step, observed: &Observed) -> Option<Undo> {
+pub(crate) fn undo_of(step: &Step, observed: &Observed) -> Option<Undo> {
     match step {
-        Step::Change(change) => undo_change(change, observed),
-        Step::Part(part) => undo_part(*part, observed),
+        Step::Change(change) => undo_of_change(change, observed),
+        Step::Part(part) => undo_of_part(*part, observed),
     }
 }
 
-fn undo_change(change: &Change, observed: &Observed) -> Option<Undo> {
+fn undo_of_change(change: &Change, observed: &Observed) -> Option<Undo> {
     match change {
         Change::CreateUser => Some(Undo::User),
         Change::AdoptUser => Some(Undo::UserTags),
@@ -256,7 +256,7 @@ fn undo_change(change: &Change, observed: &Observed) -> Option<Undo> {
     }
 }
 
-fn undo_part(part: Part, observed: &Observed) -> Option<Undo> {
+fn undo_of_part(part: Part, observed: &Observed) -> Option<Undo> {
     match part {
         Part::CreateKey => Some(Undo::NewKeys),
         Part::TagPending => {

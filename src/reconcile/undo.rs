@@ -48,7 +48,7 @@ impl Run<'_> {
             }
             self.context.enter(format!("undo: {undo}"));
             self.give_aws_half_of_the_time();
-            let result = self.undo(&undo).await;
+            let result = self.run_undo(&undo).await;
             match &result {
                 Ok(()) => tracing::info!(%undo, "undone"),
                 Err(error) => tracing::error!(%undo, %error, "not undone"),
@@ -107,7 +107,7 @@ impl Run<'_> {
         }
     }
 
-    async fn undo(&self, undo: &Undo) -> Result<(), Error> {
+    async fn run_undo(&self, undo: &Undo) -> Result<(), Error> {
         // The ID identifies the key as this run's, even if another run has taken over the user.
         if let (Undo::NewKeys, Some(id), false) = (undo, self.journal.key_id(), self.journal.lost_a_key()) {
             return self.context.iam.delete_key(self.user(), &id).await;

@@ -3,8 +3,9 @@
 
 pub(crate) mod adopted;
 pub(crate) mod context;
-pub(crate) mod creation;
+pub(crate) mod key_time;
 pub mod lease;
+pub(crate) mod leasing;
 pub(crate) mod observe;
 pub mod ownership;
 pub(crate) mod recognition;

@@ -36,7 +36,7 @@ impl Run<'_> {
     async fn create_key_when_there_is_room(&self) -> Result<NewKey, Error> {
         let until = Instant::now() + self.context.config.consistency;
         loop {
-            self.extend_creation().await?;
+            self.extend_key_time().await?;
             // This is not the step "delete the lost key". CreateAccessKey is sent again by its own retries, and the
             // lost key must be deleted before that, because the user may have no room for another one.
             let before_next = async |is_lost: bool| {
@@ -44,7 +44,7 @@ impl Run<'_> {
                     self.journal.note_lost_key();
                     self.delete_lost_key().await?;
                 }
-                self.extend_creation().await
+                self.extend_key_time().await
             };
             let created = self.context.iam.create_key(self.user(), before_next).await;
             if !matches!(&created, Err(error) if code(error) == Some("LimitExceeded")) {
@@ -56,16 +56,16 @@ impl Run<'_> {
 
     /// Writes the lease again if its time for CreateAccessKey is over. Otherwise, a run that is killed would leave a
     /// key that no lease explains.
-    async fn extend_creation(&self) -> Result<(), Error> {
+    async fn extend_key_time(&self) -> Result<(), Error> {
         let (context, user) = (self.context, self.user());
-        let creation = self.journal.creation().ok_or_else(|| Error::Internal("no lease for a new key".into()))?;
-        if creation.allows_attempt() {
+        let key_time = self.journal.key_time().ok_or_else(|| Error::Internal("no lease for a new key".into()))?;
+        if key_time.allows_attempt() {
             return Ok(());
         }
         // Tags do not support compare-and-set. This check keeps the new lease from replacing that of another run.
         context.holds_lease(user).await?;
         let has_lost_key = self.journal.lost_a_key() || has_unexplained_key(&self.prepared.observed);
-        self.journal.set_creation(Some(creation.renewed(context.config.create_key, has_lost_key)));
+        self.journal.set_key_time(Some(key_time.renewed(context.config.create_key, has_lost_key)));
         context.iam.tag_user(user, &[self.lease().tag()]).await
     }
 

@@ -10,17 +10,17 @@ use std::time::Duration;
 use super::held::{Held, is_named};
 use crate::aws::iam::keys::{Key, LastUse};
 use crate::resource::adopted::Adopted;
-use crate::resource::creation::Creation;
+use crate::resource::key_time::KeyTime;
 use crate::resource::observe::Observed;
 
 /// The keys that no tag names and that were created during the time that the last lease gives for CreateAccessKey.
 pub(crate) fn suspects(observed: &Observed) -> Vec<&Key> {
-    let Some((seen, creation)) = observed.owned().and_then(|seen| Some((seen, seen.lease.as_ref()?.creation()?)))
+    let Some((seen, key_time)) = observed.owned().and_then(|seen| Some((seen, seen.lease.as_ref()?.key_time()?)))
     else {
         return Vec::new();
     };
     let adopted = Adopted::read(&seen.user.tags).unwrap_or_default();
-    let is_suspect = |key: &&Key| !is_named(seen, &key.id) && !adopted.keys.contains(&key.id) && creation.covers(key);
+    let is_suspect = |key: &&Key| !is_named(seen, &key.id) && !adopted.keys.contains(&key.id) && key_time.covers(key);
     seen.keys.iter().filter(is_suspect).collect()
 }
 
@@ -50,11 +50,11 @@ pub(crate) fn has_unexplained_key(observed: &Observed) -> bool {
 }
 
 /// What this run writes into its lease about the keys that it or the killed run before it may have created.
-pub(crate) fn creation(observed: &Observed, registers: bool, time: Duration) -> Option<Creation> {
+pub(crate) fn next_key_time(observed: &Observed, registers: bool, time: Duration) -> Option<KeyTime> {
     let unexplained: Vec<String> = unused(observed).map(|key| key.id.clone()).collect();
-    let earlier = observed.owned().and_then(|seen| seen.lease.as_ref()?.creation());
+    let earlier = observed.owned().and_then(|seen| seen.lease.as_ref()?.key_time());
     if registers {
-        return Some(Creation::begin(time, observed.keys(), earlier, &unexplained));
+        return Some(KeyTime::begin(time, observed.keys(), earlier, &unexplained));
     }
     earlier.filter(|_| !unexplained.is_empty()).cloned()
 }

@@ -252,8 +252,8 @@ fn the_keys_of_an_adopted_user_are_not_deleted_to_make_room() {
 }
 
 /// Adds the lease of a run that was killed while it was creating keys.
-fn killed(observed: &mut Observed, creation: &str) {
-    let tag = Tag::new(LEASE, format!("r/400000000000/900/{creation}"));
+fn killed(observed: &mut Observed, key_time: &str) {
+    let tag = Tag::new(LEASE, format!("r/400000000000/900/{key_time}"));
     seen(observed).lease = Lease::read(std::slice::from_ref(&tag));
     seen(observed).user.tags.push(tag);
 }
@@ -350,15 +350,15 @@ fn the_lease_of_the_next_run_explains_the_stray_key_too() {
     let spec = spec(json!({}));
     let mut observed = connected(&spec);
     let time = Duration::from_secs(10);
-    assert_eq!(creation(&observed, false, time), None);
+    assert_eq!(next_key_time(&observed, false, time), None);
     seen(&mut observed).keys.push(key("AKIASTRAY"));
     killed(&mut observed, "keys 495 505");
     for registers in [false, true] {
-        let creation = creation(&observed, registers, time).unwrap();
-        assert!(creation.covers(&key("AKIASTRAY")), "{registers}");
+        let key_time = next_key_time(&observed, registers, time).unwrap();
+        assert!(key_time.covers(&key("AKIASTRAY")), "{registers}");
     }
     seen(&mut observed).lease = None;
-    assert!(!creation(&observed, true, time).unwrap().covers(&key("AKIASTRAY")));
+    assert!(!next_key_time(&observed, true, time).unwrap().covers(&key("AKIASTRAY")));
 }
 
 /// The pending key's registration may still be in progress, although Coiled shows no connection yet.

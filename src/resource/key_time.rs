@@ -15,7 +15,7 @@ use crate::deadline::unix;
 /// Its text has the form `keys 1764028800 1764028810 AKIA1`. With a real RequestId, the lease tag has room for seven
 /// IDs in its 256 characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Creation {
+pub(crate) struct KeyTime {
     /// Unix seconds.
     from: u64,
     /// Unix seconds. Every attempt begins before this time.
@@ -24,7 +24,7 @@ pub(crate) struct Creation {
     others: Vec<String>,
 }
 
-impl Creation {
+impl KeyTime {
     /// In seconds: how far the clocks of Lambda and IAM may differ. IAM rounds the date of a key down to a second.
     const CLOCKS: i64 = 2;
     /// In seconds: the timeout of an attempt, see [`crate::aws::shared`]. Until then, IAM may still create the key.
@@ -38,9 +38,9 @@ impl Creation {
     pub(crate) fn begin(time: Duration, keys: &[Key], earlier: Option<&Self>, unexplained: &[String]) -> Self {
         let now = unix(SystemTime::now());
         let from = earlier.filter(|_| !unexplained.is_empty()).map_or(now, |earlier| earlier.from.min(now));
-        let creation = Self { from, until: now + time.as_secs(), others: Vec::new() };
-        let others = keys.iter().filter(|key| creation.covers(key) && !unexplained.contains(&key.id));
-        Self { others: others.map(|key| key.id.clone()).collect(), ..creation }
+        let key_time = Self { from, until: now + time.as_secs(), others: Vec::new() };
+        let others = keys.iter().filter(|key| key_time.covers(key) && !unexplained.contains(&key.id));
+        Self { others: others.map(|key| key.id.clone()).collect(), ..key_time }
     }
 
     /// A copy that allows further attempts within `time` from now. With `all`, it still covers the earlier attempts,
@@ -89,32 +89,32 @@ mod tests {
     }
 
     #[test]
-    fn a_creation_survives_a_round_trip_through_its_text() {
+    fn a_key_time_survives_a_round_trip_through_its_text() {
         for text in ["keys 1000 1010", "keys 1000 1010 AKIA1 AKIA2"] {
-            assert_eq!(Creation::read(text).unwrap().encode(), text);
+            assert_eq!(KeyTime::read(text).unwrap().encode(), text);
         }
         for malformed in ["", "Delete", "keys", "keys 1000", "keys 1000 soon", "key 1000 1010"] {
-            assert_eq!(Creation::read(malformed), None, "{malformed}");
+            assert_eq!(KeyTime::read(malformed), None, "{malformed}");
         }
     }
 
     #[test]
     fn a_run_may_have_created_a_key_only_in_its_time() {
-        let creation = Creation::read("keys 1000 1010 AKIAOTHER").unwrap();
+        let key_time = KeyTime::read("keys 1000 1010 AKIAOTHER").unwrap();
         for (created, expected) in [(997, false), (998, true), (1000, true), (1010, true), (1022, true), (1023, false)]
         {
-            assert_eq!(creation.covers(&key("AKIA1", created)), expected, "{created}");
+            assert_eq!(key_time.covers(&key("AKIA1", created)), expected, "{created}");
         }
-        assert!(!creation.covers(&key("AKIAOTHER", 1005)), "it existed before the run");
-        assert!(!creation.covers(&Key { created: None, ..key("AKIA1", 1005) }));
+        assert!(!key_time.covers(&key("AKIAOTHER", 1005)), "it existed before the run");
+        assert!(!key_time.covers(&Key { created: None, ..key("AKIA1", 1005) }));
     }
 
     #[test]
     fn a_run_covers_keys_until_its_time_is_over() {
         let (time, now) = (Duration::from_secs(100), unix(SystemTime::now()));
-        let old = Creation::read(&format!("keys {} {}", now - 100, now - 90)).unwrap();
-        for creation in [Creation::begin(time, &[], None, &[]), old.renewed(time, false)] {
-            assert!(creation.covers(&key("AKIA1", now + 100)) && !creation.covers(&key("AKIA1", now + 120)));
+        let old = KeyTime::read(&format!("keys {} {}", now - 100, now - 90)).unwrap();
+        for key_time in [KeyTime::begin(time, &[], None, &[]), old.renewed(time, false)] {
+            assert!(key_time.covers(&key("AKIA1", now + 100)) && !key_time.covers(&key("AKIA1", now + 120)));
         }
     }
 
@@ -122,26 +122,26 @@ mod tests {
     fn the_run_did_not_create_a_key_that_existed_before_it() {
         let (time, now) = (Duration::from_secs(10), unix(SystemTime::now()));
         let keys = [key("AKIAOLD", now - 60), key("AKIANEW", now)];
-        let creation = Creation::begin(time, &keys, None, &[]);
-        assert!(keys.iter().all(|key| !creation.covers(key)) && creation.covers(&key("AKIA1", now)));
-        assert_eq!(creation.others, ["AKIANEW"], "the date alone excludes the older key");
+        let key_time = KeyTime::begin(time, &keys, None, &[]);
+        assert!(keys.iter().all(|key| !key_time.covers(key)) && key_time.covers(&key("AKIA1", now)));
+        assert_eq!(key_time.others, ["AKIANEW"], "the date alone excludes the older key");
     }
 
     #[test]
     fn a_run_covers_the_keys_that_the_run_before_it_may_have_created() {
         let (time, now) = (Duration::from_secs(10), unix(SystemTime::now()));
-        let earlier = Creation::read(&format!("keys {} {}", now - 300, now - 290)).unwrap();
+        let earlier = KeyTime::read(&format!("keys {} {}", now - 300, now - 290)).unwrap();
         let keys = [key("AKIASTRAY", now - 299), key("AKIAPERSON", now - 60)];
-        let creation = Creation::begin(time, &keys, Some(&earlier), &["AKIASTRAY".to_owned()]);
-        assert_eq!([true, false], [0, 1].map(|n: usize| creation.covers(&keys[n])));
-        let without = Creation::begin(time, &keys, Some(&earlier), &[]);
+        let key_time = KeyTime::begin(time, &keys, Some(&earlier), &["AKIASTRAY".to_owned()]);
+        assert_eq!([true, false], [0, 1].map(|n: usize| key_time.covers(&keys[n])));
+        let without = KeyTime::begin(time, &keys, Some(&earlier), &[]);
         assert!(keys.iter().all(|key| !without.covers(key)));
     }
 
     #[test]
     fn further_attempts_extend_the_time_only_if_an_earlier_one_may_have_created_a_key() {
         let (time, now) = (Duration::from_secs(10), unix(SystemTime::now()));
-        let old = Creation::read(&format!("keys {} {}", now - 100, now - 90)).unwrap();
+        let old = KeyTime::read(&format!("keys {} {}", now - 100, now - 90)).unwrap();
         assert!(!old.allows_attempt() && old.renewed(time, false).allows_attempt());
         for all in [false, true] {
             let renewed = old.renewed(time, all);
