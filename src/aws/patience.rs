@@ -20,6 +20,24 @@ use crate::lock::locked;
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
+/// What the SDK's `send` returns: one attempt of a call.
+pub(crate) trait Attempt: Future<Output = Result<Self::Reply, SdkError<Self::Cause, HttpResponse>>> {
+    /// The call's output.
+    type Reply: RequestId;
+    /// The call's own errors.
+    type Cause: ProvideErrorMetadata + StdError + 'static;
+}
+
+impl<F, T, E> Attempt for F
+where
+    F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    T: RequestId,
+    E: ProvideErrorMetadata + StdError + 'static,
+{
+    type Reply = T;
+    type Cause = E;
+}
+
 /// How long calls are retried. All clones share one clock, so all calls of a run stop when its current phase ends.
 #[derive(Debug, Clone)]
 pub(crate) struct Patience {
@@ -90,34 +108,26 @@ impl Patience {
     /// Sends a call until it succeeds or fails permanently. The call is also sent again after a lost response, so use
     /// this only for calls that can safely take effect twice. `not_yet` lists the error codes that only mean "not yet"
     /// for this call.
-    pub(crate) async fn call<T, E, F>(
+    pub(crate) async fn call<A: Attempt>(
         &self,
         name: &'static str,
         not_yet: &[&str],
-        send: impl Fn() -> F,
-    ) -> Result<T, Error>
-    where
-        T: RequestId,
-        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-        E: ProvideErrorMetadata + StdError + 'static,
-    {
+        send: impl Fn() -> A,
+    ) -> Result<A::Reply, Error> {
         self.call_with(name, not_yet, send, |_| async { Ok(None) }).await
     }
 
     /// Like [`Patience::call`], for a call that must not take effect twice. After each attempt that may have worked,
     /// `look` checks whether the call took effect. If it did, `look` returns the call's output.
-    pub(crate) async fn call_and_look<T, E, F, L>(
+    pub(crate) async fn call_and_look<A: Attempt, L>(
         &self,
         name: &'static str,
         not_yet: &[&str],
-        send: impl Fn() -> F,
+        send: impl Fn() -> A,
         look: impl Fn() -> L,
-    ) -> Result<T, Error>
+    ) -> Result<A::Reply, Error>
     where
-        L: Future<Output = Result<Option<T>, Error>>,
-        T: RequestId,
-        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-        E: ProvideErrorMetadata + StdError + 'static,
+        L: Future<Output = Result<Option<A::Reply>, Error>>,
     {
         let before_next = |may_have_worked: bool| {
             let looked = may_have_worked.then(&look);
@@ -133,18 +143,15 @@ impl Patience {
 
     /// Like [`Patience::call`], but `before_next` runs before every further attempt. Its argument says whether the last
     /// attempt may have worked.
-    pub(crate) async fn call_with<T, E, F, L>(
+    pub(crate) async fn call_with<A: Attempt, L>(
         &self,
         name: &'static str,
         not_yet: &[&str],
-        send: impl Fn() -> F,
+        send: impl Fn() -> A,
         before_next: impl Fn(bool) -> L,
-    ) -> Result<T, Error>
+    ) -> Result<A::Reply, Error>
     where
-        L: Future<Output = Result<Option<T>, Error>>,
-        T: RequestId,
-        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-        E: ProvideErrorMetadata + StdError + 'static,
+        L: Future<Output = Result<Option<A::Reply>, Error>>,
     {
         let mut wait = Wait::begin(self, name, not_yet);
         while Instant::now() < self.ends() {
@@ -164,12 +171,7 @@ impl Patience {
         Err(wait.out_of_time())
     }
 
-    async fn attempt<T, E, F>(&self, send: &impl Fn() -> F) -> Result<T, Failed>
-    where
-        T: RequestId,
-        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-        E: ProvideErrorMetadata + StdError + 'static,
-    {
+    async fn attempt<A: Attempt>(&self, send: &impl Fn() -> A) -> Result<A::Reply, Failed> {
         // Boxed, because the SDK's futures are large and deeply nested.
         match timeout_at(self.ends(), Box::pin(send())).await {
             Ok(Ok(output)) if output.request_id().is_some() => Ok(output),
