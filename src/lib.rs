@@ -12,7 +12,8 @@
 //! - No secret is stored, logged or returned.
 //!
 //! # Layout
-//! A module imports only from itself and from the layers below it. `tools/test_layers.py` checks that.
+//! A module imports only from itself and from the layers below it. The same applies to the files of `resource`,
+//! `reconcile`, `reconcile/plan` and `delete`. `tools/test_layers.py` lists their layers and checks that.
 //! ```text
 //! handler        receives an event, and sends the response
 //! reconcile      Create and Update: preflight ─ plan ─ apply ─ undo after a failure
