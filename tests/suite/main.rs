@@ -35,8 +35,8 @@ mod recovery;
 mod response_urls;
 mod role;
 mod scenario;
-mod stand_in_checks;
 mod strays;
+#[path = "../../stand-in/tests/stand_in/sts.rs"]
 mod sts;
 mod tags;
 mod tls;
