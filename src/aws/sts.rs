@@ -101,7 +101,18 @@ impl Sts {
     /// # Errors
     /// The last response of STS, if the key did not work in time.
     pub(crate) async fn wait_for(&self, key: &NewKey, patience: &Patience, config: &Config) -> Result<Working, Error> {
-        let (client, mut rejection) = (self.client_with(key), None);
+        self.wait_after(None, key, patience, config).await
+    }
+
+    /// Like [`Sts::wait_for`], for a key that STS last rejected with `rejection`.
+    async fn wait_after(
+        &self,
+        mut rejection: Option<Error>,
+        key: &NewKey,
+        patience: &Patience,
+        config: &Config,
+    ) -> Result<Working, Error> {
+        let client = self.client_with(key);
         loop {
             match works_twice(&client, key, patience, config).await {
                 Ok(Ok(working)) => return Ok(working),
@@ -111,7 +122,7 @@ impl Sts {
         }
     }
 
-    /// Whether the key still works at the end of its settle time. If it does, this returns at that time and not
+    /// Checks whether the key still works at the end of its settle time. If it does, this returns at that time and not
     /// earlier.
     pub(crate) async fn still_works(
         &self,
@@ -119,26 +130,34 @@ impl Sts {
         working: Working,
         patience: &Patience,
         config: &Config,
-    ) -> Result<bool, Error> {
+    ) -> Result<Checked<()>, Error> {
         let client = self.client_with(key);
         let end = working.since + config.key_settle;
         // The check is sent early, so that its response arrives at the end of the settle time and not a round trip
         // later. Even if STS is slow, the check is sent at most a tenth of the settle time early.
         sleep_until(end - working.round_trip.min(config.key_settle / 10)).await;
-        let works = check(&client, key, patience, config).await?.is_ok();
-        if works {
+        let checked = check(&client, key, patience, config).await?;
+        if checked.is_ok() {
             sleep_until(end).await;
         }
-        Ok(works)
+        Ok(checked.map(|_| ()))
     }
 
     /// Waits until a new key has worked three times in a row: at the start, in the middle and at the end of its settle
-    /// time.
-    pub(crate) async fn prove(&self, key: &NewKey, patience: &Patience, config: &Config) -> Result<(), Error> {
+    /// time. `rejection` is the last response of STS, if that rejected the key.
+    pub(crate) async fn prove(
+        &self,
+        mut rejection: Option<Error>,
+        key: &NewKey,
+        patience: &Patience,
+        config: &Config,
+    ) -> Result<(), Error> {
         loop {
-            let working = self.wait_for(key, patience, config).await?;
-            if self.still_works(key, working, patience, config).await? {
-                return Ok(());
+            let working = self.wait_after(rejection.clone(), key, patience, config).await?;
+            match self.still_works(key, working, patience, config).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(not_yet)) => rejection = Some(not_yet),
+                Err(error) => return Err(or_rejection(error, key, patience, rejection)),
             }
         }
     }
@@ -151,7 +170,7 @@ impl Sts {
 }
 
 /// The result of a check, or the rejection of a key that does not work yet.
-type Checked<T> = Result<T, Error>;
+pub(crate) type Checked<T> = Result<T, Error>;
 
 /// Checks a key at the start and in the middle of its settle time.
 async fn works_twice(

@@ -98,12 +98,16 @@ async fn a_failed_step_ends_the_pauses_between_the_checks_of_a_key() {
 /// the cause.
 #[tokio::test]
 async fn a_key_that_never_works_fails_with_the_last_error_of_sts_and_its_age() {
-    for (case, pattern, delay) in [("never", Vec::new(), 600), ("at times", [true, false].repeat(1000), 0)] {
+    for (case, pattern, delay) in [
+        ("never", Vec::new(), 600),
+        ("at times", [true, false].repeat(1000), 0),
+        ("never three times in a row", [true, true, false].repeat(1000), 0),
+    ] {
         let mut world = World::new().await;
         world.timeout = Duration::from_secs(4);
         world.aws.keys_work_after(Duration::from_secs(delay));
         world.aws.key_pattern(&pattern);
-        let words = ["the key to work", "AKIA", "InvalidClientTokenId", " s after it was created", "CloudTrail"];
+        let words = ["still does not work", "AKIA", "InvalidClientTokenId", " s after it was created", "CloudTrail"];
         let response = world.create(json!({})).await.failed(&words);
         assert!(!response.reason().contains("time limit"), "{case}: {}", response.reason());
         // The end of the run may have cut off a call of the undo.

@@ -105,12 +105,13 @@ impl Run<'_> {
     async fn confirm_or_start_over(&self, key: &NewKey, working: Option<Working>) -> Result<(), Error> {
         let (sts, patience, config) = (self.sts(), &self.context.patience, self.context.config);
         let began = Instant::now();
-        let works = match working {
-            Some(working) => sts.still_works(key, working, patience, config).await?,
-            None => false,
+        let checked = match working {
+            Some(working) => sts.still_works(key, working, patience, config).await?.map_err(Some),
+            None => Err(None),
         };
-        if !works {
-            sts.prove(key, patience, config).await?;
+        let works = checked.is_ok();
+        if let Err(rejection) = checked {
+            sts.prove(rejection, key, patience, config).await?;
         }
         if works && began.elapsed() < LEASE_CHECK_HOLDS {
             return Ok(());
