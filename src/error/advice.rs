@@ -37,10 +37,10 @@ fn by_code(code: &str) -> &'static str {
         "InvalidInput" | "ValidationError" | "ValidationException" | "InvalidParameterValue" => {
             "Correct the parameter that the AWS message names, then deploy again."
         }
-        "MalformedPolicyDocument" => "This is a bug in the function's policies. Report it with the log.",
+        "MalformedPolicyDocument" => POLICY_BUG,
         "no response" => NETWORK,
-        // These are not AWS's error codes: `aws/reply.rs` sets them.
-        "unreadable response" | "unknown error" => PROXY,
+        // Neither this code nor the next one is AWS's: `aws/reply.rs` sets them.
+        "unreadable response" => PROXY,
         code if code.starts_with("status ") => PROXY,
         code if is_busy(code) => BUSY,
         _ => {
@@ -50,6 +50,7 @@ fn by_code(code: &str) -> &'static str {
     }
 }
 
+const POLICY_BUG: &str = "This is a bug in the function's policies. Report it with the log.";
 const NO_BOUNDARY: &str = "Correct PermissionsBoundaryArn: it must be the ARN of a managed policy in this account, or of \
                            an AWS managed policy. Then deploy again.";
 const CLOCK: &str = "The function's clock and AWS's clock differ by several minutes. If the function runs on your own \
@@ -108,7 +109,7 @@ struct Quota {
     /// The beginning of the call's name, for messages that do not name the quota.
     call: &'static str,
     name: &'static str,
-    /// How to get below the quota.
+    /// How to get below the quota. Empty if only a change of this project can.
     room: &'static str,
     /// Whether AWS raises the quota on request.
     can_be_raised: bool,
@@ -148,7 +149,7 @@ const QUOTAS: [Quota; 7] = [
         message: "policysize",
         call: "",
         name: "6,144 characters per managed policy",
-        room: "This is a bug in the function's policies: report it with the log",
+        room: "",
         can_be_raised: false,
     },
     Quota {
@@ -176,6 +177,9 @@ fn quota(call: &str, message: &str) -> String {
                 Quotas console). Then try again."
             .into();
     };
+    if quota.room.is_empty() {
+        return format!("This call exceeds an IAM quota ({}). {POLICY_BUG}", quota.name);
+    }
     let raise = if quota.can_be_raised { ", or ask AWS to raise the quota (Service Quotas console)" } else { "" };
     format!("This call exceeds an IAM quota (default: {}). {}{raise}. Then try again.", quota.name, quota.room)
 }
@@ -203,6 +207,17 @@ mod tests {
             let fix = aws(call, "LimitExceeded", message);
             assert!(fix.contains(words) && fix.ends_with("Then try again."), "{call} {message}: {fix}");
         }
+    }
+
+    /// Nobody but this project can make the policies shorter, so trying again does not help.
+    #[test]
+    fn a_policy_that_is_too_long_is_a_bug_to_report() {
+        let fix = aws("CreatePolicy", "LimitExceeded", "Cannot exceed quota for PolicySize: 6144");
+        assert_eq!(
+            fix,
+            "This call exceeds an IAM quota (6,144 characters per managed policy). This is a bug in the function's \
+             policies. Report it with the log."
+        );
     }
 
     #[test]

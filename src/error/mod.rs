@@ -34,7 +34,7 @@ pub enum Error {
     Secret {
         /// The secret's ARN.
         arn: String,
-        /// Secrets Manager's message and error code.
+        /// Why: the failed call to Secrets Manager, or what is wrong with the secret's content.
         cause: String,
         /// The kind of failure, which decides the advice.
         why: Unreadable,
