@@ -29,6 +29,7 @@ LAYERS = {
         ["lease"],
         ["context", "observe"],
         ["adopted", "leasing", "recognition"],
+        ["suspects"],
         ["."],
     ],
     "reconcile": [

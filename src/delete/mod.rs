@@ -80,7 +80,10 @@ async fn perform(context: &Context<'_>, owned: &Owned, step: &Step) -> Result<Op
     let iam = &context.iam;
     match step {
         // IAM may still show a user that was just deleted.
-        Step::AcquireLease => gone_is_fine(context.take_lease(owned.name.as_str(), owned.lost_record()).await)?,
+        Step::AcquireLease => {
+            let before = owned.user.as_ref().and_then(|seen| seen.lease.as_ref());
+            gone_is_fine(context.take_lease(owned.name.as_str(), before, owned.lost_record()).await)?;
+        }
         Step::Disconnect => return disconnect(context, owned, &owned.tags()).await.map(Some),
         Step::LookForConnection => unrecorded::report(context, owned, &[]).await,
         Step::Restore => restore::restore(context, owned).await?,

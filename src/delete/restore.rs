@@ -11,9 +11,11 @@ use crate::delete::find::Owned;
 use crate::error::Error;
 use crate::properties::names::UserName;
 use crate::properties::tags;
-use crate::resource::adopted::AdoptedPolicy;
+use crate::resource::adopted::{Adopted, AdoptedPolicy};
 use crate::resource::context::Context;
+use crate::resource::observe::SeenUser;
 use crate::resource::ownership::Owner;
+use crate::resource::suspects;
 use crate::tag::{OWNER, PREFIX, Tag};
 
 /// Restores the user and its policies. The user's ownership tags are removed last, so that another Delete can continue
@@ -28,9 +30,7 @@ pub(crate) async fn restore(context: &Context<'_>, owned: &Owned) -> Result<(), 
     let user = &seen.user;
     let name = user.name.as_str();
     tracing::warn!(arn = %user.arn, "restoring this adopted user, because this stack never registered a key");
-    for key in context.iam.keys(name).await?.into_iter().filter(|key| !was.keys.contains(&key.id)) {
-        context.iam.delete_key(name, &key.id).await?;
-    }
+    delete_created_keys(context, seen, &was).await?;
     for (kind, arn) in policy_arns(user) {
         match was.policies.get(&kind) {
             Some(policy) => restore_policy(context, name, &arn, policy).await?,
@@ -39,6 +39,26 @@ pub(crate) async fn restore(context: &Context<'_>, owned: &Owned) -> Result<(), 
     }
     let current = context.iam.known_user(name).await?.tags;
     context.iam.retag_user(name, &back_to(&earlier_tags(context, &current, true), &current)).await
+}
+
+/// Deletes the keys that this stack created since the adoption. A person may have created keys since then too.
+///
+/// No tag names a key whose run was killed right after CreateAccessKey. `seen` is from before this Delete took the
+/// lease, so its lease still shows when that run created a key.
+async fn delete_created_keys(context: &Context<'_>, seen: &SeenUser, was: &Adopted) -> Result<(), Error> {
+    let (iam, name) = (&context.iam, seen.user.name.as_str());
+    let mut now = SeenUser { keys: iam.keys(name).await?, ..seen.clone() };
+    suspects::read_last_uses(iam, &mut now).await?;
+    let untagged: Vec<&str> = now.unused_suspects().map(|key| key.id.as_str()).collect();
+    for id in now.keys.iter().map(|key| &key.id).filter(|id| !was.keys.contains(id)) {
+        if was.created.contains(id) || now.names(id) || untagged.contains(&id.as_str()) {
+            tracing::info!(access_key_id = id, "deleting a key that this stack created");
+            iam.delete_key(name, id).await?;
+        } else {
+            tracing::warn!(access_key_id = id, "keeping a key that this stack did not create");
+        }
+    }
+    Ok(())
 }
 
 fn policy_arns(user: &User) -> Vec<(Kind, String)> {

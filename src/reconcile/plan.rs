@@ -22,7 +22,7 @@ pub(crate) use replacement::Replacement;
 use replacement::replacement;
 use room::left_over;
 pub(crate) use room::{KeyRoom, key_room};
-pub(crate) use stray::{has_unexplained_key, next_key_time, suspects};
+pub(crate) use stray::{has_unexplained_key, next_key_time};
 
 /// What a Create or an Update does. The order of the fields is the order of the steps.
 #[derive(Debug)]

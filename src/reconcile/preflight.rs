@@ -11,11 +11,13 @@ use crate::error::{Error, Failure};
 use crate::properties::Spec;
 use crate::properties::registry::Registry;
 use crate::reconcile::decide::{Found, check_room, decide};
-use crate::reconcile::plan::{KeyDecision, RegistrationState, registration_state, suspects};
+use crate::reconcile::plan::{KeyDecision, RegistrationState, registration_state};
 use crate::reconcile::refusals::{check_identity, check_owner, foreign_policies};
 use crate::resource::context::Context;
 use crate::resource::observe::{self, Observed, SeenUser};
+use crate::resource::ownership::Owner;
 use crate::resource::recognition::reclaim;
+use crate::resource::suspects;
 use crate::resource::trust::{self, Workspace};
 use crate::tag::{WORKSPACE, get};
 
@@ -65,8 +67,9 @@ async fn check(context: &Context<'_>, request: RequestType, spec: Spec) -> Resul
     }
     let (seen, found) = first_round(context, request, &spec).await?;
     let mut observed = Observed { user: seen, ..Observed::default() };
-    let suspects: Vec<String> = suspects(&observed).into_iter().map(|key| key.id.clone()).collect();
-    observe::last_uses(&context.iam, &mut observed, &suspects).await?;
+    if let Some(seen) = observed.user.as_mut().filter(|seen| seen.owner == Owner::Ours) {
+        suspects::read_last_uses(&context.iam, seen).await?;
+    }
     if request == RequestType::Update {
         check_identity(context, &spec, observed.user.as_ref())?;
     }

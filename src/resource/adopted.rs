@@ -6,17 +6,22 @@
 use std::collections::BTreeMap;
 
 use crate::aws::iam::document::Kind;
+use crate::aws::iam::keys::Key;
 use crate::resource::observe::Observed;
+use crate::resource::ownership::Owner;
 use crate::tag::{ACCESS_KEY_ID, ADOPTED, OWNER, Tag, get};
 
 /// A user before its adoption.
 ///
-/// The tag's value has the form `keys AKIA1 AKIA2/setup v1 attached owner/ongoing v2 attached`. With two real key IDs,
-/// it has 98 of the 256 characters that IAM allows.
+/// The tag's value has the form `keys AKIA1/created AKIA2/setup v1 attached owner/ongoing v2 attached`. With four real
+/// key IDs, it has 148 of the 256 characters that IAM allows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Adopted {
-    /// The IDs of the user's access keys.
+    /// The IDs of the access keys that the user had.
     pub keys: Vec<String>,
+    /// The IDs of the access keys that this stack has created since and may have sent to Coiled. A restored user does
+    /// not keep them. The tag of the pending key names only the latest one, and is removed if Coiled rejects that key.
+    pub created: Vec<String>,
     /// The policies that existed: none, one or both.
     pub policies: BTreeMap<Kind, AdoptedPolicy>,
 }
@@ -39,18 +44,35 @@ impl Adopted {
             let owned = get(&policy.tags, OWNER) == Some("coiled");
             (*kind, AdoptedPolicy { version: policy.version.clone(), attached: observed.is_attached(*kind), owned })
         });
-        Self { keys: observed.keys().iter().map(|key| key.id.clone()).collect(), policies: policies.collect() }
+        let keys = observed.keys().iter().map(|key| key.id.clone()).collect();
+        Self { keys, created: Vec::new(), policies: policies.collect() }
+    }
+
+    /// The state before the adoption that an earlier run began, or that this run begins. `None` if the stack created the
+    /// user or has registered a key for it.
+    pub(crate) fn before(observed: &Observed) -> Option<Self> {
+        let seen = observed.user.as_ref()?;
+        if seen.owner == Owner::Ours { Self::read(&seen.user.tags) } else { Some(Self::of(observed)) }
+    }
+
+    /// A copy that also names a key that this stack has created. It leaves out those that no longer exist.
+    pub(crate) fn with_created(&self, id: &str, existing: &[Key]) -> Self {
+        let exists = |created: &&String| existing.iter().any(|key| key.id == **created);
+        let created = self.created.iter().filter(exists).cloned().chain([id.to_owned()]).collect();
+        Self { created, ..self.clone() }
     }
 
     /// Encodes the state as the tag `coiled-stack:adopted`.
     pub(crate) fn tag(&self) -> Tag {
-        let keys = std::iter::once("keys").chain(self.keys.iter().map(String::as_str)).collect::<Vec<_>>().join(" ");
+        let list = |word: &str, ids: &[String]| [&[word.to_owned()], ids].concat().join(" ");
+        let created = (!self.created.is_empty()).then(|| list("created", &self.created));
         let policies = self.policies.iter().map(|(kind, policy)| {
             let flags = [("attached", policy.attached), ("owner", policy.owned)];
             let flags = flags.into_iter().filter_map(|(name, set)| set.then_some(name));
             [word(*kind), &policy.version].into_iter().chain(flags).collect::<Vec<_>>().join(" ")
         });
-        Tag::new(ADOPTED, std::iter::once(keys).chain(policies).collect::<Vec<_>>().join("/"))
+        let parts = [list("keys", &self.keys)].into_iter().chain(created).chain(policies);
+        Tag::new(ADOPTED, parts.collect::<Vec<_>>().join("/"))
     }
 
     /// Reads the tag; `None` if it is missing or malformed.
@@ -72,6 +94,7 @@ impl Adopted {
                     adopted.policies.insert(kind, AdoptedPolicy { version: (*version).to_owned(), attached, owned });
                 }
                 (None, ids) if *first == "keys" => adopted.keys = ids.iter().map(|id| (*id).to_owned()).collect(),
+                (None, ids) if *first == "created" => adopted.created = ids.iter().map(|id| (*id).to_owned()).collect(),
                 _ => return None,
             }
         }
@@ -89,11 +112,12 @@ fn word(kind: Kind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::iam::keys::LastUse;
 
     fn full_state() -> Adopted {
         let policy = |attached, owned| AdoptedPolicy { version: "v12".into(), attached, owned };
         let policies = [(Kind::Setup, policy(true, false)), (Kind::Ongoing, policy(false, true))];
-        Adopted { keys: vec!["AKIA1".into(), "AKIA2".into()], policies: policies.into() }
+        Adopted { keys: vec!["AKIA1".into()], created: vec!["AKIA2".into()], policies: policies.into() }
     }
 
     #[test]
@@ -101,12 +125,19 @@ mod tests {
         for adopted in [Adopted::default(), full_state()] {
             assert_eq!(Adopted::read(&[adopted.tag()]), Some(adopted));
         }
-        assert_eq!(full_state().tag().value, "keys AKIA1 AKIA2/setup v12 attached/ongoing v12 owner");
+        assert_eq!(full_state().tag().value, "keys AKIA1/created AKIA2/setup v12 attached/ongoing v12 owner");
     }
 
     #[test]
     fn the_tag_is_ignored_once_a_key_is_registered() {
         assert_eq!(Adopted::read(&[full_state().tag(), Tag::new(ACCESS_KEY_ID, "AKIA3")]), None);
+    }
+
+    #[test]
+    fn a_created_key_is_added_and_one_that_no_longer_exists_is_left_out() {
+        let key = Key { id: "AKIA2".into(), active: true, created: None, last_use: LastUse::Unknown };
+        assert_eq!(full_state().with_created("AKIA3", &[key]).created, ["AKIA2", "AKIA3"]);
+        assert_eq!(full_state().with_created("AKIA3", &[]).created, ["AKIA3"]);
     }
 
     #[test]

@@ -12,8 +12,8 @@ use crate::deadline::unix;
 /// The time in which a run sends CreateAccessKey. It is the last part of the lease tag, because IAM's limit of 50 tags
 /// leaves no room for a separate tag.
 ///
-/// Its text has the form `keys 1764028800 1764028810 AKIA1`. With a real RequestId, the lease tag has room for seven
-/// IDs in its 256 characters.
+/// Its text has the form `keys 1764028800 1764028810 AKIA1`. With a real RequestId, even the lease tag of a
+/// Delete has room for seven IDs in its 256 characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeyTime {
     /// Unix seconds.

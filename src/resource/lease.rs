@@ -6,7 +6,7 @@ use super::key_time::KeyTime;
 use crate::deadline::unix;
 use crate::tag::{LEASE, Tag, get};
 
-/// The last part of the lease tag if the run is a Delete. Otherwise it is the [`KeyTime`], if there is one.
+/// The fourth part of the lease tag if the run is a Delete. The [`KeyTime`] is the last part, if there is one.
 const DELETES: &str = "Delete";
 
 /// A lease on the user, held by one run (an invocation for one request) until its deadline.
@@ -23,7 +23,8 @@ pub struct Lease {
     until: u64,
     /// Whether the run is a Delete.
     deletes: bool,
-    /// When the run creates a key, if it does.
+    /// When the run creates a key, if it does. A Delete creates none, but keeps that of the run before it: if the Delete
+    /// fails, the next one must still recognize the key of that run.
     key_time: Option<KeyTime>,
 }
 
@@ -54,17 +55,18 @@ impl Lease {
     pub fn read(tags: &[Tag]) -> Option<Self> {
         let mut parts = get(tags, LEASE)?.split('/');
         let (request_id, run, until) = (parts.next()?, parts.next()?, parts.next()?);
-        let last = parts.next();
-        let (deletes, key_time) = (last == Some(DELETES), last.and_then(KeyTime::read));
+        let rest: Vec<&str> = parts.collect();
+        let (deletes, key_time) = (rest.first() == Some(&DELETES), rest.last().and_then(|last| KeyTime::read(last)));
         let (request_id, run, until) = (request_id.to_owned(), run.parse().ok()?, until.parse().ok()?);
         Some(Self { request_id, run, until, deletes, key_time })
     }
 
     /// Encodes the lease as its tag.
     pub fn tag(&self) -> Tag {
-        let key_time = self.key_time.as_ref().map(KeyTime::encode);
-        let last = self.deletes.then(|| DELETES.to_owned()).or(key_time).map(|last| format!("/{last}"));
-        Tag::new(LEASE, format!("{}/{}/{}{}", self.request_id, self.run, self.until, last.unwrap_or_default()))
+        let first = format!("{}/{}/{}", self.request_id, self.run, self.until);
+        let deletes = self.deletes.then(|| DELETES.to_owned());
+        let parts = [Some(first), deletes, self.key_time.as_ref().map(KeyTime::encode)];
+        Tag::new(LEASE, parts.into_iter().flatten().collect::<Vec<_>>().join("/"))
     }
 
     /// The same lease, marked as expired. The next run does not wait for it, and knows that there may be something to
@@ -124,6 +126,9 @@ mod tests {
         assert_eq!(lease(full).ended().key_time(), KeyTime::read("keys 1000 1010 AKIA1").as_ref());
         assert_eq!(lease("r/1000000000000/1060").key_time(), None, "an Update may create no key");
         assert_eq!(lease("r/1000000000000/1060/Delete").key_time(), None, "a Delete creates nothing");
+        let kept = "r/1000000000000/1060/Delete/keys 1000 1010 AKIA1";
+        assert!(lease(kept).deletes() && lease(kept).tag().value == kept);
+        assert_eq!(lease(kept).key_time(), lease(full).key_time(), "a Delete keeps what it found");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::context::Context;
 use super::lease::Lease;
 use super::observe::{self, SeenUser};
 use super::ownership::Owner;
+use crate::aws::iam::user::User;
 use crate::error::Error;
 use crate::properties::names::UserName;
 use crate::tag::{LEASE, Tag};
@@ -91,19 +92,20 @@ impl Context<'_> {
     }
 
     /// Puts this run's lease on the user, together with another tag, without looking for the lease of another run. Only a
-    /// Delete does this: CloudFormation sends nothing after it.
-    pub(crate) async fn take_lease(&self, name: &str, other: Option<Tag>) -> Result<(), Error> {
+    /// Delete does this: CloudFormation sends nothing after it. `before` is the lease that it replaces.
+    pub(crate) async fn take_lease(&self, name: &str, before: Option<&Lease>, other: Option<Tag>) -> Result<(), Error> {
         self.note_lease();
-        self.iam.tag_user(name, &Vec::from_iter(other.into_iter().chain([self.lease.tag()]))).await
+        let lease = self.lease.with(before.and_then(Lease::key_time).cloned());
+        self.iam.tag_user(name, &Vec::from_iter(other.into_iter().chain([lease.tag()]))).await
     }
 
     /// Marks `lease`, which is this run's, as expired. The next run does not wait for it, and knows that there may be
     /// something to clean up. The tag is written even if IAM does not show the lease, because that may be a stale read.
     pub(crate) async fn end_lease(&self, name: &str, lease: &Lease) -> Result<(), Error> {
-        if !self.may_end_lease(name).await? {
-            return Ok(());
-        }
-        self.iam.tag_user(name, &[lease.ended().tag()]).await
+        let Some(user) = self.user_to_release(name).await? else { return Ok(()) };
+        let shown = Lease::read(&user.tags).and_then(|shown| shown.key_time().cloned());
+        let key_time = if lease.deletes() { shown } else { lease.key_time().cloned() };
+        self.iam.tag_user(name, &[lease.with(key_time).ended().tag()]).await
     }
 
     /// Removes this run's lease from the user, and the tags with these keys. Use it only while this run holds the lease,
@@ -115,18 +117,21 @@ impl Context<'_> {
 
     /// Like [`Context::release_lease`], but removes nothing if this run has no lease or another run has taken it.
     pub(crate) async fn release_own_lease(&self, name: &str) -> Result<(), Error> {
-        if !self.may_end_lease(name).await? {
-            return Ok(());
+        match self.user_to_release(name).await? {
+            Some(_) => self.release_lease(name, &[]).await,
+            None => Ok(()),
         }
-        self.release_lease(name, &[]).await
     }
 
-    async fn may_end_lease(&self, name: &str) -> Result<bool, Error> {
+    /// The user, if this run may have a lease on it and no other run has taken it.
+    async fn user_to_release(&self, name: &str) -> Result<Option<User>, Error> {
         if !self.may_have_lease() {
-            return Ok(false);
+            return Ok(None);
         }
-        let Some(user) = self.iam.user(name).await? else { return Ok(false) };
-        Ok(self.ownership.owner(&user.tags) == Owner::Ours && self.live_lease_of_another_run(&user.tags).is_none())
+        let is_mine = |user: &User| {
+            self.ownership.owner(&user.tags) == Owner::Ours && self.live_lease_of_another_run(&user.tags).is_none()
+        };
+        Ok(self.iam.user(name).await?.filter(is_mine))
     }
 
     /// The lease that another run of this stack holds on a user with these tags.

@@ -10,4 +10,5 @@ pub(crate) mod observe;
 pub mod ownership;
 pub(crate) mod recognition;
 pub mod record;
+pub(crate) mod suspects;
 pub(crate) mod trust;

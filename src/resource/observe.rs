@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::aws::iam::document::Kind;
-use crate::aws::iam::keys::{Key, LastUse};
+use crate::aws::iam::keys::Key;
 use crate::aws::iam::policy::Policy;
 use crate::aws::iam::user::User;
 use crate::aws::iam::{Account, Iam};
@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::properties::names::UserName;
 use crate::resource::lease::Lease;
 use crate::resource::ownership::{Owner, OwnershipTags};
+use crate::tag::{ACCESS_KEY_ID, PENDING, get};
 
 /// The connection's resources in IAM, as far as they exist. All of this may be a few seconds stale.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -35,6 +36,13 @@ pub(crate) struct SeenUser {
     pub keys: Vec<Key>,
     /// The ARNs of the attached policies.
     pub attached: Vec<String>,
+}
+
+impl SeenUser {
+    /// Whether a tag names this key as active or as pending.
+    pub(crate) fn names(&self, id: &str) -> bool {
+        [ACCESS_KEY_ID, PENDING].into_iter().any(|tag| get(&self.user.tags, tag) == Some(id))
+    }
 }
 
 impl Observed {
@@ -69,21 +77,6 @@ pub(crate) async fn user(iam: &Iam, ownership: &OwnershipTags, name: &UserName) 
         keys,
         attached,
     }))
-}
-
-/// Reads the last use of keys that a killed run may have created.
-///
-/// # Errors
-/// A failed GetAccessKeyLastUsed. Without its response, the key can be neither kept nor deleted for certain.
-pub(crate) async fn last_uses(iam: &Iam, observed: &mut Observed, suspects: &[String]) -> Result<(), Error> {
-    let keys = observed.user.iter_mut().flat_map(|seen| seen.keys.iter_mut());
-    for key in keys.filter(|key| suspects.contains(&key.id)) {
-        key.last_use = iam.last_use(&key.id).await?;
-        if key.last_use == LastUse::Used {
-            tracing::warn!(access_key_id = %key.id, "keeping a key that a killed run may have created, because it is in use");
-        }
-    }
-    Ok(())
 }
 
 /// Reads the two policies; a policy that does not exist is left out.

@@ -1,10 +1,13 @@
 //! `AdoptExisting` takes over the user and policies that `coiled setup aws` created earlier. For speed, these tests
 //! create them with direct API calls. `genuine_client/adoption.rs` runs Coiled's own client instead.
 
+use std::time::SystemTime;
+
 use coiled_stand_in::{Call, Fault, How};
 use coiled_world::World;
 use coiled_world::account::AWS_POLICY;
 use coiled_world::aws::{AwsFault, AwsHow};
+use coiled_world::moments::Moment;
 use serde_json::{Value, json};
 
 use crate::support::Deploy;
@@ -101,6 +104,62 @@ async fn delete_restores_what_a_failed_adoption_could_not() {
         world.aws.clear_faults();
         world.delete(detached).await.succeeded();
         assert_eq!(before, world.snapshot().await, "{action}");
+    }
+}
+
+/// A world in which Coiled rejected the key of a Create that adopts a user without keys. `faulty` is the IAM call that
+/// fails in its undo.
+async fn world_after_failed_adoption(faulty: &'static str) -> World {
+    let world = world_after_set_up(0).await;
+    world.coiled.fault(Fault { on: Call::WsMessage, how: How::IsError("no".into()), times: 1 });
+    world.aws.fault(AwsFault { action: faulty, how: AwsHow::Error(400, "Odd", "odd"), times: u32::MAX });
+    let detached = json!({"AdoptExisting": "true", "AttachSetupPolicy": "false"});
+    world.create(detached).await.failed(&["register", "Left in the account"]);
+    world.aws.clear_faults();
+    world
+}
+
+/// Some time after the failed Create, a person creates a key for the user. Only the keys that the stack created go.
+#[tokio::test]
+async fn delete_keeps_a_key_that_a_person_created_after_a_failed_adoption() {
+    // The second fault leaves the stack's own key too.
+    for faulty in ["AttachUserPolicy", "DeleteAccessKey"] {
+        let world = world_after_failed_adoption(faulty).await;
+        world.minutes_pass_after_a_kill().await;
+        let by_hand = world.create_key_by_hand("coiled").await;
+        world.delete(adopt_existing()).await.succeeded();
+        assert_eq!(world.keys("coiled").await, [by_hand.as_str()], "{faulty}");
+        let kept = |line: &str| line.contains("a key that this stack did not create") && line.contains(&by_hand);
+        assert!(world.logs.text().lines().any(kept), "{faulty}: the log does not name the key");
+        assert!(!world.user_tags("coiled").await.unwrap().iter().any(|(key, _)| key.starts_with("coiled-stack:")));
+    }
+}
+
+/// No tag names the key of a Create that was killed right after CreateAccessKey. The lease shows when it was created,
+/// and each Delete must keep that, because it may fail or be killed too.
+#[tokio::test]
+async fn delete_finds_the_key_of_a_killed_adoption_even_after_another_delete_ended_early() {
+    for is_killed in [false, true] {
+        let world = world_after_set_up(0).await;
+        let before = world.snapshot().await;
+        let create = world.event("Create", world.properties(adopt_existing()));
+        world.kill(create, &Moment { call: "iam:CreateAccessKey".into(), times: 1 }).await;
+        world.lease_ends().await;
+        let by_hand = world.create_key_by_hand("coiled").await;
+        world.aws.key_was_used(&by_hand, "ec2", "us-east-1", SystemTime::now());
+        if is_killed {
+            let delete = world.event("Delete", world.properties(adopt_existing()));
+            let times = world.tally()["iam:TagUser"] + 1;
+            world.kill(delete, &Moment { call: "iam:TagUser".into(), times }).await;
+            world.lease_ends().await;
+        } else {
+            world.aws.fault(AwsFault { action: "DeleteAccessKey", how: AwsHow::Error(400, "Odd", "odd"), times: 1 });
+            world.delete(adopt_existing()).await.failed(&["restore the adopted resources"]);
+        }
+        world.delete(adopt_existing()).await.succeeded();
+        assert_eq!(world.keys("coiled").await, [by_hand.as_str()], "killed: {is_killed}");
+        world.delete_key_by_hand(&by_hand).await;
+        assert_eq!(before, world.snapshot().await, "killed: {is_killed}");
     }
 }
 

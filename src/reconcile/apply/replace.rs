@@ -16,6 +16,7 @@ use crate::reconcile::link::Link;
 use crate::reconcile::plan::Replacement;
 use crate::reconcile::run::Run;
 use crate::reconcile::step::{Change, Part};
+use crate::resource::adopted::Adopted;
 use crate::resource::observe::{self, SeenUser};
 use crate::resource::record::Digests;
 use crate::tag::{ACCESS_KEY_ID, PENDING, PENDING_REGION, REGISTERED, Tag};
@@ -90,6 +91,9 @@ impl Run<'_> {
     async fn tag_pending(&self, key: &NewKey, replacement: &Replacement<'_>) -> Result<(), Error> {
         let mut tags = vec![Tag::new(PENDING, &key.id), Tag::new(PENDING_REGION, &self.prepared.spec.region)];
         tags.extend(replacement.resolved.iter().cloned());
+        let observed = &self.prepared.observed;
+        let adopted = Adopted::before(observed).map(|before| before.with_created(&key.id, observed.keys()));
+        tags.extend(adopted.map(|adopted| adopted.tag()));
         self.context.iam.tag_user(self.user(), &tags).await
     }
 

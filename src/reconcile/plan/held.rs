@@ -1,7 +1,7 @@
 //! Which key Coiled holds, as far as its response and the user's tags show it.
 
 use crate::coiled::connection::Shown;
-use crate::resource::observe::{Observed, SeenUser};
+use crate::resource::observe::Observed;
 use crate::resource::record::held_key;
 use crate::tag::{ACCESS_KEY_ID, PENDING, Tag, get};
 
@@ -25,11 +25,6 @@ impl<'a> Held<'a> {
         let key = observed.owned().and_then(|seen| held_key(&seen.user.tags, shown));
         key.map_or(Self::Unknown, Self::Key)
     }
-}
-
-/// Whether a tag names this key as active or as pending.
-pub(super) fn is_named(seen: &SeenUser, id: &str) -> bool {
-    [ACCESS_KEY_ID, PENDING].into_iter().any(|tag| get(&seen.user.tags, tag) == Some(id))
 }
 
 /// Whether one key is both recorded as active and tagged as pending. A run that was killed between its last two steps

@@ -4,7 +4,7 @@
 //! as before. So a key is deleted before the new one is registered only if Coiled cannot hold it. This applies to
 //! inactive keys too: Coiled may hold one, and a person may set it active again.
 
-use super::held::{Held, is_named, pending_is_recorded};
+use super::held::{Held, pending_is_recorded};
 use super::stray::strays;
 use crate::aws::iam::keys::{self, Key};
 use crate::resource::observe::Observed;
@@ -54,8 +54,8 @@ pub(super) fn left_over(observed: &Observed, held: Held) -> Vec<String> {
 /// so Coiled does not hold an older key.
 fn replaced(observed: &Observed) -> Vec<String> {
     let Some(seen) = observed.owned().filter(|seen| pending_is_recorded(&seen.user.tags)) else { return Vec::new() };
-    let recorded = seen.keys.iter().find(|key| is_named(seen, &key.id)).and_then(|key| key.created);
-    let is_older = |key: &&Key| !is_named(seen, &key.id) && key.created.is_some() && key.created <= recorded;
+    let recorded = seen.keys.iter().find(|key| seen.names(&key.id)).and_then(|key| key.created);
+    let is_older = |key: &&Key| !seen.names(&key.id) && key.created.is_some() && key.created <= recorded;
     seen.keys.iter().filter(is_older).map(|key| key.id.clone()).collect()
 }
 
@@ -68,9 +68,7 @@ fn superseded(observed: &Observed, held: Held) -> Vec<String> {
     let left_over = left_over(observed, held);
     let keys = || seen.keys.iter().map(|key| key.id.clone()).filter(|id| !left_over.contains(id));
     match held {
-        Held::Key(id) if keys().all(|key| key == id || is_named(seen, &key)) => {
-            keys().filter(|key| key != id).collect()
-        }
+        Held::Key(id) if keys().all(|key| key == id || seen.names(&key)) => keys().filter(|key| key != id).collect(),
         Held::Nothing => {
             let [recorded, pending] = [ACCESS_KEY_ID, PENDING].map(|tag| get(&seen.user.tags, tag));
             keys().filter(|key| recorded == Some(key) && pending != Some(key)).collect()

@@ -7,26 +7,15 @@
 
 use std::time::Duration;
 
-use super::held::{Held, is_named};
-use crate::aws::iam::keys::{Key, LastUse};
+use super::held::Held;
+use crate::aws::iam::keys::Key;
 use crate::resource::adopted::Adopted;
 use crate::resource::key_time::KeyTime;
-use crate::resource::observe::Observed;
+use crate::resource::observe::{Observed, SeenUser};
 
-/// The keys that no tag names and that were created during the time that the last lease gives for CreateAccessKey.
-pub(crate) fn suspects(observed: &Observed) -> Vec<&Key> {
-    let Some((seen, key_time)) = observed.owned().and_then(|seen| Some((seen, seen.lease.as_ref()?.key_time()?)))
-    else {
-        return Vec::new();
-    };
-    let adopted = Adopted::read(&seen.user.tags).unwrap_or_default();
-    let is_suspect = |key: &&Key| !is_named(seen, &key.id) && !adopted.keys.contains(&key.id) && key_time.covers(key);
-    seen.keys.iter().filter(is_suspect).collect()
-}
-
-/// The suspects that no service but STS has seen. A person or Coiled uses a key with other services.
+/// The unused suspects of this stack's user.
 fn unused(observed: &Observed) -> impl Iterator<Item = &Key> {
-    suspects(observed).into_iter().filter(|key| key.last_use == LastUse::Unused)
+    observed.owned().into_iter().flat_map(SeenUser::unused_suspects)
 }
 
 /// The keys that a killed run created.
@@ -38,7 +27,7 @@ fn unused(observed: &Observed) -> impl Iterator<Item = &Key> {
 pub(super) fn strays(observed: &Observed, held: Held) -> Vec<String> {
     let Some(seen) = observed.owned() else { return Vec::new() };
     let adopted = Adopted::read(&seen.user.tags).unwrap_or_default();
-    let known = seen.keys.iter().filter(|key| is_named(seen, &key.id) || adopted.keys.contains(&key.id));
+    let known = seen.keys.iter().filter(|key| seen.names(&key.id) || adopted.keys.contains(&key.id));
     let first = known.filter_map(|key| key.created).min();
     let is_later = |key: &&Key| held == Held::Nothing || first.is_some_and(|first| Some(first) <= key.created);
     unused(observed).filter(is_later).map(|key| key.id.clone()).collect()
