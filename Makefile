@@ -200,7 +200,7 @@ acceptance-demo: $(SAM) $(MINISTACK) stand-in ## Run make acceptance on this mac
 .PHONY: matrix
 matrix: $(VENV) ## Run the fault matrix, every call × every fault; options: MATRIX_ONLY=words of a cell's name, MATRIX_CELLS=n, MATRIX_SEED=text
 	@$(call say,fault matrix)
-	@MATRIX_CELLS="$${MATRIX_CELLS:-all}" cargo test --locked --test suite -- --exact matrix::every_injected_fault_ends_in_success_or_a_complete_recovery
+	@MATRIX_CELLS="$${MATRIX_CELLS:-all}" cargo test --locked --test suite -- --exact fault_matrix::every_injected_fault_ends_in_success_or_a_complete_recovery
 
 # cargo-mutants copies the sources without ignored files, so the tests find .venv through COILED_VENV. A run of the suite
 # takes minutes, but most mutants fail early. A mutant that never ends is stopped by the timeout. The whole workspace is

@@ -8,12 +8,14 @@ use coiled_stand_in::Call;
 use coiled_world::lambda::Process;
 use coiled_world::tls::{Authority, Flaw, Front};
 use coiled_world::{FunctionResponse, World};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio_rustls::rustls::sign::CertifiedKey;
 
 use crate::support::{Deploy, binary};
 
-/// Each flaw, with the words that say what is wrong and what to do.
+/// Each flaw, with the words that say what is wrong and what to do. Where the function retries until its deadline, a test
+/// plays all flaws in parallel.
 const FLAWS: [(Flaw, &str, &str); 5] = [
     (Flaw::UnknownAuthority, "signed by an unknown authority", "SSL_CERT_FILE"),
     (Flaw::SameName, "signed by an unknown authority", "SSL_CERT_FILE"),
@@ -119,7 +121,7 @@ async fn a_bad_certificate_for_wss_is_explained_and_everything_is_deleted() {
 /// Without a trusted bucket, no status reason can be delivered, so the log explains the problem.
 #[tokio::test]
 async fn a_bad_certificate_of_the_response_bucket_is_explained_in_the_log() {
-    for (flaw, problem, fix) in FLAWS {
+    join_all(FLAWS.map(async |(flaw, problem, fix)| {
         let mut stage = Stage::new().await;
         let bucket = format!("http://{}", stage.world.bucket.host());
         stage.bucket = Front::start(&bucket, stage.authority.flawed(flaw)).await;
@@ -131,17 +133,19 @@ async fn a_bad_certificate_of_the_response_bucket_is_explained_in_the_log() {
             assert!(log.contains(words), "{flaw:?}: {words} is missing in {log}");
         }
         assert!(stage.world.bucket.puts().is_empty());
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
 async fn a_bad_certificate_of_aws_is_explained() {
-    for (flaw, problem, fix) in FLAWS {
+    join_all(FLAWS.map(async |(flaw, problem, fix)| {
         let mut stage = Stage::new().await;
         stage.aws = Front::start(&stage.world.aws.url(), stage.authority.flawed(flaw)).await;
         stage.response("Create").await.failed(&["the service could not be reached", "TLS certificate", problem, fix]);
         assert!(stage.world.aws.actions().is_empty() && stage.world.coiled.requests().is_empty());
-    }
+    }))
+    .await;
 }
 
 /// Someone entered `https://` with a port that serves plain HTTP.
