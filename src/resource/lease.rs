@@ -11,7 +11,7 @@ const DELETES: &str = "Delete";
 
 /// A lease on the user, held by one run (an invocation for one request) until its deadline.
 ///
-/// IAM tags do not support compare-and-set. [`crate::resource::claim`] acquires a lease without it, and
+/// IAM tags do not support compare-and-set. [`crate::resource::leasing`] acquires a lease without it, and
 /// `docs/guarantees.md` describes the remaining race.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {

@@ -119,10 +119,14 @@ class Servers:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        (self.folder / f"{name}.pid").write_text(f"{process.pid} {_begun(process.pid)}")
+        (self.folder / f"{name}.pid").write_text(f"{process.pid} {_begun(process.pid) or 0}")
+
+    def pid(self, name):
+        """The process ID of a server."""
+        return int((self.folder / f"{name}.pid").read_text().split()[0])
 
     def _wait(self, name, probe, seconds=60):
-        pid = int((self.folder / f"{name}.pid").read_text().split()[0])
+        pid = self.pid(name)
         until = time.monotonic() + seconds
         while time.monotonic() < until and members(pid):
             with contextlib.suppress(OSError):

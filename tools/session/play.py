@@ -179,7 +179,7 @@ class Play:
         Ctrl-C ends only the display. CloudFormation continues.
         """
         # Until the stand-in continues, the update cannot end.
-        stand_in = int((self._servers.folder / "coiled.pid").read_text())
+        stand_in = self._servers.pid("coiled")
         os.kill(stand_in, signal.SIGSTOP)
         try:
             with self._typing("make update SET=RotateKey=again") as typed:
