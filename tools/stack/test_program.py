@@ -134,16 +134,19 @@ class Account(Program):
         self.expect(1, ["DescribeStacks", "docs/deployer.md"], "status", answers)
 
     def test_a_proxy_that_responds_in_place_of_aws(self):
-        for action in ("GetCallerIdentity", "DescribeStacks", "GetTemplate"):
-            for answer, text in (
-                (local.page(200), f"{action} did not come from AWS (status 200, text/html)"),
-                (local.page(407), f"{action} did not come from AWS (status 407, text/html)"),
-                (local.half(action), f"{action} broke off"),
-                (local.CLOSED, "Connection was closed"),
-                ((200, "no XML"), "A response of AWS, or of a proxy, cannot be read"),
-            ):
-                answers = {("", "DescribeStacks"): local.stack("CREATE_COMPLETE"), ("", action): answer}
-                self.expect(1, [text, "HTTPS_PROXY"], "status", answers)
+        for answer, text in (
+            (local.page(200), "GetCallerIdentity did not come from AWS (status 200, text/html)"),
+            (local.page(407), "GetCallerIdentity did not come from AWS (status 407, text/html)"),
+            (local.half("GetCallerIdentity"), "GetCallerIdentity broke off"),
+            (local.CLOSED, "Connection was closed"),
+            ((200, "no XML"), "A response of AWS, or of a proxy, cannot be read"),
+        ):
+            self.expect(1, [text, "HTTPS_PROXY"], "status", {("", "GetCallerIdentity"): answer})
+
+    def test_a_proxy_that_responds_to_a_later_call(self):
+        for action in ("DescribeStacks", "GetTemplate"):
+            answers = {("", "DescribeStacks"): local.stack("CREATE_COMPLETE"), ("", action): local.page(200)}
+            self.expect(1, [f"{action} did not come from AWS (status 200, text/html)", "HTTPS_PROXY"], "status", answers)
 
     def test_a_proxy_that_fails(self):
         texts = ["GetCallerIdentity failed", "responded with the status 502", "HTTPS_PROXY"]
