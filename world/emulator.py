@@ -10,6 +10,9 @@ import logging
 import os
 import sys
 
+# No browser calls it. moto reads this variable when it is imported.
+os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
+
 from moto.core import responses
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from tornado.httpserver import HTTPServer
@@ -20,6 +23,8 @@ from tornado.wsgi import WSGIContainer
 # action. This takes more than half of its time, and the results never change.
 DomainDispatcherApplication.get_backend_for_host = functools.cache(DomainDispatcherApplication.get_backend_for_host)
 responses.method_names_from_class = functools.cache(responses.method_names_from_class)
+# moto draws each of the 52 characters of a request ID at random. The layer over it replaces the ID anyway.
+responses.gen_amzn_requestid_long = lambda headers: headers.setdefault("x-amzn-requestid", "0" * 52)
 
 
 async def serve(port):

@@ -45,10 +45,11 @@ impl Shared {
             users.map(|(user, _)| ("User", user.clone())).collect()
         };
         let mut roles = Vec::new();
-        for role in all_inside(&self.look("ListRoles", &[]).await, "RoleName") {
-            let shown = self.look("GetRole", &[("RoleName", role)]).await;
+        let names = locked(&self.facts).seen.roles();
+        for role in names {
+            let shown = self.look("GetRole", &[("RoleName", &role)]).await;
             if inside(&shown, "PermissionsBoundaryArn") == Some(arn) {
-                roles.push(("Role", role.to_owned()));
+                roles.push(("Role", role));
             }
         }
         users.into_iter().chain(roles).collect()

@@ -1,7 +1,7 @@
 //! IAM behavior that moto lacks.
 
 use super::call::AwsCall;
-use super::reply::{Reply, inside};
+use super::reply::Reply;
 use super::tags::duplicates;
 use super::{Shared, document};
 use crate::locked;
@@ -9,7 +9,7 @@ use crate::locked;
 impl Shared {
     /// Rejects calls that AWS rejects but moto accepts, and handles actions that moto does not implement.
     pub(super) async fn before(&self, call: &AwsCall) -> Option<Reply> {
-        if let Some(rejection) = self.beyond_limits(call).await {
+        if let Some(rejection) = self.beyond_limits(call) {
             return Some(rejection);
         }
         match call.action.as_str() {
@@ -25,7 +25,7 @@ impl Shared {
             "CreateAccessKey" => self.too_many_keys(call),
             "DeletePolicy" => self.policy_in_use(call).await,
             "TagUser" | "UntagUser" => self.user_tags(call).await,
-            "ListEntitiesForPolicy" => self.no_such_policy(call).await,
+            "ListEntitiesForPolicy" => self.no_such_policy(call),
             _ => None,
         }
     }
@@ -64,9 +64,8 @@ impl Shared {
     }
 
     /// NoSuchEntity for a missing policy. moto returns empty lists instead.
-    async fn no_such_policy(&self, call: &AwsCall) -> Option<Reply> {
-        let shown = self.look("GetPolicy", &[("PolicyArn", call.param("PolicyArn"))]).await;
-        inside(&shown, "Arn").is_none().then(|| not_found(call))
+    fn no_such_policy(&self, call: &AwsCall) -> Option<Reply> {
+        (!locked(&self.facts).seen.has_policy(call.param("PolicyArn"))).then(|| not_found(call))
     }
 
     fn credentials(&self, call: &AwsCall) -> Reply {

@@ -8,7 +8,7 @@ use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
 
 use super::Shared;
 use super::call::AwsCall;
-use super::reply::{Reply, inside};
+use super::reply::Reply;
 use super::tags::tags;
 use crate::locked;
 
@@ -17,27 +17,26 @@ const POLICY_SIZE: usize = 6144;
 
 impl Shared {
     /// Rejects malformed values, exceeded quotas and boundaries that do not exist.
-    pub(super) async fn beyond_limits(&self, call: &AwsCall) -> Option<Reply> {
+    pub(super) fn beyond_limits(&self, call: &AwsCall) -> Option<Reply> {
         if let Some(what) = malformed(call) {
             return Some(Reply::error(call, 400, "ValidationError", &format!("1 validation error detected: {what}")));
         }
         match call.action.as_str() {
-            "CreateUser" | "PutUserPermissionsBoundary" => self.missing_boundary(call).await,
+            "CreateUser" | "PutUserPermissionsBoundary" => self.missing_boundary(call),
             "AttachUserPolicy" => self.too_many_policies(call),
             "CreatePolicy" | "CreatePolicyVersion" => too_long(call),
             _ => None,
         }
     }
 
-    async fn missing_boundary(&self, call: &AwsCall) -> Option<Reply> {
+    fn missing_boundary(&self, call: &AwsCall) -> Option<Reply> {
         let arn = call.param("PermissionsBoundary");
         // AWS managed policies exist in every account. moto has them too, but it loads them slowly.
         if arn.is_empty() || arn.contains("::aws:policy/") {
             return None;
         }
-        let shown = self.look("GetPolicy", &[("PolicyArn", arn)]).await;
         let message = format!("Scope ARN: {arn} does not exist or is not attachable.");
-        inside(&shown, "Arn").is_none().then(|| Reply::error(call, 404, "NoSuchEntity", &message))
+        (!locked(&self.facts).seen.has_policy(arn)).then(|| Reply::error(call, 404, "NoSuchEntity", &message))
     }
 
     fn too_many_policies(&self, call: &AwsCall) -> Option<Reply> {

@@ -1,4 +1,4 @@
-//! Tracks the users and policies of an account from the calls of the test. The layer therefore need not query moto for
+//! Tracks the users, roles and policies of an account from the calls of the test. The layer therefore need not query moto for
 //! each rule.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,10 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::call::AwsCall;
 use super::tags::tags;
 
-/// The users and policies of one account, reduced to what the layer's rules use.
+/// The users, roles and policies of one account, reduced to what the layer's rules use.
 #[derive(Default)]
 pub(super) struct Seen {
     users: BTreeMap<String, User>,
+    roles: BTreeSet<String>,
+    /// Each with its path, such as `/team/coiled-setup`.
     policies: BTreeSet<String>,
 }
 
@@ -23,11 +25,20 @@ struct User {
 impl Seen {
     /// Whether a user or a policy with the same name exists, ignoring case.
     pub(super) fn is_taken(&self, call: &AwsCall) -> bool {
-        let same = |name: &String, other: &str| name.eq_ignore_ascii_case(other);
         match call.action.as_str() {
-            "CreateUser" => self.users.keys().any(|name| same(name, call.param("UserName"))),
-            _ => self.policies.iter().any(|name| same(name, call.param("PolicyName"))),
+            "CreateUser" => self.users.keys().any(|name| name.eq_ignore_ascii_case(call.param("UserName"))),
+            _ => self.policies.iter().any(|policy| name_of(policy).eq_ignore_ascii_case(call.param("PolicyName"))),
         }
+    }
+
+    /// Whether a policy with this ARN exists. It does not look for AWS's own policies.
+    pub(super) fn has_policy(&self, arn: &str) -> bool {
+        arn.split_once(":policy").is_some_and(|(_, policy)| self.policies.contains(policy))
+    }
+
+    /// The names of the roles.
+    pub(super) fn roles(&self) -> Vec<String> {
+        self.roles.iter().cloned().collect()
     }
 
     /// The keys of a user's tags.
@@ -56,8 +67,10 @@ impl Seen {
     pub(super) fn note(&mut self, call: &AwsCall) {
         let (name, arn) = (call.param("UserName"), call.param("PolicyArn"));
         match call.action.as_str() {
-            "CreatePolicy" => drop(self.policies.insert(call.param("PolicyName").to_owned())),
-            "DeletePolicy" => drop(self.policies.remove(arn.rsplit('/').next().unwrap_or_default())),
+            "CreateRole" => drop(self.roles.insert(call.param("RoleName").to_owned())),
+            "DeleteRole" => drop(self.roles.remove(call.param("RoleName"))),
+            "CreatePolicy" => drop(self.policies.insert(path_of(call) + call.param("PolicyName"))),
+            "DeletePolicy" => drop(self.policies.remove(arn.split_once(":policy").map_or(arn, |(_, policy)| policy))),
             "DeleteUser" => drop(self.users.remove(name)),
             "CreateUser" | "TagUser" | "UntagUser" | "AttachUserPolicy" | "DetachUserPolicy" => {
                 self.users.entry(name.to_owned()).or_default().note(call, arn);
@@ -71,7 +84,7 @@ impl User {
     fn note(&mut self, call: &AwsCall, arn: &str) {
         match call.action.as_str() {
             "CreateUser" => {
-                self.path = call.params.get("Path").map_or("/", String::as_str).to_owned();
+                self.path = path_of(call);
                 self.tags = tags(call).into_iter().map(|(key, _)| key.to_owned()).collect();
             }
             "AttachUserPolicy" => drop(self.attached.insert(arn.to_owned())),
@@ -82,4 +95,12 @@ impl User {
             self.tags.retain(|old| !old.eq_ignore_ascii_case(key));
         }
     }
+}
+
+fn path_of(call: &AwsCall) -> String {
+    call.params.get("Path").map_or("/", String::as_str).to_owned()
+}
+
+fn name_of(policy: &str) -> &str {
+    policy.rsplit('/').next().unwrap_or_default()
 }
