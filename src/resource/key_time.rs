@@ -63,12 +63,6 @@ impl KeyTime {
         key.created.is_some_and(|created| (first..=last).contains(&created)) && !self.others.contains(&key.id)
     }
 
-    /// Whether the key certainly existed before the run.
-    pub(crate) fn began_after(&self, key: &Key) -> bool {
-        let first = i64::try_from(self.from).unwrap_or(i64::MAX).saturating_sub(Self::CLOCKS);
-        self.others.contains(&key.id) || key.created.is_some_and(|created| created < first)
-    }
-
     /// Encodes it as the last part of the lease tag.
     pub(crate) fn encode(&self) -> String {
         let numbers = [self.from, self.until].map(|number| number.to_string());
@@ -113,15 +107,6 @@ mod tests {
         }
         assert!(!key_time.covers(&key("AKIAOTHER", 1005)), "it existed before the run");
         assert!(!key_time.covers(&Key { created: None, ..key("AKIA1", 1005) }));
-    }
-
-    #[test]
-    fn a_run_began_after_older_keys_and_after_those_that_its_lease_names() {
-        let key_time = KeyTime::read("keys 1000 1010 AKIAOTHER").unwrap();
-        for (id, created, expected) in [("AKIA1", 997, true), ("AKIA1", 998, false), ("AKIAOTHER", 1005, true)] {
-            assert_eq!(key_time.began_after(&key(id, created)), expected, "{id} {created}");
-        }
-        assert!(!key_time.began_after(&Key { created: None, ..key("AKIA1", 5) }));
     }
 
     #[test]

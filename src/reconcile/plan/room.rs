@@ -7,7 +7,6 @@
 use super::held::{Held, pending_is_recorded};
 use super::stray::strays;
 use crate::aws::iam::keys::{self, Key};
-use crate::resource::lease::Lease;
 use crate::resource::observe::Observed;
 use crate::tag::{ACCESS_KEY_ID, PENDING, get};
 
@@ -52,18 +51,12 @@ pub(super) fn left_over(observed: &Observed, held: Held) -> Vec<String> {
 
 /// The keys that a run replaced but did not delete, because it ended right after it recorded its own key. Until a later
 /// run finishes that work, the recorded key is also tagged as pending. The run had already read its registration back,
-/// so Coiled does not hold a key that existed before the run.
-///
-/// The two tags alone are not enough: a person may have edited them, or may have created a key while the run was working.
-/// So the lease must show, together with IAM's dates, that the run created the recorded key and began after the others.
+/// so Coiled does not hold an older key.
 fn replaced(observed: &Observed) -> Vec<String> {
     let Some(seen) = observed.owned().filter(|seen| pending_is_recorded(&seen.user.tags)) else { return Vec::new() };
-    let key_time = seen.lease.as_ref().and_then(Lease::key_time);
-    let Some(run) = key_time.filter(|run| seen.keys.iter().any(|key| seen.names(&key.id) && run.covers(key))) else {
-        return Vec::new();
-    };
-    let is_replaced = |key: &&Key| !seen.names(&key.id) && run.began_after(key);
-    seen.keys.iter().filter(is_replaced).map(|key| key.id.clone()).collect()
+    let recorded = seen.keys.iter().find(|key| seen.names(&key.id)).and_then(|key| key.created);
+    let is_older = |key: &&Key| !seen.names(&key.id) && key.created.is_some() && key.created <= recorded;
+    seen.keys.iter().filter(is_older).map(|key| key.id.clone()).collect()
 }
 
 /// The recorded or the pending key, if Coiled is known to hold the other one, and the recorded key if Coiled holds none.

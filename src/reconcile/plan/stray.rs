@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::held::{Held, pending_is_recorded};
+use super::held::Held;
 use crate::aws::iam::keys::Key;
 use crate::resource::adopted::Adopted;
 use crate::resource::key_time::KeyTime;
@@ -45,7 +45,5 @@ pub(crate) fn next_key_time(observed: &Observed, registers: bool, time: Duration
     if registers {
         return Some(KeyTime::begin(time, observed.keys(), earlier, &unexplained));
     }
-    // Without this, a later run could not tell which keys the recorded one has replaced.
-    let is_unfinished = observed.owned().is_some_and(|seen| pending_is_recorded(&seen.user.tags));
-    earlier.filter(|_| is_unfinished || !unexplained.is_empty()).cloned()
+    earlier.filter(|_| !unexplained.is_empty()).cloned()
 }
