@@ -4,6 +4,7 @@
 use crate::aws::code;
 use crate::aws::iam::Account;
 use crate::aws::iam::document::Kind;
+use crate::aws::iam::keys::Key;
 use crate::aws::iam::policy::Policy;
 use crate::aws::iam::retag::back_to;
 use crate::aws::iam::user::User;
@@ -47,16 +48,20 @@ pub(crate) async fn restore(context: &Context<'_>, owned: &Owned) -> Result<(), 
 /// lease, so its lease still shows when that run created a key.
 async fn delete_created_keys(context: &Context<'_>, seen: &SeenUser, was: &Adopted) -> Result<(), Error> {
     let (iam, name) = (&context.iam, seen.user.name.as_str());
-    let mut now = SeenUser { keys: iam.keys(name).await?, ..seen.clone() };
-    suspects::read_last_uses(iam, &mut now).await?;
-    let untagged: Vec<&str> = now.unused_suspects().map(|key| key.id.as_str()).collect();
-    for id in now.keys.iter().map(|key| &key.id).filter(|id| !was.keys.contains(id)) {
-        if was.created.contains(id) || now.names(id) || untagged.contains(&id.as_str()) {
-            tracing::info!(access_key_id = id, "deleting a key that this stack created");
-            iam.delete_key(name, id).await?;
-        } else {
-            tracing::warn!(access_key_id = id, "keeping a key that this stack did not create");
-        }
+    let listed = iam.keys(name).await?.into_iter().filter(|key| !was.keys.contains(&key.id));
+    // IAM may still list a key that was just deleted, and then fails when asked for its last use. So only keys that no
+    // tag names are asked about.
+    let (created, others): (Vec<Key>, Vec<Key>) =
+        listed.partition(|key| was.created.contains(&key.id) || seen.names(&key.id));
+    let mut unnamed = SeenUser { keys: others, ..seen.clone() };
+    suspects::read_last_uses(iam, &mut unnamed).await?;
+    for key in created.iter().chain(unnamed.unused_suspects()) {
+        tracing::info!(access_key_id = key.id, "deleting a key that this stack created");
+        iam.delete_key(name, &key.id).await?;
+    }
+    let is_suspect = |key: &&Key| unnamed.unused_suspects().any(|suspect| suspect.id == key.id);
+    for key in unnamed.keys.iter().filter(|key| !is_suspect(key)) {
+        tracing::warn!(access_key_id = key.id, "keeping a key that this stack did not create");
     }
     Ok(())
 }
