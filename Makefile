@@ -99,7 +99,7 @@ demo = PYTHONPATH=tools .tools/sam/bin/python -m demo --ministack .tools/minista
 
 # Measured on two cores. README.md names the same times, which tools/test_steps.py checks.
 DEMO_TAKES := five minutes the first time, then half a minute
-TEST_TAKES := six minutes the first time, then three
+TEST_TAKES := five and a half minutes the first time, then two
 steps = '$(PYTHON)' tools/steps.py --make '$(MAKE)'
 
 # Color only in a terminal, and not if NO_COLOR is set.
