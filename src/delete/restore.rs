@@ -55,12 +55,13 @@ async fn delete_created_keys(context: &Context<'_>, seen: &SeenUser, was: &Adopt
         listed.partition(|key| was.created.contains(&key.id) || seen.names(&key.id));
     let mut unnamed = SeenUser { keys: others, ..seen.clone() };
     suspects::read_last_uses(iam, &mut unnamed).await?;
-    for key in created.iter().chain(unnamed.unused_suspects()) {
+    let suspects: Vec<&Key> = unnamed.unused_suspects().collect();
+    let others = unnamed.keys.iter().filter(|key| !suspects.contains(key));
+    for key in created.iter().chain(suspects.iter().copied()) {
         tracing::info!(access_key_id = key.id, "deleting a key that this stack created");
         iam.delete_key(name, &key.id).await?;
     }
-    let is_suspect = |key: &&Key| unnamed.unused_suspects().any(|suspect| suspect.id == key.id);
-    for key in unnamed.keys.iter().filter(|key| !is_suspect(key)) {
+    for key in others {
         tracing::warn!(access_key_id = key.id, "keeping a key that this stack did not create");
     }
     Ok(())

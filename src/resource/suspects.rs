@@ -8,15 +8,17 @@ use crate::aws::iam::keys::{Key, LastUse};
 use crate::error::Error;
 
 impl SeenUser {
-    /// The keys that no tag names and that were created during the time that the last lease gives for CreateAccessKey.
+    /// Whether the tags explain a key: they name it, or the user had it before its adoption.
+    pub(crate) fn explains(&self) -> impl Fn(&Key) -> bool {
+        let adopted = Adopted::read(&self.user.tags).unwrap_or_default();
+        move |key| self.names(&key.id) || adopted.keys.contains(&key.id)
+    }
+
+    /// The keys that no tag explains and that were created during the time that the last lease gives for CreateAccessKey.
     /// [`read_last_uses`] adds what IAM knows about their use.
     pub(crate) fn suspects(&self) -> impl Iterator<Item = &Key> {
-        let adopted = Adopted::read(&self.user.tags).unwrap_or_default();
-        let key_time = self.lease.as_ref().and_then(Lease::key_time);
-        self.keys.iter().filter(move |key| {
-            let is_known = self.names(&key.id) || adopted.keys.contains(&key.id);
-            !is_known && key_time.is_some_and(|key_time| key_time.covers(key))
-        })
+        let (is_explained, key_time) = (self.explains(), self.lease.as_ref().and_then(Lease::key_time));
+        self.keys.iter().filter(move |key| !is_explained(key) && key_time.is_some_and(|key_time| key_time.covers(key)))
     }
 
     /// The suspects that no service but STS has seen. A person or Coiled uses a key with other services.

@@ -18,7 +18,7 @@ with servers.exclusive("demo") as folder:
     folder.mkdir()
     kept = servers.Servers(folder, None)
     kept._spawn("sleep", ["sleep", "60"], dict(os.environ))
-    print((folder / "sleep.pid").read_text().split()[0])
+    print(kept.pid("sleep"))
 """
 # Runs until its standard input is closed.
 RUN = """

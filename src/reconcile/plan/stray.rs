@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::held::Held;
 use crate::aws::iam::keys::Key;
-use crate::resource::adopted::Adopted;
 use crate::resource::key_time::KeyTime;
 use crate::resource::observe::{Observed, SeenUser};
 
@@ -26,9 +25,8 @@ fn unused(observed: &Observed) -> impl Iterator<Item = &Key> {
 /// deletes all other keys, so the key that Coiled holds is the oldest.
 pub(super) fn strays(observed: &Observed, held: Held) -> Vec<String> {
     let Some(seen) = observed.owned() else { return Vec::new() };
-    let adopted = Adopted::read(&seen.user.tags).unwrap_or_default();
-    let known = seen.keys.iter().filter(|key| seen.names(&key.id) || adopted.keys.contains(&key.id));
-    let first = known.filter_map(|key| key.created).min();
+    let is_explained = seen.explains();
+    let first = seen.keys.iter().filter(|key| is_explained(key)).filter_map(|key| key.created).min();
     let is_later = |key: &&Key| held == Held::Nothing || first.is_some_and(|first| Some(first) <= key.created);
     unused(observed).filter(is_later).map(|key| key.id.clone()).collect()
 }

@@ -33,7 +33,7 @@ impl Seen {
 
     /// Whether a policy with this ARN exists. It does not look for AWS's own policies.
     pub(super) fn has_policy(&self, arn: &str) -> bool {
-        arn.split_once(":policy").is_some_and(|(_, policy)| self.policies.contains(policy))
+        self.policies.contains(path_and_name(arn))
     }
 
     /// The names of the roles.
@@ -70,7 +70,7 @@ impl Seen {
             "CreateRole" => drop(self.roles.insert(call.param("RoleName").to_owned())),
             "DeleteRole" => drop(self.roles.remove(call.param("RoleName"))),
             "CreatePolicy" => drop(self.policies.insert(path_of(call) + call.param("PolicyName"))),
-            "DeletePolicy" => drop(self.policies.remove(arn.split_once(":policy").map_or(arn, |(_, policy)| policy))),
+            "DeletePolicy" => drop(self.policies.remove(path_and_name(arn))),
             "DeleteUser" => drop(self.users.remove(name)),
             "CreateUser" | "TagUser" | "UntagUser" | "AttachUserPolicy" | "DetachUserPolicy" => {
                 self.users.entry(name.to_owned()).or_default().note(call, arn);
@@ -99,6 +99,11 @@ impl User {
 
 fn path_of(call: &AwsCall) -> String {
     call.params.get("Path").map_or("/", String::as_str).to_owned()
+}
+
+/// The part of a policy's ARN that follows `:policy`, such as `/team/coiled-setup`.
+fn path_and_name(arn: &str) -> &str {
+    arn.split_once(":policy").map(|(_, policy)| policy).unwrap_or_default()
 }
 
 fn name_of(policy: &str) -> &str {
